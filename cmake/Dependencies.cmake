@@ -1,0 +1,78 @@
+# Outside libraries, each as one target dep::<name>. All come from Debian 12 (scripts/install-deps.sh).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+
+# Headers of others are system headers: their warnings are not ours to mend.
+function(zonda_dependency name)
+  cmake_parse_arguments(ARG "" "" "LINK;INCLUDE" ${ARGN})
+  add_library(dep_${name} INTERFACE)
+  add_library(dep::${name} ALIAS dep_${name})
+  target_link_libraries(dep_${name} INTERFACE ${ARG_LINK})
+  if(ARG_INCLUDE)
+    target_include_directories(dep_${name} SYSTEM INTERFACE ${ARG_INCLUDE})
+  endif()
+endfunction()
+
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)
+pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
+find_path(UDUNITS2_INCLUDE udunits2.h REQUIRED)
+find_library(UDUNITS2_LIBRARY udunits2 REQUIRED)
+find_path(KISSFFT_INCLUDE kissfft.hh PATH_SUFFIXES kissfft REQUIRED)
+find_path(EIGEN_INCLUDE Eigen/Core PATH_SUFFIXES eigen3 REQUIRED)
+
+zonda_dependency(fmt LINK fmt::fmt)
+zonda_dependency(spdlog LINK spdlog::spdlog)
+zonda_dependency(json LINK nlohmann_json::nlohmann_json)
+zonda_dependency(cli LINK CLI11::CLI11)
+zonda_dependency(yaml LINK PkgConfig::YAMLCPP)
+zonda_dependency(sodium LINK PkgConfig::SODIUM)
+zonda_dependency(zstd LINK PkgConfig::ZSTD)
+zonda_dependency(zlib LINK PkgConfig::ZLIB)
+zonda_dependency(blosc LINK PkgConfig::BLOSC)
+zonda_dependency(cairo LINK PkgConfig::CAIRO)
+zonda_dependency(udunits LINK ${UDUNITS2_LIBRARY} INCLUDE ${UDUNITS2_INCLUDE})
+zonda_dependency(kissfft INCLUDE ${KISSFFT_INCLUDE})  # header only: the double-precision template
+zonda_dependency(eigen INCLUDE ${EIGEN_INCLUDE})
+zonda_dependency(threads LINK Threads::Threads)
+zonda_dependency(openmp LINK OpenMP::OpenMP_CXX)
+
+find_package(MPI REQUIRED COMPONENTS C)
+zonda_dependency(mpi LINK MPI::MPI_C)
+
+# One HDF5 flavour everywhere: the one that parallel NetCDF uses.
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
+zonda_dependency(hdf5 LINK PkgConfig::HDF5)
+
+# Debian's netcdf-mpi.pc omits its include folder.
+find_library(NETCDF_MPI_LIBRARY netcdf_mpi REQUIRED)
+find_path(NETCDF_MPI_INCLUDE netcdf_par.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/netcdf/mpi/include
+          PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/netcdf/mpi/include /usr/lib REQUIRED)
+zonda_dependency(netcdf LINK ${NETCDF_MPI_LIBRARY} dep::hdf5 INCLUDE ${NETCDF_MPI_INCLUDE})
+
+find_package(eccodes REQUIRED)
+zonda_dependency(eccodes LINK eccodes)
+
+# Debian's dnnl-config.cmake wants OpenCL headers, which the CPU engine does not need.
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+zonda_dependency(dnnl LINK ${DNNL_LIBRARY} INCLUDE ${DNNL_INCLUDE})
+
+# CUDA, cuDNN and NCCL are optional; a build without them is complete.
+set(ZONDA_WITH_CUDA OFF)
+if(ZONDA_CUDA)
+  include(Cuda)
+endif()
+
+if(ZONDA_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,12 @@
+# Finds cuDNN: CUDNN_FOUND, CUDNN_VERSION, target dep::cudnn.
+find_path(CUDNN_INCLUDE cudnn_version.h HINTS ${ZONDA_CUDA_HINTS} PATH_SUFFIXES include targets/x86_64-linux/include)
+find_library(CUDNN_LIBRARY cudnn HINTS ${ZONDA_CUDA_HINTS} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib)
+if(CUDNN_INCLUDE)
+  file(STRINGS ${CUDNN_INCLUDE}/cudnn_version.h lines REGEX "define CUDNN_(MAJOR|MINOR|PATCHLEVEL) ")
+  string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCHLEVEL ([0-9]+).*" "\\1.\\2.\\3" CUDNN_VERSION "${lines}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(CUDNN REQUIRED_VARS CUDNN_LIBRARY CUDNN_INCLUDE VERSION_VAR CUDNN_VERSION)
+if(CUDNN_FOUND AND NOT TARGET dep_cudnn)
+  zonda_dependency(cudnn LINK ${CUDNN_LIBRARY} INCLUDE ${CUDNN_INCLUDE})
+endif()

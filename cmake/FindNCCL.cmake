@@ -1,0 +1,12 @@
+# Finds NCCL: NCCL_FOUND, NCCL_VERSION, target dep::nccl.
+find_path(NCCL_INCLUDE nccl.h HINTS ${ZONDA_CUDA_HINTS} PATH_SUFFIXES include targets/x86_64-linux/include)
+find_library(NCCL_LIBRARY nccl HINTS ${ZONDA_CUDA_HINTS} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib)
+if(NCCL_INCLUDE)
+  file(STRINGS ${NCCL_INCLUDE}/nccl.h lines REGEX "define NCCL_(MAJOR|MINOR|PATCH) ")
+  string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" NCCL_VERSION "${lines}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(NCCL REQUIRED_VARS NCCL_LIBRARY NCCL_INCLUDE VERSION_VAR NCCL_VERSION)
+if(NCCL_FOUND AND NOT TARGET dep_nccl)
+  zonda_dependency(nccl LINK ${NCCL_LIBRARY} INCLUDE ${NCCL_INCLUDE})
+endif()

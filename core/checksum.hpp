@@ -1,0 +1,19 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace zonda {
+
+/// CRC-32C (Castagnoli), as in iSCSI and in checkpoints. `seed` continues an earlier checksum.
+std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t seed = 0);
+/// Lower-case hexadecimal SHA-256.
+std::string sha256(std::span<const std::byte> data);
+std::string sha256(std::string_view text);
+/// Of a file's bytes; of a folder, of its files' relative names and contents in sorted order. Throws Error(data).
+std::string sha256_file(const std::filesystem::path& path);
+
+}  // namespace zonda

@@ -1,0 +1,81 @@
+#pragma once
+// Ranks: one value type in front of three transports (one process alone, threads of one process, MPI).
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace zonda::parallel {
+
+/// The end of an asynchronous operation. Buffers must live until wait() returns. Waits on destruction are the caller's
+/// duty.
+class Event {
+ public:
+  Event() = default;  ///< already done
+  explicit Event(std::function<bool(bool block)> poll) : poll_(std::move(poll)) {}
+  /// Returns when the operation is over. Throws Error(temporary) where another rank ended instead.
+  void wait();
+  /// Whether the operation is over; never blocks.
+  bool test();
+  /// One look: whether the operation is over. With `block` it may sleep for some milliseconds first.
+  bool poll(bool block);
+
+ private:
+  std::function<bool(bool)> poll_;  ///< returns whether done; may sleep a moment if asked to block
+};
+
+enum class Reduction { sum, min, max };
+
+/// What a transport provides; messages are bytes. Written by transports, used through Communicator.
+class Transport;
+
+/// A group of ranks. Copies refer to the same group. Every collective must be called by all ranks in the same order.
+class Communicator {
+ public:
+  /// One rank: this process (thread) alone.
+  static Communicator self();
+  explicit Communicator(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
+
+  int rank() const;
+  int size() const;
+  bool is_root() const { return rank() == 0; }
+  /// Ranks with equal color form a new group, ordered by (key, rank).
+  Communicator split(int color, int key) const;
+
+  void barrier() const;
+  Event broadcast(std::span<std::byte> data, int root) const;
+  Event send(std::span<const std::byte> data, int to, int tag) const;
+  Event receive(std::span<std::byte> data, int from, int tag) const;
+  /// Rank r's `mine` lands at `all[r * mine.size()]`.
+  Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all) const;
+  /// `send[send_offset[r], send_offset[r + 1])` goes to rank r; what comes from r lands at `receive[receive_offset[r]
+  /// ...)`. Offsets in bytes, size() + 1 entries.
+  Event all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_offset,
+                   std::span<std::byte> receive, std::span<const std::size_t> receive_offset) const;
+  /// Element-wise, in place, in rank order ((r0 + r1) + r2 ...): deterministic for a given number of ranks.
+  /// For results that may not depend on the number of ranks see parallel/canonical.hpp.
+  Event all_reduce(std::span<double> values, Reduction reduction) const;
+  Event all_reduce(std::span<float> values, Reduction reduction) const;
+  Event all_reduce(std::span<std::int64_t> values, Reduction reduction) const;
+
+  /// Variable-length gather to every rank (small metadata only): one byte string per rank.
+  std::vector<std::vector<std::byte>> all_gather_variable(std::span<const std::byte> mine) const;
+  /// If any rank passes a non-empty message, every rank throws the lowest rank's Error(kind as int); nobody hangs.
+  void agree(int error_kind, const std::string& message) const;
+
+  /// For decorators (parallel/counting.hpp) and the algorithms of this folder.
+  const std::shared_ptr<Transport>& transport() const { return transport_; }
+
+ private:
+  std::shared_ptr<Transport> transport_;
+};
+
+/// Runs `body(communicator)` on `ranks` threads of this process. An exception on one rank reaches the caller; the
+/// others' blocked collectives end with Error(temporary).
+void run_on_threads(int ranks, const std::function<void(const Communicator&)>& body);
+
+}  // namespace zonda::parallel
