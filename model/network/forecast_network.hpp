@@ -1,0 +1,85 @@
+#pragma once
+// ForecastNetwork: the whole forecast model, [B, C_in, H, W] -> normalised tendency [B, C_out, H, W].
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "model/network/network_config.hpp"
+#include "model/tensor/parameter_store.hpp"
+#include "model/tensor/tensor.hpp"
+
+namespace zonda {
+class Grid;
+}
+
+namespace zonda::model {
+
+class Backend;
+
+/// What a plan makes room for.
+enum class Use {
+  inference,  ///< forward only; nothing is kept
+  training,   ///< forward, backward with weight and input gradients
+  tangent,    ///< forward, tangent, and backward: the linear model and its adjoint about a state (data assimilation)
+};
+
+/// Exact bytes, known before anything is allocated.
+struct MemoryPlan {
+  std::size_t parameters = 0, gradients = 0, moments = 0, average = 0, activations = 0, tables = 0;
+  std::size_t total() const { return parameters + gradients + moments + average + activations + tables; }
+};
+
+class ForecastNetwork {
+ public:
+  /// `condition_size`: numbers of the condition vector of a sample (step, lead time, day of year, hour ..., each of
+  /// order 1; periodic ones as sine and cosine). f32 runs on the CPU backend, f64 on the reference loops unless
+  /// `backend` is given. No parameter memory is allocated before initialise() or allocate(), so that a network can be
+  /// planned on any machine. Throws Error(usage) naming grid and patch when the grid has no whole number of patches
+  /// (rows n p or n p + 1, columns n p).
+  ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
+                  int condition_size, DType dtype = DType::f32, std::shared_ptr<Backend> backend = nullptr);
+  ~ForecastNetwork();
+  ForecastNetwork(ForecastNetwork&&) noexcept;
+  ForecastNetwork& operator=(ForecastNetwork&&) noexcept;
+
+  ParameterStore& parameters();
+  const ParameterStore& parameters() const;
+  /// Allocates the values, all zero (before a checkpoint is read into them).
+  void allocate();
+  /// Allocates and draws the initial weights from Philox(seed, parameter name). The untrained network returns zero:
+  /// persistence.
+  void initialise(std::uint64_t seed);
+
+  /// Plans the memory of a step for this batch. Returns the bytes of the arena, which the first forward() allocates.
+  /// Planning again (another batch or use) replaces the plan; the same plan is kept.
+  std::size_t plan(int batch, Use use);
+  /// The same numbers without changing the present plan; gradients, moments and average count when `use` is training.
+  MemoryPlan memory(int batch, Use use, bool average = true) const;
+
+  /// x [B, C_in, H, W], condition [B, n], y [B, C_out, H, W] overwritten. B must be the planned batch.
+  /// x and condition must stay unchanged until backward() or tangent() is done.
+  void forward(const Tensor& x, const Tensor& condition, const Tensor& y);
+  /// After forward(): dy [B, C_out, H, W] -> dx [B, C_in, H, W] overwritten (may be none: skipped); weight gradients
+  /// accumulate into parameters().gradients() (allocated when missing) unless `weight_gradients` is false (the adjoint
+  /// model). May be called once for each forward() in a training plan, any number of times in a tangent plan.
+  void backward(const Tensor& dy, const Tensor& dx, bool weight_gradients = true);
+  /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
+  void tangent(const Tensor& dx, const Tensor& dy);
+
+  const NetworkShape& shape() const;
+  const NetworkConfig& config() const;
+  const Grid& grid() const;
+  int input_channels() const;
+  int output_channels() const;
+  int condition_size() const;
+  DType dtype() const;
+  std::int64_t parameter_count() const;
+  /// Floating-point operations of one sample's forward pass (a multiply-add counts two); backward costs twice that.
+  double flops_per_sample() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+}  // namespace zonda::model

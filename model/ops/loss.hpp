@@ -1,0 +1,28 @@
+#pragma once
+// The training loss in normalised space: area-weighted, channel-weighted squared or absolute error with its gradient.
+#include <span>
+
+#include "model/tensor/tensor.hpp"
+
+namespace zonda::model {
+
+enum class LossKind { squared, absolute };
+
+/// loss = sum over b, c, i, j of sample_weight[b] channel_weight[c] row_weight[i] d / (B * H * W * sum of channel
+/// weights), d = (prediction - target)^2 or |prediction - target|. Summed in f64 in fixed chunks: the same bits on any
+/// number of threads. A target that is NaN is left out of the sum and gets gradient 0 (masked); the divisor stays. A
+/// NaN prediction gives a NaN loss.
+/// @param prediction  [B, C, H, W] f32 or f64
+/// @param target      the same shape and type
+/// @param row_weight      [H], mean 1: Grid::row_weights()
+/// @param channel_weight  [C]
+/// @param sample_weight   [B], or empty for ones
+/// @param gradient    [B, C, H, W], overwritten with dloss/dprediction times `scale`; may be none; may alias the
+/// prediction
+/// @param per_channel [C] or empty: weighted mean of d per channel without the channel's weight (for the log),
+/// overwritten
+double weighted_loss(LossKind kind, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+                     std::span<const float> channel_weight, std::span<const float> sample_weight,
+                     const Tensor& gradient, double scale = 1.0, std::span<double> per_channel = {});
+
+}  // namespace zonda::model

@@ -1,0 +1,73 @@
+#pragma once
+// ParameterStore: values, gradients, optimiser moments and averages of all parameters, each in one contiguous arena
+// with the same layout, so that a shard of the parameters is one range of numbers in each.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/tensor/buffer.hpp"
+#include "model/tensor/tensor.hpp"
+
+namespace zonda::model {
+
+/// One parameter tensor. `offset` and `count` in numbers, not bytes.
+struct Parameter {
+  std::string name;  ///< dotted: `block3.qkv.weight`
+  Shape shape;
+  std::int64_t offset = 0;
+  std::int64_t count = 0;
+  bool decay = false;       ///< weight decay applies (matrices; not biases, gains, tables)
+  float initial_scale = 0;  ///< standard deviation of the (truncated) normal start; 0 starts at zero
+};
+
+/// Handle of a parameter within its store.
+using ParameterId = std::int32_t;
+
+class ParameterStore {
+ public:
+  explicit ParameterStore(DType dtype = DType::f32) : dtype_(dtype) {}
+  ParameterId add(std::string name, Shape shape, bool decay, float initial_scale);
+  /// Allocates the values; call once after the last add().
+  void allocate_values();
+  /// Allocates the gradients (idempotent). A store that only infers never calls it.
+  void allocate_gradients();
+  /// Allocates the two AdamW moments and, when asked, the moving average, filled with the present values (idempotent).
+  void allocate_optimiser(bool average);
+
+  DType dtype() const { return dtype_; }
+  std::span<const Parameter> list() const { return parameters_; }
+  const Parameter& at(ParameterId id) const { return parameters_[static_cast<std::size_t>(id)]; }
+  /// Position of a name; -1 if there is none.
+  ParameterId find(std::string_view name) const;
+  std::int64_t count() const { return count_; }    ///< numbers that are parameters
+  std::int64_t extent() const { return extent_; }  ///< numbers in one arena, alignment gaps (always zero) included
+
+  Tensor value(ParameterId id) const { return view(values_, id); }
+  /// None before allocate_gradients().
+  Tensor gradient(ParameterId id) const { return view(gradients_, id); }
+  Tensor view(const Buffer& buffer, ParameterId id) const;
+
+  /// Whole arenas, [extent()]. None where not allocated.
+  Tensor values() const { return whole(values_); }
+  Tensor gradients() const { return whole(gradients_); }
+  Tensor first_moment() const { return whole(first_moment_); }
+  Tensor second_moment() const { return whole(second_moment_); }
+  Tensor average() const { return whole(average_); }
+  Tensor average(ParameterId id) const { return view(average_, id); }
+
+  void zero_gradients();
+  /// Exchanges values and average: evaluate with the average, exchange again, go on training.
+  void swap_average();
+  std::size_t bytes() const;  ///< of everything allocated here
+
+ private:
+  Tensor whole(const Buffer& buffer) const;
+  DType dtype_;
+  std::vector<Parameter> parameters_;
+  std::int64_t count_ = 0, extent_ = 0;
+  Buffer values_, gradients_, first_moment_, second_moment_, average_;
+};
+
+}  // namespace zonda::model
