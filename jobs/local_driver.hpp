@@ -1,0 +1,24 @@
+#pragma once
+// Runs a workflow in this process, stage by stage, and remembers in the run directory what is done.
+#include <filesystem>
+
+#include "jobs/workflow.hpp"
+
+namespace zonda::jobs {
+
+struct LocalOptions {
+  std::filesystem::path run_directory;
+  bool is_root = true;  ///< this rank writes the records
+  bool resume =
+      true;  ///< skip stages that are recorded as done with the same fingerprint (and the same ones before them)
+};
+
+/// The stages whose records in `run_directory`/stages.json still hold: done, same fingerprint, and all before them too.
+std::vector<std::string> finished_stages(const Workflow& workflow, const std::filesystem::path& run_directory);
+
+/// Runs every stage that is not finished; on the root rank writes stages.json `{name: {fingerprint, seconds,
+/// peak_memory_bytes}}` after each and status.json throughout. An exception of a stage ends the run and is recorded in
+/// status.json. With resume, all ranks must see the same run directory.
+void run_locally(const Workflow& workflow, const LocalOptions& options);
+
+}  // namespace zonda::jobs

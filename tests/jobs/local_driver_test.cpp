@@ -1,0 +1,95 @@
+#include "jobs/local_driver.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/progress.hpp"
+
+namespace zonda::jobs {
+namespace {
+
+namespace fs = std::filesystem;
+
+class LocalDriver : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory = fs::temp_directory_path() / ("zonda-driver-" + std::to_string(::getpid()));
+    fs::remove_all(directory);
+    fs::create_directories(directory);
+  }
+  void TearDown() override {
+    set_status_file({});
+    fs::remove_all(directory);
+  }
+  Workflow workflow(const std::string& train_fingerprint = "t1", bool verify_fails = false) {
+    Workflow w;
+    w.add({"ingest", {}, "i1", [this] { ran.emplace_back("ingest"); }});
+    w.add({"train", {"ingest"}, train_fingerprint, [this] { ran.emplace_back("train"); }});
+    w.add({"verify", {"train"}, "v1", [this, verify_fails] {
+             ran.emplace_back("verify");
+             if (verify_fails) fail(ErrorKind::data, "no truth");
+           }});
+    return w;
+  }
+  fs::path directory;
+  std::vector<std::string> ran;
+};
+
+TEST_F(LocalDriver, RunsEachStageOnceAndSkipsWhatIsDone) {
+  run_locally(workflow(), {directory});
+  EXPECT_THAT(ran, testing::ElementsAre("ingest", "train", "verify"));
+  ran.clear();
+  run_locally(workflow(), {directory});
+  EXPECT_TRUE(ran.empty());
+}
+
+TEST_F(LocalDriver, RunsAgainFromTheFirstChangedStageOn) {
+  run_locally(workflow(), {directory});
+  ran.clear();
+  run_locally(workflow("t2"), {directory});
+  EXPECT_THAT(ran, testing::ElementsAre("train", "verify"));
+}
+
+TEST_F(LocalDriver, WithoutResumeRunsEverything) {
+  run_locally(workflow(), {directory});
+  ran.clear();
+  run_locally(workflow(), {directory, true, false});
+  EXPECT_THAT(ran, testing::ElementsAre("ingest", "train", "verify"));
+}
+
+TEST_F(LocalDriver, AFailedStageIsRecordedAndRunsAgain) {
+  set_status_file(directory / "status.json");
+  EXPECT_THROW(run_locally(workflow("t1", true), {directory}), Error);
+  const auto status = nlohmann::json::parse(read_file(directory / "status.json"));
+  EXPECT_EQ(status["stage"], "verify");
+  EXPECT_EQ(status["state"], "failed");
+  EXPECT_EQ(status["message"], "no truth");
+  ran.clear();
+  run_locally(workflow(), {directory});
+  EXPECT_THAT(ran, testing::ElementsAre("verify"));
+  EXPECT_EQ(nlohmann::json::parse(read_file(directory / "status.json"))["state"], "done");
+}
+
+TEST_F(LocalDriver, RecordsTimeAndMemory) {
+  run_locally(workflow(), {directory});
+  const auto records = nlohmann::json::parse(read_file(directory / "stages.json"));
+  for (const char* name : {"ingest", "train", "verify"}) {
+    EXPECT_GE(records[name]["seconds"].get<double>(), 0);
+    EXPECT_GT(records[name]["peak_memory_bytes"].get<std::size_t>(), 1'000'000u);
+  }
+}
+
+TEST_F(LocalDriver, RefusesADamagedRecord) {
+  write_file(directory / "stages.json", "[1, 2");
+  EXPECT_THROW(run_locally(workflow(), {directory}), Error);
+}
+
+}  // namespace
+}  // namespace zonda::jobs
