@@ -1,0 +1,371 @@
+#include "ingest/cf/cf_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cctype>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/provenance.hpp"
+#include "ingest/cf/netcdf_file.hpp"
+
+namespace zonda::ingest {
+namespace {
+
+constexpr float fill_value = 9.9692099683868690e+36F;  // NC_FILL_FLOAT, what every reader knows
+constexpr const char* time_units = "seconds since 1970-01-01 00:00:00";
+constexpr const char* calendar = "proleptic_gregorian";
+
+double seconds(Time time) {
+  return static_cast<double>(time.time_since_epoch().count());
+}
+
+/// Longitudes of a CF axis must grow: a grid that crosses the prime meridian starts west of it, below zero.
+std::vector<double> growing_longitudes(const Grid& grid) {
+  std::vector<double> longitudes(grid.longitudes().begin(), grid.longitudes().end());
+  std::size_t wrapped = 0;
+  for (std::size_t j = 1; j < longitudes.size(); ++j) {
+    if (longitudes[j] < longitudes[j - 1]) wrapped = j;
+  }
+  for (std::size_t j = 0; j < wrapped; ++j) longitudes[j] -= 360.0;
+  return longitudes;
+}
+
+/// Rounds to `keep` mantissa bits, half to even (Kouznetsov 2021, doi:10.5194/gmd-14-377-2021).
+void bit_round(std::span<float> values, int keep) {
+  const int drop = 23 - keep;
+  if (drop == 0) return;
+  const std::uint32_t half_less_one = (1U << (drop - 1)) - 1, mask = ~((1U << drop) - 1);
+  for (float& value : values) {
+    if (!std::isfinite(value)) continue;
+    std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    bits += half_less_one + ((bits >> drop) & 1U);
+    value = std::bit_cast<float>(bits & mask);
+  }
+}
+
+/// Where a channel's field goes.
+struct Place {
+  int variable = -1;
+  bool has_level = false;
+  std::size_t level = 0;
+  bool is_static = false;
+};
+
+/// Levels of one variable, hPa, descending pressure.
+using Levels = std::set<int, std::greater<>>;
+
+}  // namespace
+
+std::string cf_name(const Variable& variable) {
+  const auto begins_with_letter = [](const std::string& name) {
+    return !name.empty() && std::isalpha(static_cast<unsigned char>(name.front())) != 0;
+  };
+  if (begins_with_letter(variable.short_name)) return variable.short_name;
+  const auto found = std::find_if(variable.aliases.begin(), variable.aliases.end(), begins_with_letter);
+  return found == variable.aliases.end() ? "var_" + variable.short_name : *found;
+}
+
+struct CfWriter::File {
+  AtomicFile atomic;
+  NetcdfFile netcdf;
+  std::filesystem::path path;
+  Grid grid;
+  std::vector<Channel> channels;
+  CfOptions options;
+  std::vector<Place> places;
+  int time = -1, time_bounds = -1, period = -1;
+  int time_dimension = -1, lat_dimension = -1, lon_dimension = -1, bounds_dimension = -1;
+  std::vector<std::pair<int, std::vector<double>>> coordinates;  ///< values to write once the header is done
+  std::vector<std::pair<int, int>> integers;
+  std::map<std::string, int> heights;
+  std::size_t steps = 0;
+  Time last{};
+  std::vector<float> scratch;
+
+  File(std::filesystem::path path_, const Grid& grid_, std::vector<Channel> channels_, const CfOptions& options_)
+      : atomic(path_),
+        netcdf(atomic.temporary(), path_),
+        path(std::move(path_)),
+        grid(grid_),
+        channels(std::move(channels_)),
+        options(options_),
+        places(channels.size()),
+        scratch(grid.size()) {
+    describe_file();
+    define_axes();
+    define_scalars();
+    define_fields();
+    netcdf.end_definitions();
+    for (const auto& [variable, values] : coordinates) netcdf.put(variable, values);
+    for (const auto& [variable, value] : integers) netcdf.put(variable, value);
+  }
+
+  bool any_accumulated() const {
+    return std::any_of(channels.begin(), channels.end(), [](const Channel& c) { return c.info().accumulated; });
+  }
+
+  int axis(const std::string& name, std::span<const int> dimensions, std::string_view standard_name,
+           std::string_view units, std::string_view letter) {
+    const int id = netcdf.double_variable(name, dimensions);
+    netcdf.attribute(id, "standard_name", standard_name);
+    netcdf.attribute(id, "units", units);
+    if (!letter.empty()) netcdf.attribute(id, "axis", letter);
+    return id;
+  }
+
+  void describe_file() {
+    netcdf.attribute(NetcdfFile::global, "Conventions", "CF-1.8");
+    const std::string history = options.history.empty() ? history_line("write") : options.history;
+    const std::string source = options.source.empty() ? "zonda " + code_version() : options.source;
+    netcdf.attribute(NetcdfFile::global, "title", options.title.empty() ? "Zonda fields" : options.title);
+    if (!options.institution.empty()) netcdf.attribute(NetcdfFile::global, "institution", options.institution);
+    netcdf.attribute(NetcdfFile::global, "source", source);
+    netcdf.attribute(NetcdfFile::global, "history", history);
+  }
+
+  void define_axes() {
+    time_dimension = netcdf.dimension("time", NetcdfFile::unlimited);
+    lat_dimension = netcdf.dimension("lat", grid.nlat());
+    lon_dimension = netcdf.dimension("lon", grid.nlon());
+    bounds_dimension = netcdf.dimension("bnds", 2);
+
+    time = axis("time", std::array{time_dimension}, "time", time_units, "T");
+    netcdf.attribute(time, "calendar", calendar);
+    if (any_accumulated() && options.accumulation) {
+      netcdf.attribute(time, "bounds", "time_bnds");
+      time_bounds = netcdf.double_variable("time_bnds", std::array{time_dimension, bounds_dimension});
+    }
+
+    const int lat = axis("lat", std::array{lat_dimension}, "latitude", "degrees_north", "Y");
+    netcdf.attribute(lat, "bounds", "lat_bnds");
+    const int lat_bounds = netcdf.double_variable("lat_bnds", std::array{lat_dimension, bounds_dimension});
+    coordinates.emplace_back(lat, std::vector<double>(grid.latitudes().begin(), grid.latitudes().end()));
+    std::vector<double> edges;
+    for (std::size_t i = 0; i < grid.nlat(); ++i) {
+      edges.insert(edges.end(), {grid.latitude_bounds()[i], grid.latitude_bounds()[i + 1]});
+    }
+    coordinates.emplace_back(lat_bounds, std::move(edges));
+
+    const int lon = axis("lon", std::array{lon_dimension}, "longitude", "degrees_east", "X");
+    netcdf.attribute(lon, "bounds", "lon_bnds");
+    const int lon_bounds = netcdf.double_variable("lon_bnds", std::array{lon_dimension, bounds_dimension});
+    const std::vector<double> longitudes = growing_longitudes(grid);
+    edges.clear();
+    const double half = 0.5 * grid.longitude_step();
+    for (const double longitude : longitudes) edges.insert(edges.end(), {longitude - half, longitude + half});
+    coordinates.emplace_back(lon, longitudes);
+    coordinates.emplace_back(lon_bounds, std::move(edges));
+  }
+
+  void define_scalars() {
+    if (options.reference_time) {
+      const int reference = axis("forecast_reference_time", {}, "forecast_reference_time", time_units, "");
+      netcdf.attribute(reference, "calendar", calendar);
+      coordinates.emplace_back(reference, std::vector<double>{seconds(*options.reference_time)});
+      period = axis("forecast_period", std::array{time_dimension}, "forecast_period", "seconds", "");
+    }
+    if (options.realization) {
+      const int realization = netcdf.int_variable("realization", {});
+      netcdf.attribute(realization, "standard_name", "realization");
+      netcdf.attribute(realization, "units", "1");
+      integers.emplace_back(realization, *options.realization);
+    }
+    for (const Channel& channel : channels) {
+      const Variable& info = channel.info();
+      if (info.level_kind != LevelKind::height) continue;
+      const std::string name = height_name(info);
+      if (heights.contains(name)) continue;
+      const int id = axis(name, {}, "height", "m", "Z");
+      netcdf.attribute(id, "positive", "up");
+      coordinates.emplace_back(id, std::vector<double>{info.height_m});
+      heights.emplace(name, id);
+    }
+  }
+
+  static std::string height_name(const Variable& info) { return fmt::format("height_{:g}m", info.height_m); }
+
+  /// One level axis for each set of levels that occurs: `level`, `level_2`, ...
+  std::map<Levels, int> define_levels(const std::map<std::string, Levels>& levels_of) {
+    std::map<Levels, int> dimensions;
+    for (const Channel& channel : channels) {
+      const auto found = levels_of.find(channel.variable);
+      if (found == levels_of.end() || dimensions.contains(found->second)) continue;
+      const std::string name = dimensions.empty() ? "level" : fmt::format("level_{}", dimensions.size() + 1);
+      const int dimension = netcdf.dimension(name, found->second.size());
+      const int id = axis(name, std::array{dimension}, "air_pressure", "Pa", "Z");
+      netcdf.attribute(id, "positive", "down");
+      std::vector<double> pascals;
+      for (const int level : found->second) pascals.push_back(100.0 * level);
+      coordinates.emplace_back(id, std::move(pascals));
+      dimensions.emplace(found->second, dimension);
+    }
+    return dimensions;
+  }
+
+  void define_fields() {
+    std::map<std::string, Levels> levels_of;
+    std::set<Channel> seen;
+    for (const Channel& channel : channels) {
+      if (!seen.insert(channel).second) {
+        fail(ErrorKind::usage, "{}: channel {} is named twice", path.string(), channel.name());
+      }
+      if (channel.info().level_kind == LevelKind::pressure)
+        levels_of[channel.info().short_name].insert(channel.level_hpa);
+    }
+    const std::map<Levels, int> level_dimensions = define_levels(levels_of);
+    std::map<std::string, int> variables;
+    for (std::size_t c = 0; c < channels.size(); ++c) {
+      const Variable& info = channels[c].info();
+      Place& place = places[c];
+      place.is_static = info.is_static;
+      std::vector<int> dimensions;
+      std::vector<std::size_t> chunk;
+      if (!info.is_static) {
+        dimensions.push_back(time_dimension);
+        chunk.push_back(1);
+      }
+      if (const auto found = levels_of.find(info.short_name); found != levels_of.end()) {
+        place.has_level = true;
+        place.level =
+            static_cast<std::size_t>(std::distance(found->second.begin(), found->second.find(channels[c].level_hpa)));
+        dimensions.push_back(level_dimensions.at(found->second));
+        chunk.push_back(1);
+      }
+      const auto known = variables.find(info.short_name);
+      if (known != variables.end()) {
+        place.variable = known->second;
+        continue;
+      }
+      dimensions.insert(dimensions.end(), {lat_dimension, lon_dimension});
+      chunk.insert(chunk.end(), {grid.nlat(), grid.nlon()});
+      place.variable = netcdf.field_variable(cf_name(info), dimensions, chunk, options.deflate, fill_value);
+      variables.emplace(info.short_name, place.variable);
+      describe_variable(place.variable, info);
+    }
+  }
+
+  void describe_variable(int id, const Variable& info) {
+    netcdf.attribute(id, "standard_name", info.standard_name);
+    netcdf.attribute(id, "long_name", info.long_name);
+    netcdf.attribute(id, "units", info.unit);
+    if (info.accumulated) {
+      netcdf.attribute(id, "cell_methods", "time: sum");
+    } else if (time_bounds >= 0 && !info.is_static) {
+      netcdf.attribute(id, "cell_methods", "time: point");
+    }
+    std::string names;
+    const auto add = [&names](const std::string& name) { names += names.empty() ? name : " " + name; };
+    if (info.level_kind == LevelKind::height) add(height_name(info));
+    if (!info.is_static) {
+      if (options.reference_time) {
+        add("forecast_reference_time");
+        add("forecast_period");
+      }
+      if (options.realization) add("realization");
+    }
+    if (!names.empty()) netcdf.attribute(id, "coordinates", names);
+    if (options.keep_bits) netcdf.attribute(id, "_QuantizeBitRoundNumberOfSignificantBits", *options.keep_bits);
+  }
+
+  void put_field(const Place& place, std::span<const float> field) {
+    std::replace_copy_if(
+        field.begin(), field.end(), scratch.begin(), [](float x) { return std::isnan(x); }, fill_value);
+    if (options.keep_bits) {
+      bit_round(scratch, *options.keep_bits);
+      // The fill value must stay what `_FillValue` says.
+      for (std::size_t i = 0; i < field.size(); ++i) {
+        if (std::isnan(field[i])) scratch[i] = fill_value;
+      }
+    }
+    std::array<std::size_t, 4> start{}, count{};
+    std::size_t n = 0;
+    const auto add = [&](std::size_t from, std::size_t length) {
+      start[n] = from;
+      count[n++] = length;
+    };
+    if (!place.is_static) add(steps, 1);
+    if (place.has_level) add(place.level, 1);
+    add(0, grid.nlat());
+    add(0, grid.nlon());
+    netcdf.put_at(place.variable, std::span(start).first(n), std::span(count).first(n),
+                  std::span<const float>(scratch));
+  }
+
+  void put_time(Time valid) {
+    const std::array<std::size_t, 1> at{steps}, one{1};
+    netcdf.put_at(time, at, one, std::array{seconds(valid)});
+    if (time_bounds >= 0) {
+      const std::array<std::size_t, 2> row{steps, 0}, pair{1, 2};
+      netcdf.put_at(time_bounds, row, pair, std::array{seconds(valid - *options.accumulation), seconds(valid)});
+    }
+    if (period >= 0) netcdf.put_at(period, at, one, std::array{seconds(valid) - seconds(*options.reference_time)});
+  }
+};
+
+namespace {
+
+void check_options(const std::filesystem::path& path, const CfOptions& options, std::span<const Channel> channels) {
+  if (options.deflate < 0 || options.deflate > 9) {
+    fail(ErrorKind::usage, "{}: deflate level {}; expected 0 to 9", path.string(), options.deflate);
+  }
+  if (options.keep_bits && (*options.keep_bits < 1 || *options.keep_bits > 23)) {
+    fail(ErrorKind::usage, "{}: {} kept mantissa bits; expected 1 to 23", path.string(), *options.keep_bits);
+  }
+  if (options.accumulation && *options.accumulation <= Duration(0)) {
+    fail(ErrorKind::usage, "{}: an accumulation period of {} s", path.string(), options.accumulation->count());
+  }
+  if (channels.empty()) fail(ErrorKind::usage, "{}: no channel to write", path.string());
+}
+
+}  // namespace
+
+CfWriter::CfWriter(std::filesystem::path path, const Grid& grid, std::vector<Channel> channels,
+                   const CfOptions& options) {
+  check_options(path, options, channels);
+  file_ = std::make_unique<File>(std::move(path), grid, std::move(channels), options);
+}
+
+CfWriter::~CfWriter() = default;
+
+void CfWriter::write(const State& state) {
+  if (!file_) fail(ErrorKind::failure, "a state is written to a NetCDF file that is closed");
+  File& file = *file_;
+  if (!(state.grid == file.grid)) {
+    fail(ErrorKind::failure, "{}: a state on grid {} is written to a file on grid {}", file.path.string(),
+         state.grid.to_string(), file.grid.to_string());
+  }
+  if (state.channels != file.channels || state.values.size() != file.channels.size() * file.grid.size()) {
+    fail(ErrorKind::failure, "{}: a state of {} channels is written to a file of {} (or others)", file.path.string(),
+         state.channels.size(), file.channels.size());
+  }
+  if (file.steps > 0 && state.time <= file.last) {
+    fail(ErrorKind::failure, "{}: time {} is written after {}; times must ascend", file.path.string(),
+         to_string(state.time), to_string(file.last));
+  }
+  file.put_time(state.time);
+  for (std::size_t c = 0; c < file.channels.size(); ++c) {
+    if (file.places[c].is_static && file.steps > 0) continue;
+    file.put_field(file.places[c], state.field(c));
+  }
+  file.last = state.time;
+  ++file.steps;
+}
+
+void CfWriter::close() {
+  if (!file_) return;
+  if (file_->steps == 0) fail(ErrorKind::usage, "{}: closed before any state was written", file_->path.string());
+  file_->netcdf.close();
+  file_->atomic.commit();
+  file_.reset();
+}
+
+}  // namespace zonda::ingest
