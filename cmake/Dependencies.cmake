@@ -51,6 +51,10 @@ zonda_dependency(mpi LINK MPI::MPI_C)
 # One HDF5 flavour everywhere: the one that parallel NetCDF uses.
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
 zonda_dependency(hdf5 LINK PkgConfig::HDF5)
+# mpi.h's old C++ classes would want a library of their own.
+foreach(name mpi hdf5)
+  target_compile_definitions(dep_${name} INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+endforeach()
 
 # Debian's netcdf-mpi.pc omits its include folder.
 find_library(NETCDF_MPI_LIBRARY netcdf_mpi REQUIRED)

@@ -1,0 +1,166 @@
+#include "parallel/canonical.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "core/error.hpp"
+#include "parallel/partition.hpp"
+
+namespace zonda::parallel {
+namespace {
+
+/// Columns travel in blocks, so that the buffers stay small however wide the terms are.
+constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
+
+/// A node of the tree: the leaves [begin, end).
+struct Node {
+  std::size_t begin, end;
+};
+
+/// The largest whole nodes of the tree over `terms` leaves that make up `range`, in order; at most 2 log2(terms) of
+/// them. A node of level l begins at a multiple of 2^l and has 2^l leaves, or fewer where the leaves end.
+std::vector<Node> cover(std::size_t terms, Range range) {
+  std::vector<Node> nodes;
+  for (std::size_t begin = range.begin; begin < range.end;) {
+    std::size_t length = 1;
+    while (begin % (2 * length) == 0 && std::min(begin + 2 * length, terms) <= range.end && length < terms) length *= 2;
+    const std::size_t end = std::min(begin + length, terms);
+    nodes.push_back({begin, end});
+    begin = end;
+  }
+  return nodes;
+}
+
+/// Adds neighbours as the tree does: keeps finished nodes on a stack, and joins the two on top when they are siblings.
+template <class T>
+class TreeAdder {
+ public:
+  TreeAdder(std::size_t terms, std::size_t width) : terms_(terms), width_(width) {}
+
+  /// The next node in order, with its sum [width].
+  void add(Node node, const T* sum) {
+    // A right child is added to its sibling where it is; only a left child is copied.
+    if (depth_ > 0 && siblings(stack_[depth_ - 1].node, node)) {
+      join(stack_[depth_ - 1], node, sum);
+      while (depth_ > 1 && siblings(stack_[depth_ - 2].node, stack_[depth_ - 1].node)) {
+        join(stack_[depth_ - 2], stack_[depth_ - 1].node, stack_[depth_ - 1].sum.data());
+        --depth_;
+      }
+      return;
+    }
+    if (stack_.size() == depth_) stack_.emplace_back();
+    Entry& entry = stack_[depth_++];
+    entry.node = node;
+    entry.sum.assign(sum, sum + width_);
+  }
+  /// The only node left: the sum over all leaves given, which must make up one node.
+  const std::vector<T>& sum() const { return stack_.front().sum; }
+
+ private:
+  struct Entry {
+    Node node;
+    std::vector<T> sum;
+  };
+  void join(Entry& left, Node right, const T* sum) {
+    for (std::size_t i = 0; i < width_; ++i) left.sum[i] += sum[i];
+    left.node.end = right.end;
+  }
+  bool siblings(Node left, Node right) const {
+    const std::size_t length = left.end - left.begin;  // of a left child always the full power of two
+    if (left.begin % (2 * length) != 0 || !std::has_single_bit(length)) return false;
+    return right.end == std::min(left.begin + 2 * length, terms_);
+  }
+  std::size_t terms_, width_;
+  std::vector<Entry> stack_;  // the first depth_ are in use; the others keep their memory
+  std::size_t depth_ = 0;
+};
+
+template <class T>
+void all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
+                std::span<T> total) {
+  const auto ranks = static_cast<std::size_t>(communicator.size()),
+             rank = static_cast<std::size_t>(communicator.rank());
+  const Range own = partition(terms, ranks, rank);
+  if (mine.size() != own.size() * width || total.size() != width)
+    fail(ErrorKind::failure,
+         "canonical_all_reduce: rank {} of {} must pass {} x {} values and room for {}; it passed {} and {}", rank,
+         ranks, own.size(), width, width, mine.size(), total.size());
+  std::vector<std::vector<Node>> nodes(ranks);  // what each rank sums alone
+  std::size_t node_count = 0;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    nodes[r] = cover(terms, partition(terms, ranks, r));
+    node_count += nodes[r].size();
+  }
+  if (terms == 0) {
+    std::fill(total.begin(), total.end(), T{0});
+    return;
+  }
+  // The same block on all ranks, so from numbers that all of them know.
+  const std::size_t deepest = 2 * static_cast<std::size_t>(std::bit_width(terms));
+  const std::size_t per_column = sizeof(T) * (deepest + node_count / ranks + 2);
+  const std::size_t block = std::max(buffer_bytes / per_column, ranks);
+  for (std::size_t first = 0; first < width; first += block) {
+    const std::size_t columns = std::min(block, width - first);
+    // 1. The sums of this rank's own nodes, laid out by the rank that will finish each column.
+    std::vector<T> sums(nodes[rank].size() * columns);
+    std::vector<std::size_t> send_offset(ranks + 1), receive_offset(ranks + 1);
+    const Range mine_columns = partition(columns, ranks, rank);
+    for (std::size_t r = 0; r < ranks; ++r) {
+      send_offset[r + 1] = send_offset[r] + nodes[rank].size() * partition(columns, ranks, r).size() * sizeof(T);
+      receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns.size() * sizeof(T);
+    }
+    for (std::size_t n = 0; n < nodes[rank].size(); ++n) {
+      const Node node = nodes[rank][n];
+      TreeAdder<T> adder(terms, columns);
+      for (std::size_t leaf = node.begin; leaf < node.end; ++leaf)
+        adder.add({leaf, leaf + 1}, mine.data() + (leaf - own.begin) * width + first);
+      for (std::size_t r = 0; r < ranks; ++r) {
+        const Range theirs = partition(columns, ranks, r);
+        std::copy_n(adder.sum().data() + theirs.begin, theirs.size(),
+                    sums.data() + send_offset[r] / sizeof(T) + n * theirs.size());
+      }
+    }
+    // 2. Every rank finishes its columns in the order of the tree, 3. and all gather the results.
+    std::vector<T> received(receive_offset[ranks] / sizeof(T));
+    communicator
+        .all_to_all(std::as_bytes(std::span(sums)), send_offset, std::as_writable_bytes(std::span(received)),
+                    receive_offset)
+        .wait();
+    TreeAdder<T> adder(terms, mine_columns.size());
+    std::size_t at = 0;
+    for (std::size_t r = 0; r < ranks; ++r)
+      for (const Node node : nodes[r]) {
+        adder.add(node, received.data() + at);
+        at += mine_columns.size();
+      }
+    const std::size_t longest = partition(columns, ranks, 0).size();
+    std::vector<T> finished(longest), all(longest * ranks);
+    std::copy_n(adder.sum().data(), mine_columns.size(), finished.data());
+    communicator.all_gather(std::as_bytes(std::span(finished)), std::as_writable_bytes(std::span(all))).wait();
+    for (std::size_t r = 0; r < ranks; ++r) {
+      const Range theirs = partition(columns, ranks, r);
+      std::copy_n(all.data() + r * longest, theirs.size(), total.data() + first + theirs.begin);
+    }
+  }
+}
+
+}  // namespace
+
+double tree_sum(std::span<const double> terms) {
+  if (terms.empty()) return 0;
+  TreeAdder<double> adder(terms.size(), 1);
+  for (std::size_t i = 0; i < terms.size(); ++i) adder.add({i, i + 1}, &terms[i]);
+  return adder.sum().front();
+}
+
+void canonical_all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width,
+                          std::span<const float> mine, std::span<float> total) {
+  all_reduce(communicator, terms, width, mine, total);
+}
+void canonical_all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width,
+                          std::span<const double> mine, std::span<double> total) {
+  all_reduce(communicator, terms, width, mine, total);
+}
+
+}  // namespace zonda::parallel

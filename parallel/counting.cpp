@@ -1,0 +1,77 @@
+#include "parallel/counting.hpp"
+
+#include "parallel/transport.hpp"
+
+namespace zonda::parallel {
+namespace {
+
+class CountingTransport : public Transport {
+ public:
+  CountingTransport(std::shared_ptr<Transport> inner, std::shared_ptr<Traffic> traffic)
+      : inner_(std::move(inner)), traffic_(std::move(traffic)) {}
+  int rank() const override { return inner_->rank(); }
+  int size() const override { return inner_->size(); }
+  std::shared_ptr<Transport> split(int color, int key) override {
+    return std::make_shared<CountingTransport>(inner_->split(color, key), traffic_);
+  }
+  Event send(std::span<const std::byte> data, int to, const Label& label) override {
+    Traffic::Count& count = label.collective ? traffic_->reduction : traffic_->send;
+    add(count, to == rank() ? 0 : 1, to == rank() ? 0 : data.size());
+    return inner_->send(data, to, label);
+  }
+  Event receive(std::span<std::byte> data, int from, const Label& label) override {
+    return inner_->receive(data, from, label);
+  }
+  Event barrier() override {
+    add(traffic_->barrier, others(), 0);
+    return inner_->barrier();
+  }
+  Event broadcast(std::span<std::byte> data, int root) override {
+    const std::uint64_t messages = rank() == root ? others() : 0;
+    add(traffic_->broadcast, messages, messages * data.size());
+    return inner_->broadcast(data, root);
+  }
+  Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    add(traffic_->all_gather, others(), others() * mine.size());
+    return inner_->all_gather(mine, all);
+  }
+  Event all_to_all(std::span<const std::byte> data, std::span<const std::size_t> send_offset,
+                   std::span<std::byte> received, std::span<const std::size_t> receive_offset) override {
+    std::uint64_t messages = 0, bytes = 0;
+    for (std::size_t r = 0; r + 1 < send_offset.size(); ++r) {
+      const std::size_t part = send_offset[r + 1] - send_offset[r];
+      if (static_cast<int>(r) == rank() || part == 0) continue;
+      ++messages;
+      bytes += part;
+    }
+    add(traffic_->all_to_all, messages, bytes);
+    return inner_->all_to_all(data, send_offset, received, receive_offset);
+  }
+  std::uint64_t begin_collective() override { return inner_->begin_collective(); }
+
+ private:
+  std::uint64_t others() const { return static_cast<std::uint64_t>(size() - 1); }
+  static void add(Traffic::Count& count, std::uint64_t messages, std::uint64_t bytes) {
+    ++count.calls;
+    count.messages += messages;
+    count.bytes += bytes;
+  }
+  std::shared_ptr<Transport> inner_;
+  std::shared_ptr<Traffic> traffic_;
+};
+
+}  // namespace
+
+std::uint64_t Traffic::bytes() const {
+  return barrier.bytes + broadcast.bytes + send.bytes + all_gather.bytes + all_to_all.bytes + reduction.bytes;
+}
+std::uint64_t Traffic::messages() const {
+  return barrier.messages + broadcast.messages + send.messages + all_gather.messages + all_to_all.messages +
+         reduction.messages;
+}
+
+Communicator counted(const Communicator& communicator, std::shared_ptr<Traffic> traffic) {
+  return Communicator(std::make_shared<CountingTransport>(communicator.transport(), std::move(traffic)));
+}
+
+}  // namespace zonda::parallel
