@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "core/atomic_file.hpp"
@@ -130,6 +131,10 @@ struct CfWriter::File {
     if (!options.institution.empty()) netcdf.attribute(NetcdfFile::global, "institution", options.institution);
     netcdf.attribute(NetcdfFile::global, "source", source);
     netcdf.attribute(NetcdfFile::global, "history", history);
+    // Not on each variable, where CDO 2.1 warns that it cannot assign them; xarray reads them here.
+    std::string names = options.reference_time ? "forecast_reference_time forecast_period" : "";
+    if (options.realization) names += names.empty() ? "realization" : " realization";
+    if (!names.empty()) netcdf.attribute(NetcdfFile::global, "coordinates", names);
   }
 
   void define_axes() {
@@ -222,8 +227,15 @@ struct CfWriter::File {
         levels_of[channel.info().short_name].insert(channel.level_hpa);
     }
     const std::map<Levels, int> level_dimensions = define_levels(levels_of);
+    // Fields without a vertical axis come first: CDO 2.1 gives those that follow a scalar height that height.
+    std::vector<std::size_t> order(channels.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_partition(order.begin(), order.end(), [&](std::size_t c) {
+      const LevelKind kind = channels[c].info().level_kind;
+      return kind != LevelKind::pressure && kind != LevelKind::height;
+    });
     std::map<std::string, int> variables;
-    for (std::size_t c = 0; c < channels.size(); ++c) {
+    for (const std::size_t c : order) {
       const Variable& info = channels[c].info();
       Place& place = places[c];
       place.is_static = info.is_static;
@@ -262,17 +274,7 @@ struct CfWriter::File {
     } else if (time_bounds >= 0 && !info.is_static) {
       netcdf.attribute(id, "cell_methods", "time: point");
     }
-    std::string names;
-    const auto add = [&names](const std::string& name) { names += names.empty() ? name : " " + name; };
-    if (info.level_kind == LevelKind::height) add(height_name(info));
-    if (!info.is_static) {
-      if (options.reference_time) {
-        add("forecast_reference_time");
-        add("forecast_period");
-      }
-      if (options.realization) add("realization");
-    }
-    if (!names.empty()) netcdf.attribute(id, "coordinates", names);
+    if (info.level_kind == LevelKind::height) netcdf.attribute(id, "coordinates", height_name(info));
     if (options.keep_bits) netcdf.attribute(id, "_QuantizeBitRoundNumberOfSignificantBits", *options.keep_bits);
   }
 

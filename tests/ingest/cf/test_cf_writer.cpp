@@ -127,7 +127,8 @@ TEST_F(CfWriterTest, AForecastHasTheDimensionsCoordinatesAndValuesOfTheStates) {
   EXPECT_EQ(file.text("", "history"), "made by a test");
   EXPECT_EQ(file.text("z", "standard_name"), "geopotential");
   EXPECT_EQ(file.text("z", "units"), "m2 s-2");
-  EXPECT_EQ(file.text("t2m", "coordinates"), "height_2m forecast_reference_time forecast_period realization");
+  EXPECT_EQ(file.text("t2m", "coordinates"), "height_2m");
+  EXPECT_EQ(file.text("", "coordinates"), "forecast_reference_time forecast_period realization");
   EXPECT_THAT(file.values("height_10m"), testing::ElementsAre(10));
   EXPECT_THAT(file.values("realization"), testing::ElementsAre(3));
   EXPECT_THAT(file.values("forecast_period"), testing::ElementsAre(21600, 43200, 64800));
