@@ -1,0 +1,59 @@
+#pragma once
+// The sums behind the scores: every field is read once and all its scores, for all regions, are taken from it.
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/time.hpp"
+#include "parallel/communicator.hpp"
+#include "postproc/verification/forecast_list.hpp"
+#include "postproc/verification/region.hpp"
+#include "postproc/verification/score_record.hpp"
+
+namespace zonda::ingest {
+class Source;
+}
+
+namespace zonda::postproc {
+
+class Climatology;
+class FieldSeries;
+
+struct ScoringPlan {
+  const FieldSeries& truth;
+  const Climatology& climatology;
+  std::vector<ForecastStart> starts;  ///< those whose initial time is in the truth
+  std::vector<Duration> leads;
+  std::vector<std::size_t> channels;  ///< indices into truth.channels()
+  std::vector<RegionWeights> regions;
+  std::vector<std::size_t> spectral;  ///< indices into truth.channels(): zonal spectra are kept for these
+  /// How a forecast file is opened.
+  std::function<std::unique_ptr<ingest::Source>(const std::filesystem::path&)> open;
+};
+
+/// Mean zonal spectra between 30 and 60 degrees of both hemispheres.
+struct SpectrumRecord {
+  Channel channel;
+  double lead_hours;
+  std::vector<double> forecast, truth;  ///< by wavenumber, (unit)^2 m
+};
+
+struct ScoringResult {
+  std::vector<ScoreRecord> records;
+  std::vector<SpectrumRecord> spectra;
+  std::vector<std::size_t> samples;  ///< initial times that counted, per lead
+};
+
+/// Initial times are shared out over ranks in blocks; a block's times are added in order, and the blocks over one fixed
+/// tree, so the result has the same bits on any number of ranks. A rank holds two states of truth, a field a member,
+/// and its blocks' sums. A pair of initial time and lead counts where the forecast and the truth both have the valid
+/// time. Collective. Throws Error(data) on missing values, Error(numerical) on forecasts that are not finite.
+ScoringResult score(const ScoringPlan& plan, const parallel::Communicator& communicator);
+
+/// The name that wind-vector scores of `u` and `v` have: u -> wind, 10u -> 10wind. "" for variables without a partner,
+/// and for v.
+std::string wind_vector_name(const std::string& variable);
+
+}  // namespace zonda::postproc
