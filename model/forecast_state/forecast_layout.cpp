@@ -1,0 +1,190 @@
+#include "model/forecast_state/forecast_layout.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/checksum.hpp"
+#include "core/error.hpp"
+
+namespace zonda::model {
+
+using nlohmann::json;
+
+std::size_t ForecastLayout::prognostic_channels() const {
+  return static_cast<std::size_t>(
+      std::count_if(channels.begin(), channels.end(), [](const Channel& c) { return !c.info().accumulated; }));
+}
+
+std::size_t ForecastLayout::input_channels() const {
+  return 2 * prognostic_channels() + static_channels.size() + 2 * forcings.size();
+}
+
+std::string ForecastLayout::static_hash() const {
+  std::string text;
+  for (const Channel& channel : static_channels) text += channel.name() + '\n';
+  text.append(reinterpret_cast<const char*>(static_fields.data()), static_fields.size() * sizeof(float));
+  return sha256(text);
+}
+
+json ForecastLayout::to_json() const {
+  json list = json::array(), statics = json::array(), seconds = json::array(), tendencies = json::object();
+  for (const Channel& c : channels)
+    list.push_back({{"name", c.name()}, {"unit", c.info().unit}, {"accumulated", c.info().accumulated}});
+  for (const Channel& c : static_channels) statics.push_back(c.name());
+  for (const Duration step : steps) seconds.push_back(step.count());
+  for (const auto& [step, stddev] : normalisation.tendency_stddev) tendencies[std::to_string(step.count())] = stddev;
+  return {{"grid", grid.to_string()},
+          {"first_latitude", grid.latitudes().front()},
+          {"first_longitude", grid.longitudes().front()},
+          {"rows", "north first"},
+          {"channels", list},
+          {"static_channels", statics},
+          {"static_hash", static_hash()},
+          {"forcings", forcings},
+          {"steps_seconds", seconds},
+          {"target", target == Target::tendency ? "tendency" : "state"},
+          {"mean", normalisation.mean},
+          {"stddev", normalisation.stddev},
+          {"tendency_stddev", tendencies},
+          {"trained_lead_seconds", trained_lead.count()}};
+}
+
+ForecastLayout ForecastLayout::from_json(const json& j) {
+  try {
+    ForecastLayout layout{.grid = Grid::parse(j.at("grid").get<std::string>()),
+                          .channels = {},
+                          .static_channels = {},
+                          .static_fields = {},
+                          .forcings = j.at("forcings").get<std::vector<std::string>>(),
+                          .steps = {},
+                          .target = j.at("target") == "state" ? Target::state : Target::tendency,
+                          .normalisation = {},
+                          .trained_lead = Duration{j.at("trained_lead_seconds").get<std::int64_t>()}};
+    for (const json& c : j.at("channels")) {
+      layout.channels.push_back(parse_channel(c.at("name").get<std::string>()));
+      if (layout.channels.back().info().unit != c.at("unit").get<std::string>())
+        fail(ErrorKind::data, "model: channel {} in {}, this program uses {}", layout.channels.back().name(),
+             c.at("unit").get<std::string>(), layout.channels.back().info().unit);
+    }
+    for (const json& c : j.at("static_channels")) layout.static_channels.push_back(parse_channel(c.get<std::string>()));
+    for (const json& s : j.at("steps_seconds")) layout.steps.emplace_back(s.get<std::int64_t>());
+    layout.normalisation.mean = j.at("mean").get<std::vector<double>>();
+    layout.normalisation.stddev = j.at("stddev").get<std::vector<double>>();
+    for (const auto& [key, value] : j.at("tendency_stddev").items())
+      layout.normalisation.tendency_stddev[Duration{std::stoll(key)}] = value.get<std::vector<double>>();
+    return layout;
+  } catch (const json::exception& error) {
+    fail(ErrorKind::data, "not the description of a forecast model: {}", error.what());
+  }
+}
+
+ForecastStep::ForecastStep(const ForecastLayout& layout) : layout_(layout), static_normalised_(layout.static_fields) {
+  for (std::size_t c = 0; c < layout.channels.size(); ++c)
+    if (!layout.channels[c].info().accumulated) prognostic_.push_back(c);
+  const std::size_t points = layout.points();
+  for (std::size_t s = 0; s < layout.static_channels.size(); ++s) {
+    float* field = static_normalised_.data() + s * points;
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < points; ++i) sum += field[i];
+    const double mean = sum / static_cast<double>(points);
+    for (std::size_t i = 0; i < points; ++i) squares += (field[i] - mean) * (field[i] - mean);
+    const double stddev = std::sqrt(squares / static_cast<double>(points));
+    const double scale = stddev > 0 ? 1 / stddev : 1;
+    for (std::size_t i = 0; i < points; ++i) field[i] = static_cast<float>((field[i] - mean) * scale);
+  }
+}
+
+void ForecastStep::assemble(std::span<const float> previous, std::span<const float> current,
+                            std::span<const float> forcing_now, std::span<const float> forcing_next,
+                            std::span<float> u) const {
+  const std::size_t points = layout_.points();
+  float* out = u.data();
+  for (const auto& state : {previous, current})
+    for (const std::size_t c : prognostic_) out = std::copy_n(state.data() + c * points, points, out);
+  out = std::copy(static_normalised_.begin(), static_normalised_.end(), out);
+  out = std::copy(forcing_now.begin(), forcing_now.end(), out);
+  std::copy(forcing_next.begin(), forcing_next.end(), out);
+}
+
+void ForecastStep::assemble_adjoint(std::span<const float> du, std::span<float> previous,
+                                    std::span<float> current) const {
+  const std::size_t points = layout_.points();
+  const float* in = du.data();
+  for (const auto& state : {previous, current})
+    for (const std::size_t c : prognostic_) {
+      float* field = state.data() + c * points;
+      for (std::size_t i = 0; i < points; ++i) field[i] += in[i];
+      in += points;
+    }
+}
+
+void ForecastStep::condition(Time time, Duration step, Duration lead, std::span<float> c, double turned) const {
+  const double day = 86400, two_pi = 2 * std::acos(-1.0);
+  const double d = static_cast<double>(step.count());
+  const double known_lead = static_cast<double>(std::min(lead, layout_.trained_lead).count());
+  const double season = two_pi * year_fraction(time), hour = two_pi * (second_of_day(time) / day - turned / 360);
+  const double values[ForecastLayout::condition_size] = {
+      d / day,          std::log2(d / 21600), known_lead / (10 * day), std::sin(season),
+      std::cos(season), std::sin(hour),       std::cos(hour)};
+  for (std::size_t i = 0; i < ForecastLayout::condition_size; ++i) c[i] = static_cast<float>(values[i]);
+}
+
+void ForecastStep::advance(std::span<const float> y, std::span<const float> current, Duration step,
+                           std::span<float> next) const {
+  const std::size_t points = layout_.points();
+  if (layout_.target == Target::state) {
+    std::copy(y.begin(), y.end(), next.begin());
+    return;
+  }
+  std::copy(y.begin(), y.end(), next.begin());
+  for (const std::size_t c : prognostic_) {
+    const float ratio = static_cast<float>(layout_.normalisation.tendency_ratio(step, c));
+    const float* from = current.data() + c * points;
+    float* to = next.data() + c * points;
+    for (std::size_t i = 0; i < points; ++i) to[i] = from[i] + ratio * to[i];
+  }
+}
+
+void ForecastStep::advance_adjoint(std::span<const float> dnext, Duration step, std::span<float> dy,
+                                   std::span<float> dcurrent) const {
+  const std::size_t points = layout_.points();
+  std::copy(dnext.begin(), dnext.end(), dy.begin());
+  if (layout_.target == Target::state) return;
+  for (const std::size_t c : prognostic_) {
+    const float ratio = static_cast<float>(layout_.normalisation.tendency_ratio(step, c));
+    const float* from = dnext.data() + c * points;
+    float* to = dy.data() + c * points;
+    float* state = dcurrent.data() + c * points;
+    for (std::size_t i = 0; i < points; ++i) {
+      to[i] = ratio * from[i];
+      state[i] += from[i];
+    }
+  }
+}
+
+void ForecastStep::target(std::span<const float> current, std::span<const float> next, Duration step,
+                          std::span<float> y) const {
+  const std::size_t points = layout_.points();
+  std::copy(next.begin(), next.end(), y.begin());
+  if (layout_.target == Target::state) return;
+  for (const std::size_t c : prognostic_) {
+    const float inverse = static_cast<float>(1 / layout_.normalisation.tendency_ratio(step, c));
+    const float* from = current.data() + c * points;
+    float* to = y.data() + c * points;
+    for (std::size_t i = 0; i < points; ++i) to[i] = (to[i] - from[i]) * inverse;
+  }
+}
+
+void ForecastStep::target_adjoint(std::span<const float> dy, Duration step, std::span<float> dnext) const {
+  const std::size_t points = layout_.points();
+  for (std::size_t c = 0; c < layout_.channels.size(); ++c) {
+    const bool tendency = layout_.target == Target::tendency && !layout_.channels[c].info().accumulated;
+    const float inverse = tendency ? static_cast<float>(1 / layout_.normalisation.tendency_ratio(step, c)) : 1.0F;
+    const float* from = dy.data() + c * points;
+    float* to = dnext.data() + c * points;
+    for (std::size_t i = 0; i < points; ++i) to[i] += inverse * from[i];
+  }
+}
+
+}  // namespace zonda::model

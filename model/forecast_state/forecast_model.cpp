@@ -1,0 +1,157 @@
+#include "model/forecast_state/forecast_model.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
+#include "core/config/table.hpp"
+#include "core/error.hpp"
+#include "core/provenance.hpp"
+
+namespace zonda::model {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* model_kind = "zonda forecast model";
+
+std::string names_of(std::span<const Channel> channels) {
+  std::string text;
+  for (const Channel& channel : channels) text += (text.empty() ? "" : ", ") + channel.name();
+  return text.empty() ? "none" : text;
+}
+
+std::vector<std::size_t> extents(const Shape& shape) {
+  std::vector<std::size_t> result;
+  for (int i = 0; i < shape.rank(); ++i) result.push_back(static_cast<std::size_t>(shape[i]));
+  return result;
+}
+
+std::string text_of(std::span<const std::size_t> shape) {
+  std::string text;
+  for (const std::size_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return '[' + text + ']';
+}
+
+TensorFolder open_model(const fs::path& path) {
+  if (!fs::exists(path)) fail(ErrorKind::data, "{}: no model there", path.string());
+  const TensorFolder folder(path);
+  const std::string kind = folder.header().value("kind", "unknown");
+  if (kind != model_kind) fail(ErrorKind::data, "{}: is a '{}', expected a '{}'", path.string(), kind, model_kind);
+  return folder;
+}
+
+}  // namespace
+
+std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena,
+                                           const std::string& prefix) {
+  std::vector<NamedTensor> tensors;
+  for (const Parameter& parameter : store.list())
+    tensors.push_back({prefix + '/' + parameter.name, extents(parameter.shape),
+                       arena.span<const float>().subspan(static_cast<std::size_t>(parameter.offset),
+                                                         static_cast<std::size_t>(parameter.count))});
+  return tensors;
+}
+
+void read_parameters(const TensorFolder& folder, const ParameterStore& store, const Tensor& arena,
+                     const std::string& prefix) {
+  for (const Parameter& parameter : store.list()) {
+    const std::string name = prefix + '/' + parameter.name;
+    const std::vector<std::size_t> expected = extents(parameter.shape);
+    if (folder.shape(name) != expected)
+      fail(ErrorKind::data, "tensor {} is {}, this network's is {}: a file of another model", name,
+           text_of(folder.shape(name)), text_of(expected));
+    folder.read(name, arena.span<float>().subspan(static_cast<std::size_t>(parameter.offset),
+                                                  static_cast<std::size_t>(parameter.count)));
+  }
+}
+
+void write_model(const fs::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
+                 const ModelOrigin& origin, bool averaged) {
+  const json header = {{"kind", model_kind},
+                       {"layout", layout.to_json()},
+                       {"network", json(config::dump(network.config()))},
+                       {"parameters", network.parameter_count()},
+                       {"training",
+                        {{"steps", origin.training_steps},
+                         {"start", to_string(origin.training_start)},
+                         {"end", to_string(origin.training_end)},
+                         {"archive", origin.archive_identity},
+                         {"configuration", origin.configuration_hash}}},
+                       {"licence", origin.licence},
+                       {"code", code_version()}};
+  const ParameterStore& store = network.parameters();
+  std::vector<NamedTensor> tensors = parameter_tensors(store, averaged ? store.average() : store.values(), "weights");
+  if (!layout.static_channels.empty())
+    tensors.push_back({"static_fields",
+                       {layout.static_channels.size(), layout.grid.nlat(), layout.grid.nlon()},
+                       layout.static_fields});
+  write_tensor_folder(path, header, tensors);
+}
+
+json describe_model(const fs::path& path) {
+  return open_model(path).header();
+}
+
+std::unique_ptr<ForecastModel> load_model(const fs::path& path) {
+  const TensorFolder folder = open_model(path);
+  const json& header = folder.header();
+  try {
+    ForecastLayout layout = ForecastLayout::from_json(header.at("layout"));
+    if (!layout.static_channels.empty()) {
+      layout.static_fields.resize(layout.static_channels.size() * layout.points());
+      folder.read("static_fields", layout.static_fields);
+    }
+    if (const auto expected = header.at("layout").at("static_hash").get<std::string>();
+        layout.static_hash() != expected)
+      fail(ErrorKind::data, "{}: static fields have hash {}, the model says {}", path.string(), layout.static_hash(),
+           expected);
+    NetworkConfig network_config;
+    config::read(config::parse_yaml(header.at("network").dump(), path.string()), network_config);
+    const json& training = header.at("training");
+    auto model = std::make_unique<ForecastModel>(
+        ForecastModel{.layout = layout,
+                      .network = ForecastNetwork(network_config, layout.grid, static_cast<int>(layout.input_channels()),
+                                                 static_cast<int>(layout.output_channels()),
+                                                 static_cast<int>(ForecastLayout::condition_size)),
+                      .origin = {.training_steps = training.at("steps").get<std::int64_t>(),
+                                 .training_start = parse_time(training.at("start").get<std::string>()),
+                                 .training_end = parse_time(training.at("end").get<std::string>()),
+                                 .archive_identity = training.at("archive").get<std::string>(),
+                                 .configuration_hash = training.at("configuration").get<std::string>(),
+                                 .licence = header.at("licence").get<std::string>()},
+                      .identity = sha256(read_file(path / "manifest.json"))});
+    model->network.allocate();
+    read_parameters(folder, model->network.parameters(), model->network.parameters().values(), "weights");
+    return model;
+  } catch (const json::exception& error) {
+    fail(ErrorKind::data, "{}: not the description of a forecast model: {}", path.string(), error.what());
+  }
+}
+
+void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std::span<const Channel> channels,
+                             const std::string& source) {
+  if (!(model.grid == grid))
+    fail(ErrorKind::data, "{}: grid {} (first latitude {}, first longitude {}), the model was trained on {} ({}, {})",
+         source, grid.to_string(), grid.latitudes().front(), grid.longitudes().front(), model.grid.to_string(),
+         model.grid.latitudes().front(), model.grid.longitudes().front());
+  if (!std::equal(channels.begin(), channels.end(), model.channels.begin(), model.channels.end()))
+    fail(ErrorKind::data, "{}: channels {}; the model was trained on {}", source, names_of(channels),
+         names_of(model.channels));
+}
+
+void require_static_fields_of_model(const ForecastLayout& model, std::span<const Channel> channels,
+                                    std::span<const float> fields, const std::string& source) {
+  ForecastLayout found = model;
+  found.static_channels.assign(channels.begin(), channels.end());
+  found.static_fields.assign(fields.begin(), fields.end());
+  if (found.static_hash() != model.static_hash())
+    fail(ErrorKind::data, "{}: static fields {} with hash {}, the model was trained with {} with hash {}", source,
+         names_of(channels), found.static_hash().substr(0, 16), names_of(model.static_channels),
+         model.static_hash().substr(0, 16));
+}
+
+}  // namespace zonda::model

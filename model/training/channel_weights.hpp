@@ -1,0 +1,15 @@
+#pragma once
+// Loss weights of the channels: level weight p / mean(p); 2 m temperature 1, other fields without levels 0.1.
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/variables.hpp"
+
+namespace zonda::model {
+
+/// `overrides`: `z500=2.0` for a channel, `q=0.5` for all levels of a variable. Throws Error(usage) for a channel that
+/// is not there.
+std::vector<float> channel_weights(std::span<const Channel> channels, std::span<const std::string> overrides);
+
+}  // namespace zonda::model

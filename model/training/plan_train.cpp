@@ -1,0 +1,66 @@
+#include <algorithm>
+
+#include "core/provenance.hpp"
+#include "ingest/archive/archive_reader.hpp"
+#include "model/network/forecast_network.hpp"
+#include "model/training/archive_layout.hpp"
+#include "model/training/gradient_sum.hpp"
+#include "model/training/train.hpp"
+#include "model/training/training_phase.hpp"
+#include "parallel/partition.hpp"
+
+namespace zonda::model {
+
+TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& archive_dir, int ranks) {
+  const ingest::ArchiveReader archive(archive_dir);
+  const ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings,
+                                                  config.target == "state" ? Target::state : Target::tendency);
+  const ForecastNetwork network(config.network, layout.grid, static_cast<int>(layout.input_channels()),
+                                static_cast<int>(layout.output_channels()),
+                                static_cast<int>(ForecastLayout::condition_size));
+  TrainPlan plan;
+  plan.parameters = network.parameter_count();
+  plan.steps = total_steps(config);
+  plan.process_bytes = peak_resident_bytes();
+  plan.network_bytes = network.memory(config.micro_batch, Use::training, true).total();
+
+  const std::size_t points = layout.points();
+  const std::size_t state = layout.output_channels() * points * sizeof(float);
+  const std::size_t forcing = layout.forcings.size() * points * sizeof(float);
+  const std::size_t input = layout.input_channels() * points * sizeof(float);
+  const auto micro = static_cast<std::size_t>(config.micro_batch);
+  const auto extent = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
+  const TrainingPeriods periods = periods_of(config, archive.statistics());
+  for (const TrainingPhase& phase : phases_of(config, layout.steps)) {
+    const auto count = static_cast<std::size_t>(phase.count);
+    const std::size_t terms = static_cast<std::size_t>(phase.batch) / micro;
+    const std::size_t mine = parallel::partition(terms, static_cast<std::size_t>(ranks), 0).size();
+    const std::size_t samples = mine * micro;
+    const auto ring = static_cast<std::size_t>(std::max(2, config.read_ahead + 1));
+    plan.batch_bytes = std::max(plan.batch_bytes, ring * samples * ((count + 2) * state + (count + 1) * forcing));
+    std::size_t buffers = micro * ((count + 2) * state + (count + 1) * forcing + count * input + (2 + count) * state);
+    if (count > 1) buffers += micro * (count * state + (count + 2) * state + input);
+    // Ranks exchange their terms: own ones, and as many again for what arrives and the sum.
+    buffers += ranks > 1 ? 2 * mine * extent : gradient_sum_bytes(terms, extent);
+    plan.buffer_bytes = std::max(plan.buffer_bytes, buffers);
+    plan.examples += static_cast<std::int64_t>(phase_examples(config, archive.times(), periods, phase).size());
+    const double passes = count > 1 ? 2.0 * static_cast<double>(count) - 1 + 2.0 * static_cast<double>(count) : 3.0;
+    plan.flops_per_step = std::max(plan.flops_per_step, passes * phase.batch * network.flops_per_sample());
+  }
+  const auto within = [&](Time time) {
+    return (time >= periods.first && time <= periods.last) ||
+           (time >= periods.validation_first && time <= periods.validation_last);
+  };
+  const auto fields = static_cast<std::size_t>(std::count_if(archive.times().begin(), archive.times().end(), within));
+  plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), fields * (state + forcing));
+
+  const auto parameters = static_cast<std::size_t>(plan.parameters) * sizeof(float);
+  plan.checkpoint_bytes = 4 * parameters;
+  std::size_t kept = std::min<std::size_t>(static_cast<std::size_t>(config.checkpoint.keep),
+                                           static_cast<std::size_t>(plan.steps / config.checkpoint.every + 1));
+  if (config.checkpoint.keep_every > 0) kept += static_cast<std::size_t>(plan.steps / config.checkpoint.keep_every);
+  plan.disk_bytes = kept * plan.checkpoint_bytes + parameters;
+  return plan;
+}
+
+}  // namespace zonda::model

@@ -1,0 +1,86 @@
+#pragma once
+// The section `train` of a run file.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/time.hpp"
+#include "model/network/network_config.hpp"
+
+namespace zonda::config {
+class Table;
+}
+
+namespace zonda::model {
+
+/// Where the model is judged while it learns.
+struct ValidationConfig {
+  std::optional<Time> start, end;  ///< default: the last `fraction` of the training period
+  double fraction = 0.05;
+  int every = 200;                    ///< optimiser steps between two validations; 0: only at the end
+  int samples = 32;                   ///< initial times, spread evenly over the period
+  Duration lead{24 * 3600};           ///< lead of the RMSE, stepped with the largest step that divides it
+  std::vector<std::string> channels;  ///< whose RMSE is printed; default: z500, t850, 2t and the like, as present
+};
+
+struct CheckpointConfig {
+  int every = 200;     ///< optimiser steps
+  int keep = 2;        ///< the last k stay
+  int keep_every = 0;  ///< besides those, every m-th step stays; 0: none
+};
+
+/// Second phase: gradients through several consecutive steps.
+struct RolloutConfig {
+  int steps = 200;
+  int lead_steps = 3;
+  std::vector<Duration> step_lengths;  ///< default: the largest of the model's steps
+  double learning_rate = 5e-5;
+  int warm_up = 10;
+  int batch = 0;  ///< 0: as in the first phase
+};
+
+struct TrainConfig {
+  NetworkConfig network;
+  std::optional<Time> start, end;  ///< default: the period of the archive's statistics
+  ValidationConfig validation;
+  CheckpointConfig checkpoint;
+  std::vector<Duration> steps_between{Duration{6 * 3600}, Duration{12 * 3600}, Duration{24 * 3600}};
+  std::vector<int> step_shares;  ///< how often each step is drawn, relative to the others
+  std::string target = "tendency";
+  std::vector<std::string> forcings{"insolation", "cos_day_of_year", "sin_day_of_year", "cos_local_time",
+                                    "sin_local_time"};
+  int batch = 8;
+  int micro_batch = 1;  ///< samples that pass the network together; results depend on it, not on the ranks
+  int steps = 1000;
+  std::optional<double>
+      minutes;  ///< wall-clock budget of the first phase: the schedule follows whichever runs out first
+  double learning_rate = 5e-4;
+  double final_learning_rate = 0;  ///< at the end of the cosine
+  int warm_up = 50;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip = 1;
+  double ema_decay = 0.99;
+  std::string loss = "mse";
+  std::vector<std::string> channel_weights;  ///< `z500=2.0`, over the rules
+  double input_noise = 0;                    ///< standard deviation of noise added to the normalised input states
+  bool roll_longitude = false;               ///< each example is turned around the globe by a random number of columns
+  double outlier = 6;                        ///< z-score of loss or gradient norm at which a step is left out; 0: never
+  std::optional<RolloutConfig> rollout;
+  std::uint64_t seed = 1;
+  int reader_threads = 1;
+  int read_ahead = 3;    ///< batches
+  double cache = 1.5e9;  ///< bytes of fields kept in memory
+  std::string licence = "Apache-2.0";
+};
+
+void describe(config::Table& table, ValidationConfig& config);
+void describe(config::Table& table, CheckpointConfig& config);
+void describe(config::Table& table, RolloutConfig& config);
+void describe(config::Table& table, TrainConfig& config);
+
+/// Optimiser steps of both phases.
+std::int64_t total_steps(const TrainConfig& config);
+
+}  // namespace zonda::model
