@@ -200,7 +200,7 @@ Grid Grid::from_coordinates(std::span<const double> latitudes_in, std::span<cons
   for (std::size_t j = 1; j < nlon; ++j) {
     double gap = longitudes_in[j] - longitudes_in[j - 1];
     if (!std::isfinite(gap)) fail(ErrorKind::data, "longitude {} is not finite", j);
-    if (gap < -180) gap += 360;
+    if (gap <= -180) gap += 360;
     if (gap > 180 && nlon > 2) gap -= 360;
     if (gap <= 0)
       fail(ErrorKind::data, "longitudes do not grow eastward: {} follows {}", longitudes_in[j], longitudes_in[j - 1]);
@@ -273,6 +273,28 @@ bool take_word(std::string_view& text, std::string_view word) {
   return true;
 }
 
+/// A number up to a mark that could be taken for a part of it: `60` of `60..25`.
+std::optional<double> take_number_before(std::string_view& text, std::string_view mark) {
+  const std::size_t end = text.find(mark);
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view figures = text.substr(0, end);
+  const auto value = take_number(figures);
+  if (!value || !figures.empty()) return std::nullopt;
+  text.remove_prefix(end + mark.size());
+  return value;
+}
+
+/// Rows are equally spaced as far as a grid's text can tell.
+bool equally_spaced(const std::vector<double>& latitudes) {
+  const std::size_t n = latitudes.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const double expected =
+        latitudes[0] + (latitudes[n - 1] - latitudes[0]) * static_cast<double>(i) / static_cast<double>(n - 1);
+    if (std::abs(latitudes[i] - expected) > 1e-7) return false;
+  }
+  return n > 1;
+}
+
 }  // namespace
 
 Grid Grid::parse(std::string_view text) {
@@ -284,19 +306,42 @@ Grid Grid::parse(std::string_view text) {
          text);
   };
   if (take_word(rest, "regional ")) {
-    const auto north = take_number(rest);
-    if (!north || !take_word(rest, "..")) return bad();
-    const auto south = take_number(rest);
-    if (!south || !take_word(rest, "x")) return bad();
-    const auto nlat = take_count(rest);
-    if (!nlat || !take_word(rest, " ")) return bad();
-    const auto west = take_number(rest);
-    if (!west || !take_word(rest, "..")) return bad();
-    const auto east = take_number(rest);
-    if (!east || !take_word(rest, "x")) return bad();
-    const auto nlon = take_count(rest);
+    // Rows: `60..25x71`, or each one where their steps differ: `60/58.2/55`.
+    std::vector<double> rows;
+    const std::size_t space = rest.find(' ');
+    if (space == std::string_view::npos) return bad();
+    if (rest.substr(0, space).find("..") != std::string_view::npos) {
+      const auto north = take_number_before(rest, "..");
+      const auto south = north ? take_number_before(rest, "x") : std::nullopt;
+      const auto nlat = south ? take_count(rest) : std::nullopt;
+      if (!nlat || !take_word(rest, " ")) return bad();
+      check_size(*nlat, 2);
+      rows = regional(*north, *south, *nlat, 0, 1, 2).tables_->latitudes;
+    } else {
+      while (rest.substr(0, rest.find(' ')).find('/') != std::string_view::npos) {
+        const auto row = take_number_before(rest, "/");
+        if (!row) return bad();
+        rows.push_back(*row);
+      }
+      const auto row = take_number_before(rest, " ");
+      if (!row) return bad();
+      rows.push_back(*row);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (std::abs(rows[i]) > 90 || (i > 0 && rows[i] >= rows[i - 1])) return bad();
+      }
+    }
+    const auto west = take_number_before(rest, "..");
+    const auto east = west ? take_number_before(rest, "x") : std::nullopt;
+    const auto nlon = east ? take_count(rest) : std::nullopt;
+    const bool periodic = nlon && take_word(rest, " periodic");
     if (!nlon || !rest.empty()) return bad();
-    return regional(*north, *south, *nlat, *west, *east, *nlon);
+    auto t = std::make_shared<Tables>(*regional(1, 0, 2, *west, *east, *nlon).tables_);
+    t->periodic = periodic;
+    if (periodic) t->step = 360.0 / static_cast<double>(*nlon);
+    t->latitudes = std::move(rows);
+    t->bounds = regional_bounds(t->latitudes, t->step);
+    derive(t->longitudes, t->first_longitude, t->step, *nlon, t->bounds, t->areas, t->weights);
+    return Grid(std::move(t));
   }
   const bool is_gaussian = take_word(rest, "gaussian ");
   if (!is_gaussian && !take_word(rest, "latlon ")) return bad();
@@ -360,8 +405,14 @@ std::string Grid::to_string() const {
     case GridKind::regional:
       break;
   }
-  return fmt::format("regional {}..{}x{} {}..{}x{}", t.latitudes.front(), t.latitudes.back(), nlat(),
-                     t.longitudes.front(), t.longitudes.back(), nlon());
+  std::string rows;
+  if (equally_spaced(t.latitudes)) {
+    rows = fmt::format("{}..{}x{}", t.latitudes.front(), t.latitudes.back(), nlat());
+  } else {
+    for (const double latitude : t.latitudes) rows += fmt::format("{}{}", rows.empty() ? "" : "/", latitude);
+  }
+  return fmt::format("regional {} {}..{}x{}{}", rows, t.longitudes.front(), t.longitudes.back(), nlon(),
+                     t.periodic ? " periodic" : "");
 }
 
 Grid::Window Grid::window(double north, double south, double west, double east) const {

@@ -27,8 +27,9 @@ class Grid {
   /// eastward. Latitudes are turned to north first; the caller turns the data when `latitudes` ascend. Kind and
   /// periodicity are derived from the numbers. Throws Error(data) saying which coordinate is irregular.
   static Grid from_coordinates(std::span<const double> latitudes, std::span<const double> longitudes);
-  /// `latlon 181x360`, `latlon 32x64 no-poles`, `gaussian 48x96`, `regional 60..25x71 350..40x101`. Throws
-  /// Error(usage).
+  /// `latlon 181x360`, `latlon 32x64 no-poles`, `gaussian 48x96`, `regional 60..25x71 350..40x101`, and the forms that
+  /// to_string writes besides: a first longitude `gaussian 48x96 from 180`, a periodic band
+  /// `regional 20..-20x41 0..359x360 periodic`, uneven rows `regional 68.7/65.0/61.2 300..30x25`. Throws Error(usage).
   static Grid parse(std::string_view text);
 
   GridKind kind() const;

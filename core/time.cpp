@@ -31,10 +31,22 @@ bool take(std::string_view& text, std::string_view any_of) {
   return true;
 }
 
+/// Before its reform the standard (mixed) calendar is the Julian one, in which e.g. 1-1-1 is two days earlier.
+sys_days mixed_calendar_day(std::chrono::year_month_day date) {
+  using namespace std::chrono;
+  if (date >= year{1582} / October / 15) return sys_days(date);
+  // Day number from March on, when leap days come last (Richards 2013, in the Explanatory Supplement, section 15.11).
+  const int m = static_cast<int>(static_cast<unsigned>(date.month())),
+            d = static_cast<int>(static_cast<unsigned>(date.day()));
+  const int back = (14 - m) / 12, y = static_cast<int>(date.year()) + 4800 - back, march = m + 12 * back - 3;
+  const int julian_day = d + (153 * march + 2) / 5 + 365 * y + y / 4 - 32083;
+  return sys_days(days(julian_day - 2440588));
+}
+
 /// Date and optional clock; `strict` wants two digits each, CF origins also write `1900-1-1 0:0:0.0`.
-std::optional<Time> scan_time(std::string_view text, bool strict) {
+std::optional<Time> scan_time(std::string_view text, bool strict, bool mixed_calendar = false) {
   const std::size_t least = strict ? 2 : 1;
-  const auto year = digits(text, 4, 4);
+  const auto year = digits(text, strict ? 4 : 1, 4);
   if (!year || !take(text, "-")) return std::nullopt;
   const auto month = digits(text, least, 2);
   if (!month || !take(text, "-")) return std::nullopt;
@@ -76,7 +88,8 @@ std::optional<Time> scan_time(std::string_view text, bool strict) {
     }
   }
   if (!text.empty() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
-  return Time(sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
+  return Time(mixed_calendar ? mixed_calendar_day(date) : sys_days(date)) + std::chrono::hours(hour) +
+         std::chrono::minutes(minute) + std::chrono::seconds(second);
 }
 
 /// Number of seconds in a unit's name, 0 if unknown.
@@ -210,7 +223,7 @@ TimeUnit parse_time_unit(std::string_view units, std::string_view calendar) {
   }
   if (seconds == 0 || !rest.starts_with("since ")) return bad();
   rest.remove_prefix(6);
-  const auto origin = scan_time(rest, false);
+  const auto origin = scan_time(rest, false, calendar != "proleptic_gregorian");
   if (!origin) return bad();
   return TimeUnit{seconds, *origin};
 }

@@ -480,15 +480,19 @@ std::string Channel::name() const {
 }
 
 Channel parse_channel(std::string_view name) {
-  if (const Variable* whole = find_variable(name)) {
+  const std::size_t last = name.find_last_not_of("0123456789");
+  const std::size_t split = last == std::string_view::npos ? 0 : last + 1;
+  const std::string_view letters = name.substr(0, split), figures = name.substr(split);
+  const Variable* levelled = find_variable(letters);
+  const bool short_name_and_level =
+      levelled != nullptr && levelled->short_name == letters && levelled->level_kind == pressure && !figures.empty();
+  // Files call the wind at 100 m u100; here that is the wind at 100 hPa.
+  if (const Variable* whole = short_name_and_level ? nullptr : find_variable(name)) {
     if (whole->level_kind == pressure) {
       fail(ErrorKind::usage, "channel '{}' needs a pressure level in hPa, such as {}500", name, whole->short_name);
     }
     return Channel{whole->short_name, 0};
   }
-  const std::size_t last = name.find_last_not_of("0123456789");
-  const std::size_t split = last == std::string_view::npos ? 0 : last + 1;
-  const std::string_view letters = name.substr(0, split), figures = name.substr(split);
   if (figures.empty() || letters.empty() || figures.front() == '0') {
     throw Error(ErrorKind::usage, unknown_word("channel", name, short_names()));
   }

@@ -23,7 +23,14 @@ constexpr int deepest = 64;
 /// Builds Nodes from the parser's events, which still show duplicate keys, tags, anchors and aliases.
 class Builder : public YAML::EventHandler {
  public:
-  Builder(std::string source, std::vector<Fault>& faults) : source_(std::move(source)), faults_(faults) {}
+  Builder(std::string_view text, std::string source, std::vector<Fault>& faults)
+      : source_(std::move(source)), faults_(faults) {
+    while (!text.empty()) {
+      const std::size_t end = text.find('\n');
+      lines_.push_back(text.substr(0, end));
+      text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    }
+  }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -40,27 +47,29 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_anchor(mark, anchor);
-    // yaml-cpp gives quoted scalars the non-specific tag "!", plain ones "?".
-    if (tag != "" && tag != "?" && tag != "!") fault(place(mark), fmt::format("tags ({}) are not supported", tag));
+    refuse_tag(mark, tag);
     Node node;
     node.kind = Node::Kind::scalar;
     node.place = place(mark);
     node.scalar = value;
     node.quoted = tag == "!";
+    if (node.quoted) require_closed_quote(node.place);
     if (!node.quoted && (value == "~" || value == "null" || value == "Null" || value == "NULL" || value.empty())) {
       node.kind = Node::Kind::null;
     }
     add(std::move(node));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     refuse_anchor(mark, anchor);
+    refuse_tag(mark, tag);
     open(Node::Kind::sequence, mark);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     refuse_anchor(mark, anchor);
+    refuse_tag(mark, tag);
     open(Node::Kind::map, mark);
   }
   void OnMapEnd() override { close(); }
@@ -86,6 +95,27 @@ class Builder : public YAML::EventHandler {
   }
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != YAML::NullAnchor) fault(place(mark), "anchors (&name) are not supported; write the value again");
+  }
+  void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+    // yaml-cpp gives quoted scalars the non-specific tag "!", plain ones "?".
+    if (!tag.empty() && tag != "?" && tag != "!") fault(place(mark), fmt::format("tags ({}) are not supported", tag));
+  }
+  /// yaml-cpp takes the rest of the file where a closing quote is missing.
+  void require_closed_quote(const Place& where) {
+    const auto line = static_cast<std::size_t>(where.line - 1), column = static_cast<std::size_t>(where.column - 1);
+    if (line >= lines_.size() || column >= lines_[line].size()) return;
+    const std::string_view text = lines_[line].substr(column);
+    const char quote = text.front();
+    if (quote != '\'' && quote != '"') return;
+    for (std::size_t i = 1; i < text.size(); ++i) {
+      if (quote == '"' && text[i] == '\\') {
+        ++i;
+      } else if (text[i] == quote) {
+        if (quote == '"' || i + 1 >= text.size() || text[i + 1] != quote) return;
+        ++i;  // '' is a quote within single quotes
+      }
+    }
+    fault(where, fmt::format("the quote ({}) is not closed on its line", quote));
   }
   void open(Node::Kind kind, const YAML::Mark& mark) {
     if (static_cast<int>(open_.size()) >= deepest) {
@@ -137,9 +167,40 @@ class Builder : public YAML::EventHandler {
 
   std::string source_;
   std::vector<Fault>& faults_;
+  std::vector<std::string_view> lines_;
   std::vector<Open> open_;
   Node root_;
 };
+
+/// The first byte of `text` that is no UTF-8, or the text's length.
+std::size_t first_bad_byte(std::string_view text) {
+  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  for (std::size_t i = 0; i < text.size();) {
+    const unsigned lead = at(i);
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xC2 && lead < 0xE0 ? 2
+                               : lead >= 0xE0 && lead < 0xF0 ? 3
+                               : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                             : 0;
+    if (length == 0) return i;
+    for (std::size_t k = 1; k < length; ++k)
+      if ((at(i + k) & 0xC0U) != 0x80U) return i;
+    // Not the shortest form, a surrogate, or beyond Unicode.
+    const unsigned second = at(i + 1);
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+        (lead == 0xF4 && second > 0x8F))
+      return i;
+    i += length;
+  }
+  return text.size();
+}
+
+Place place_of(std::string_view text, std::size_t byte, const std::string& source) {
+  const std::string_view before = text.substr(0, byte);
+  const std::size_t line_begin = before.find_last_of('\n') + 1;  // npos + 1 is 0
+  return Place{source, static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
+               static_cast<int>(byte - line_begin) + 1};
+}
 
 Node& find_or_add(Node& map, const std::string& key, const Place& place) {
   if (map.kind != Node::Kind::map) {
@@ -206,12 +267,15 @@ const Node* Node::find(std::string_view key) const {
 
 Node parse_yaml(std::string_view text, const std::string& source) {
   std::vector<Fault> faults;
-  Builder builder(source, faults);
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // byte order mark
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    throw_faults({Fault{place_of(text, zero, source), "", "not a text file: it holds a zero byte"}});
+  }
+  if (const std::size_t bad = first_bad_byte(text); bad != text.size()) {
+    throw_faults({Fault{place_of(text, bad, source), "", "not UTF-8 text"}});
+  }
+  Builder builder(text, source, faults);
   try {
-    if (text.find('\0') != std::string_view::npos) {
-      faults.push_back(Fault{Place{source, 1, 1}, "", "not a text file: it holds a zero byte"});
-      throw_faults(std::move(faults));
-    }
     std::istringstream in{std::string(text)};
     YAML::Parser parser(in);
     const bool any = parser.HandleNextDocument(builder);
@@ -245,12 +309,13 @@ void apply_override(Node& document, std::string_view assignment, const std::stri
   stamp(value, place);
   Node* node = &document;
   std::string_view path = assignment.substr(0, equals);
-  while (!path.empty()) {
+  for (bool more = true; more;) {
     const std::size_t dot = path.find('.');
     const std::string key(path.substr(0, dot));
     if (key.empty()) fail(ErrorKind::usage, "{}: empty key in '{}'", source, assignment);
     node = &step_into(*node, key, place);
-    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+    more = dot != std::string_view::npos;
+    if (more) path.remove_prefix(dot + 1);
   }
   *node = std::move(value);
 }

@@ -38,10 +38,12 @@ struct Reader;
 /// A failed reading: what was expected.
 struct Mismatch {
   std::string expected;
+  const Node* item = nullptr;  // of a list, where that is what is wrong
+  std::size_t index = 0;
 };
 
 [[noreturn]] void mismatch(std::string expected) {
-  throw Mismatch{std::move(expected)};
+  throw Mismatch{.expected = std::move(expected)};
 }
 
 const std::string& plain(const Node& node, const char* expected) {
@@ -97,7 +99,7 @@ struct Reader<double> {
   static void read(const Node& node, double& value) {
     const std::string& text = plain(node, "a number");
     std::string_view figures = text;
-    if (figures.starts_with('+')) figures.remove_prefix(1);
+    if (figures.starts_with('+') && !figures.starts_with("+-")) figures.remove_prefix(1);
     double parsed = 0;
     const auto [end, error] = std::from_chars(figures.data(), figures.data() + figures.size(), parsed);
     if (has_leading_zero(text)) mismatch("a number without leading zeros");
@@ -188,9 +190,13 @@ struct Reader<std::vector<T>> {
   static void read(const Node& node, std::vector<T>& value) {
     if (node.kind != Node::Kind::sequence) mismatch(fmt::format("a list of {}s, such as [a, b]", Reader<T>::type));
     std::vector<T> parsed;
-    for (const Node& item : node.items) {
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
       T element{};
-      Reader<T>::read(item, element);
+      try {
+        Reader<T>::read(node.items[i], element);
+      } catch (const Mismatch& wrong) {
+        throw Mismatch{wrong.expected, &node.items[i], i};
+      }
       parsed.push_back(std::move(element));
     }
     value = std::move(parsed);
@@ -249,26 +255,32 @@ Key& Table::add_value(std::string name, T& value, std::string doc) {
   Key& key = add(std::move(name), std::move(doc));
   key.type_ = Reader<T>::type;
   key.read_ = [&value, &key](const Node& node, const std::string& path, std::vector<Fault>& faults) {
-    const auto complain = [&](const Place& place, std::string message) {
-      faults.push_back(Fault{place, path, std::move(message)});
+    const auto complain = [&](const Place& place, std::string message, std::optional<std::size_t> item = {}) {
+      faults.push_back(Fault{place, item ? fmt::format("{}[{}]", path, *item) : path, std::move(message)});
     };
     try {
       Reader<T>::read(node, value);
     } catch (const Mismatch& wrong) {
+      if (wrong.item != nullptr) {
+        return complain(wrong.item->place, fmt::format("expected {}, found {}", wrong.expected, kind_of(*wrong.item)),
+                        wrong.index);
+      }
       return complain(node.place, fmt::format("expected {}, found {}", wrong.expected, kind_of(node)));
     }
-    const auto check = [&](const Json& json, const Place& place) {
+    const auto check = [&](const Json& json, const Place& place, std::optional<std::size_t> item = {}) {
       if (json.is_number()) {
         const auto number = json.get<double>();
         if ((key.minimum_ && number < *key.minimum_) || (key.maximum_ && number > *key.maximum_)) {
-          complain(place, fmt::format("expected {} to {}, found {}", as_text(*key.minimum_), as_text(*key.maximum_),
-                                      as_text(number)));
+          complain(place,
+                   fmt::format("expected {} to {}, found {}", as_text(*key.minimum_), as_text(*key.maximum_),
+                               as_text(number)),
+                   item);
         }
       }
       if (json.is_string() && !key.words_.empty()) {
         const auto word = json.get<std::string>();
         if (std::find(key.words_.begin(), key.words_.end(), word) == key.words_.end()) {
-          complain(place, unknown_word("value", word, key.words_));
+          complain(place, unknown_word("value", word, key.words_), item);
         }
       }
     };
@@ -277,7 +289,7 @@ Key& Table::add_value(std::string name, T& value, std::string doc) {
       if (json.size() < key.least_) {
         complain(node.place, fmt::format("expected at least {} items, found {}", key.least_, json.size()));
       }
-      for (std::size_t i = 0; i < json.size(); ++i) check(json[i], node.items[i].place);
+      for (std::size_t i = 0; i < json.size(); ++i) check(json[i], node.items[i].place, i);
     } else {
       check(json, node.place);
     }
