@@ -258,6 +258,13 @@ void throw_faults(std::vector<Fault> faults) {
   throw Error(ErrorKind::usage, message);
 }
 
+Node::Node() = default;
+Node::~Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
 const Node* Node::find(std::string_view key) const {
   for (const auto& [name, node] : entries) {
     if (name == key) return &node;

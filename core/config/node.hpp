@@ -28,6 +28,13 @@ void throw_faults(std::vector<Fault> faults);
 class Node {
  public:
   enum class Kind { null, scalar, sequence, map };
+  // Defined where a pair with a Node is complete.
+  Node();
+  ~Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
   Kind kind = Kind::null;
   Place place;
   std::string scalar;

@@ -434,7 +434,8 @@ void Table::read(const Node& node, const std::string& path, std::vector<Fault>& 
   for (const Key& key : keys_) names.push_back(key.name_);
   for (std::size_t i = 0; i < node.entries.size(); ++i) {
     const auto& [name, value] = node.entries[i];
-    const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const Key& key) { return key.name_ == name; });
+    const auto found =
+        std::find_if(keys_.begin(), keys_.end(), [&word = name](const Key& key) { return key.name_ == word; });
     if (found == keys_.end()) {
       faults.push_back(Fault{node.key_places[i], below(path, name), unknown_word("key", name, names)});
     } else {
