@@ -154,8 +154,8 @@ class Comparison:
                 if method == "conservative" and not target.startswith("regional"):
                     before, after = integral(field[0], latitudes), integral(ours[0], GRIDS[target][0])
                     change = abs(after - before) / abs(before)
-                    self.bound(f"equal integral:{source}->{target} ".replace(" ", "_")[:-1] + f" {change:.2e}", change,
-                               self.bounds.max_integral, False)
+                    name = f"{source}->{target}".replace(" ", "_")
+                    self.bound(f"equal integral:{name} {change:.2e}", change, self.bounds.max_integral, False)
         self.real_fields()
         self.speed()
         return 1 if self.failed else 0

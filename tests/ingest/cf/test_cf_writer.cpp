@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netcdf.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -11,6 +14,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/philox.hpp"
 #include "ingest/cf/cf_writer.hpp"
 
 namespace {
@@ -267,6 +271,49 @@ TEST_F(CfWriterTest, WithoutCloseNothingStays) {
     CfWriter writer(folder_ / "a.nc", grid, list, {});
     writer.write(numbered(grid, list, start, 0));
   }
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(CfWriterTest, TwoThreadsWriteTwoFilesAtOnce) {
+  const Grid grid = Grid::latlon(31, 60, true);
+  const auto list = channels({"z500", "t850", "msl"});
+  CfOptions options;
+  options.history = "fixed";
+  const auto make = [&](const fs::path& path) {
+    CfWriter writer(path, grid, list, options);
+    for (int step = 0; step < 20; ++step) writer.write(numbered(grid, list, start + std::chrono::hours(step), step));
+    writer.close();
+  };
+  make(folder_ / "alone.nc");
+  {
+    std::vector<std::jthread> threads;
+    for (const char* name : {"a.nc", "b.nc", "c.nc"}) threads.emplace_back([&, name] { make(folder_ / name); });
+  }
+  for (const char* name : {"a.nc", "b.nc", "c.nc"})
+    EXPECT_EQ(read_file(folder_ / "alone.nc"), read_file(folder_ / name));
+}
+
+TEST_F(CfWriterTest, AFullDiskIsAnErrorAndNothingStays) {
+  const Grid grid = Grid::latlon(181, 360, true);
+  const auto list = channels({"z500"});
+  // In a process of its own, whose files may not grow beyond 100 kB.
+  const auto child = [&] {
+    const rlimit limit{100'000, 100'000};
+    if (std::signal(SIGXFSZ, SIG_IGN) == SIG_ERR || setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(99);
+    State state(grid, list, start);
+    const Philox random(1, "noise");
+    for (std::size_t k = 0; k < grid.size(); ++k) state.values[k] = static_cast<float>(random.uniform(k));
+    int code = 0;
+    try {
+      CfWriter writer(folder_ / "a.nc", grid, list, {});
+      for (int step = 0; step < 10; ++step, state.time += std::chrono::hours(1)) writer.write(state);
+      writer.close();
+    } catch (const Error& error) {
+      code = error.exit_code() + 50;
+    }
+    _exit(code);
+  };
+  EXPECT_EXIT(child(), testing::ExitedWithCode(51), "");
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
