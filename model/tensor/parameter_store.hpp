@@ -19,7 +19,8 @@ struct Parameter {
   std::int64_t offset = 0;
   std::int64_t count = 0;
   bool decay = false;       ///< weight decay applies (matrices; not biases, gains, tables)
-  float initial_scale = 0;  ///< standard deviation of the (truncated) normal start; 0 starts at zero
+  float initial_scale = 0;  ///< standard deviation of the normal start (cut at three); 0 starts at `initial_value`
+  float initial_value = 0;
 };
 
 /// Handle of a parameter within its store.
@@ -28,7 +29,7 @@ using ParameterId = std::int32_t;
 class ParameterStore {
  public:
   explicit ParameterStore(DType dtype = DType::f32) : dtype_(dtype) {}
-  ParameterId add(std::string name, Shape shape, bool decay, float initial_scale);
+  ParameterId add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value = 0);
   /// Allocates the values; call once after the last add().
   void allocate_values();
   /// Allocates the gradients (idempotent). A store that only infers never calls it.

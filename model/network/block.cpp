@@ -1,0 +1,141 @@
+#include "model/network/block.hpp"
+
+namespace zonda::model {
+
+Block::Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio)
+    : store_(&store),
+      width_(width),
+      heads_(heads),
+      table_(store.add(name + ".modulation", {6 * width}, false, 0)),
+      q_gain_(store.add(name + ".query_gain", {width / heads}, false, 0, 1)),
+      k_gain_(store.add(name + ".key_gain", {width / heads}, false, 0, 1)),
+      qkv_(store, name + ".qkv", width, 3 * width),
+      projection_(store, name + ".projection", width, width),
+      up_(store, name + ".up", width, std::int64_t{mlp_ratio} * width),
+      down_(store, name + ".down", std::int64_t{mlp_ratio} * width, width) {}
+
+void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation,
+                    const Tensor& y, Saved& saved) const {
+  const std::int64_t n = x.shape[0], batch = modulation.shape[0];
+  const auto done = [&](auto&... tensors) {
+    if (!ctx.keep) ctx.release(tensors...);
+  };
+  saved.modulation = ctx.take(modulation.shape);
+  ctx->add_rows(ctx, modulation, store_->value(table_), saved.modulation);
+
+  Tensor normed = ctx.take(x.shape);
+  saved.statistics1 = ctx.take({n, 2});
+  ctx->norm_modulate(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, normed, saved.statistics1);
+  saved.qkv = ctx.take({n, 3 * width_});
+  qkv_.forward(ctx, normed, saved.qkv);
+  ctx.release(normed);
+  done(saved.statistics1);
+  saved.attended = ctx.take(x.shape);
+  saved.log_sum = ctx.take({n, heads_});
+  ctx->attention(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_), saved.attended,
+                 saved.log_sum);
+  done(saved.qkv, saved.log_sum);
+  saved.projected = ctx.take(x.shape);
+  projection_.forward(ctx, saved.attended, saved.projected);
+  done(saved.attended);
+  saved.middle = ctx.take(x.shape);
+  ctx->gated_add(ctx, x, saved.projected, saved.modulation, gate(0), saved.middle);
+  done(saved.projected);
+
+  normed = ctx.take(x.shape);
+  saved.statistics2 = ctx.take({n, 2});
+  ctx->norm_modulate(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)}, normed,
+                     saved.statistics2);
+  done(saved.statistics2);
+  saved.hidden = ctx.take({n, up_.out()});
+  Tensor active = ctx.take({n, up_.out()});
+  up_.forward(ctx, normed, saved.hidden, active);
+  ctx.release(normed);
+  done(saved.hidden);
+  saved.branch = ctx.take(x.shape);
+  down_.forward(ctx, active, saved.branch);
+  ctx.release(active);
+  ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
+  done(saved.branch, saved.middle, saved.modulation);
+}
+
+void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
+                     const Tensor& dmodulation) const {
+  const std::int64_t n = x.shape[0], batch = dmodulation.shape[0];
+  const bool weights = ctx.weight_gradients;
+  Tensor dm = ctx.take(dmodulation.shape);
+
+  Tensor dbranch = ctx.take(x.shape);
+  ctx->gated_add_backward(ctx, saved.branch, saved.modulation, gate(1), d, dbranch, dm);
+  ctx.release(saved.branch);
+  Tensor dhidden = ctx.take({n, up_.out()}), active = ctx.take({n, up_.out()});
+  down_.backward_input(ctx, dbranch, dhidden);
+  ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, weights ? active : Tensor{});
+  ctx.release(saved.hidden);
+  down_.backward_weight(ctx, active, dbranch);
+  ctx.release(active, dbranch);
+  // The normed input is computed again rather than kept: one pass over memory against D numbers a token.
+  Tensor normed = ctx.take(x.shape);
+  const Backend::Modulation second{saved.modulation, scale(1), shift(1)}, first{saved.modulation, scale(0), shift(0)};
+  if (weights) ctx->norm_modulate(ctx, NormKind::rms, saved.middle, second, normed, saved.statistics2);
+  up_.backward_weight(ctx, normed, dhidden);
+  up_.backward_input(ctx, dhidden, normed);
+  ctx.release(dhidden);
+  ctx->norm_modulate_backward(ctx, NormKind::rms, saved.middle, second, saved.statistics2, normed, d, true,
+                              {dm, scale(1), shift(1)});
+  ctx.release(normed, saved.middle, saved.statistics2);
+
+  Tensor dprojected = ctx.take(x.shape);
+  ctx->gated_add_backward(ctx, saved.projected, saved.modulation, gate(0), d, dprojected, dm);
+  ctx.release(saved.projected);
+  Tensor dattended = ctx.take(x.shape);
+  projection_.backward_input(ctx, dprojected, dattended);
+  projection_.backward_weight(ctx, saved.attended, dprojected);
+  ctx.release(dprojected);
+  Tensor dqkv = ctx.take({n, 3 * width_});
+  ctx->attention_backward(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+                          saved.attended, saved.log_sum, dattended, dqkv,
+                          weights ? store_->gradient(q_gain_) : Tensor{},
+                          weights ? store_->gradient(k_gain_) : Tensor{});
+  ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
+  normed = ctx.take(x.shape);
+  if (weights) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
+  qkv_.backward_weight(ctx, normed, dqkv);
+  qkv_.backward_input(ctx, dqkv, normed);
+  ctx.release(dqkv);
+  ctx->norm_modulate_backward(ctx, NormKind::rms, x, first, saved.statistics1, normed, d, true,
+                              {dm, scale(0), shift(0)});
+  ctx.release(normed, saved.statistics1, saved.modulation);
+
+  ctx->add(ctx, dm, dmodulation);
+  if (weights) ctx->sum_rows(ctx, dm, store_->gradient(table_), true);
+  ctx.release(dm);
+}
+
+void Block::tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
+                    const Tensor& dy) const {
+  const std::int64_t n = x.shape[0], batch = saved.modulation.shape[0];
+  Tensor narrow = ctx.take(x.shape);
+  ctx->norm_modulate_tangent(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, saved.statistics1, dx,
+                             narrow);
+  Tensor dqkv = ctx.take({n, 3 * width_});
+  qkv_.tangent(ctx, narrow, dqkv);
+  ctx->attention_tangent(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+                         saved.log_sum, dqkv, narrow);
+  ctx.release(dqkv);
+  Tensor middle = ctx.take(x.shape);
+  projection_.tangent(ctx, narrow, middle);
+  ctx->gated_add(ctx, dx, middle, saved.modulation, gate(0), middle);
+
+  ctx->norm_modulate_tangent(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)},
+                             saved.statistics2, middle, narrow);
+  Tensor hidden = ctx.take({n, up_.out()});
+  up_.tangent(ctx, narrow, hidden);
+  ctx->gelu_backward(ctx, saved.hidden, hidden, hidden);
+  down_.tangent(ctx, hidden, narrow);
+  ctx.release(hidden);
+  ctx->gated_add(ctx, middle, narrow, saved.modulation, gate(1), dy);
+  ctx.release(narrow, middle);
+}
+
+}  // namespace zonda::model

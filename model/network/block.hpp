@@ -1,0 +1,43 @@
+#pragma once
+// Block: attention over the sequences of a table, then an MLP; each half x + gate * f(norm(x) (1 + scale) + shift).
+#include "model/network/linear.hpp"
+#include "model/ops/attention.hpp"
+
+namespace zonda::model {
+
+class Block {
+ public:
+  Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio);
+
+  /// What forward keeps for backward and tangent, besides its input.
+  struct Saved {
+    Tensor modulation;                // [B, 6 D]
+    Tensor statistics1, statistics2;  // [N, 2]
+    Tensor qkv, attended, log_sum;    // [N, 3 D], [N, D], [N, heads]
+    Tensor projected, middle;         // [N, D]
+    Tensor hidden, branch;            // [N, 4 D], [N, D]
+  };
+
+  /// x [N, D], modulation [B, 6 D] shared by all blocks -> y [N, D].
+  void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
+               Saved& saved) const;
+  /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates.
+  void backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
+                const Tensor& dmodulation) const;
+  void tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
+               const Tensor& dy) const;
+
+ private:
+  AttentionShape shape_of(std::int64_t batch) const { return {batch, heads_, width_ / heads_}; }
+  // Columns of the modulation.
+  std::int64_t shift(int half) const { return 3 * half * std::int64_t{width_}; }
+  std::int64_t scale(int half) const { return shift(half) + width_; }
+  std::int64_t gate(int half) const { return shift(half) + 2 * width_; }
+
+  ParameterStore* store_;
+  int width_, heads_;
+  ParameterId table_, q_gain_, k_gain_;
+  Linear qkv_, projection_, up_, down_;
+};
+
+}  // namespace zonda::model

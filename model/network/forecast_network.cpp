@@ -1,0 +1,330 @@
+#include "model/network/forecast_network.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/grid.hpp"
+#include "core/philox.hpp"
+#include "model/network/block.hpp"
+#include "model/network/conditioning.hpp"
+#include "model/network/embedding.hpp"
+#include "model/network/head.hpp"
+#include "model/network/sequences.hpp"
+
+namespace zonda::model {
+
+struct ForecastNetwork::Implementation {
+  /// What a forward pass leaves for backward and tangent.
+  struct Activations {
+    Tensor modulation;
+    Conditioning::Saved conditioning;
+    std::vector<Tensor> tokens;  // the input of each block, and of the head
+    std::vector<Block::Saved> blocks;
+    Head::Saved head;
+  };
+  /// Where the parts of a planned step begin in the arena.
+  struct Sections {
+    std::size_t tangent = 0, adjoint = 0, backward = 0;
+  };
+
+  Implementation(const NetworkConfig& configuration, const Grid& on, int in, int out, int conditions, DType type,
+                 std::shared_ptr<Backend> which)
+      : config(configuration),
+        shape(resolve(configuration)),
+        grid(on),
+        inputs(in),
+        outputs(out),
+        condition_numbers(conditions),
+        dtype(type),
+        backend(which ? std::move(which) : make_backend(type == DType::f64 ? "reference" : "cpu")),
+        store(type),
+        tokens(on, shape.patch),
+        embedding(store, tokens, in, shape.width, type),
+        conditioning(store, conditions, shape.width),
+        head(store, tokens, shape.width, out) {
+    const int head_size = shape.width / shape.heads;
+    windows = window_sequences(tokens, shape.window_rows, shape.window_columns, false, head_size, dtype);
+    shifted = window_sequences(tokens, shape.window_rows, shape.window_columns, true, head_size, dtype);
+    across = across_window_sequences(tokens, shape.window_rows, shape.window_columns, head_size, dtype);
+    for (int i = 0; i < shape.blocks; ++i)
+      blocks.emplace_back(store, "block" + std::to_string(i), shape.width, shape.heads, shape.mlp_ratio);
+    activations = fresh();
+  }
+
+  Activations fresh() const {
+    Activations a;
+    a.tokens.resize(blocks.size() + 1);
+    a.blocks.resize(blocks.size());
+    return a;
+  }
+
+  /// Even blocks: windows, every second of them shifted; odd blocks: across windows.
+  const SequenceTable& table(std::size_t block) const {
+    if (block % 2 == 1) return across.table;
+    return block / 2 % 2 == 1 ? shifted.table : windows.table;
+  }
+
+  Shape token_shape(std::int64_t batch_size) const { return {batch_size * tokens.count(), shape.width}; }
+
+  void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& y) const {
+    const std::int64_t n = x.shape[0];
+    a.modulation = ctx.take({n, 6 * shape.width});
+    conditioning.forward(ctx, condition, a.modulation, a.conditioning);
+    a.tokens[0] = ctx.take(token_shape(n));
+    embedding.forward(ctx, x, a.tokens[0]);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      a.tokens[i + 1] = ctx.take(token_shape(n));
+      blocks[i].forward(ctx, table(i), a.tokens[i], a.modulation, a.tokens[i + 1], a.blocks[i]);
+      if (!ctx.keep) ctx.release(a.tokens[i]);
+    }
+    if (!ctx.keep) ctx.release(a.modulation);
+    head.forward(ctx, a.tokens.back(), y, a.head);
+    if (!ctx.keep) ctx.release(a.tokens.back());
+  }
+
+  void backward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& dy,
+                const Tensor& dx) const {
+    const std::int64_t n = x.shape[0];
+    Tensor d = ctx.take(token_shape(n)), dmodulation = ctx.take({n, 6 * shape.width});
+    head.backward(ctx, a.tokens.back(), a.head, dy, d);
+    ctx.release(a.tokens.back());
+    ctx->fill(ctx, dmodulation, 0);
+    for (std::size_t i = blocks.size(); i-- > 0;) {
+      blocks[i].backward(ctx, table(i), a.tokens[i], a.blocks[i], d, dmodulation);
+      ctx.release(a.tokens[i]);
+    }
+    conditioning.backward(ctx, condition, a.conditioning, dmodulation);
+    ctx.release(dmodulation, a.modulation);
+    embedding.backward(ctx, x, d, dx);
+    ctx.release(d);
+  }
+
+  void tangent(Context& ctx, const Activations& a, const Tensor& dx, const Tensor& dy) const {
+    Tensor from = ctx.take(token_shape(dx.shape[0])), to = ctx.take(token_shape(dx.shape[0]));
+    embedding.tangent(ctx, dx, from);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      blocks[i].tangent(ctx, table(i), a.tokens[i], a.blocks[i], from, to);
+      std::swap(from, to);
+    }
+    head.tangent(ctx, a.tokens.back(), a.head, from, dy);
+    ctx.release(from, to);
+  }
+
+  Tensor image(std::int64_t n, int channels) const {
+    return Tensor(nullptr,
+                  {n, channels, static_cast<std::int64_t>(grid.nlat()), static_cast<std::int64_t>(grid.nlon())}, dtype);
+  }
+
+  /// Walks a whole step without memory.
+  Sections walk(Arena& to, int n, Use purpose) const {
+    Activations a = fresh();
+    const Tensor x = image(n, inputs), y = image(n, outputs), condition(nullptr, {n, condition_numbers}, dtype);
+    Sections found;
+    to.begin_plan();
+    Context ctx(*backend, to, dtype);
+    ctx.keep = purpose != Use::inference;
+    forward(ctx, a, x, condition, y);
+    if (purpose == Use::tangent) {
+      to.protect();
+      found.tangent = to.position();
+      tangent(ctx, a, x, y);
+      found.adjoint = to.position();
+      ctx.weight_gradients = false;
+      backward(ctx, a, x, condition, y, x);
+      ctx.weight_gradients = true;
+    }
+    if (purpose != Use::inference) {
+      found.backward = to.position();
+      backward(ctx, a, x, condition, y, x);
+    }
+    to.finish_plan();
+    return found;
+  }
+
+  void check(const char* what, const Tensor& tensor, const Shape& expected) const {
+    if (tensor.shape != expected || tensor.dtype != dtype || !tensor.data)
+      fail(ErrorKind::failure, "network: {} is {} of {}, expected {} of {}", what, name_of(tensor.dtype),
+           tensor.shape.to_string(), name_of(dtype), expected.to_string());
+  }
+
+  NetworkConfig config;
+  NetworkShape shape;
+  Grid grid;
+  int inputs, outputs, condition_numbers;
+  DType dtype;
+  std::shared_ptr<Backend> backend;
+  ParameterStore store;
+  TokenGrid tokens;
+  Embedding embedding;
+  Conditioning conditioning;
+  Head head;
+  Sequences windows, shifted, across;
+  std::vector<Block> blocks;
+
+  Arena arena;
+  Sections sections;
+  int batch = 0;
+  Use use = Use::inference;
+  Activations activations;
+  Tensor last_x, last_condition;  // of the last forward()
+  bool kept = false;    // the last forward()'s activations are there
+};
+
+ForecastNetwork::ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
+                                 int condition_size, DType dtype, std::shared_ptr<Backend> backend) {
+  if (input_channels < 1 || output_channels < 1 || condition_size < 1)
+    fail(ErrorKind::usage, "network: {} input, {} output channels, {} condition numbers: each must be at least 1",
+         input_channels, output_channels, condition_size);
+  if (dtype != DType::f32 && dtype != DType::f64)
+    fail(ErrorKind::usage, "network: parameters are kept in f32 or f64, not {}", name_of(dtype));
+  self_ = std::make_unique<Implementation>(config, grid, input_channels, output_channels, condition_size, dtype,
+                                           std::move(backend));
+}
+
+ForecastNetwork::~ForecastNetwork() = default;
+ForecastNetwork::ForecastNetwork(ForecastNetwork&&) noexcept = default;
+ForecastNetwork& ForecastNetwork::operator=(ForecastNetwork&&) noexcept = default;
+
+ParameterStore& ForecastNetwork::parameters() {
+  return self_->store;
+}
+const ParameterStore& ForecastNetwork::parameters() const {
+  return self_->store;
+}
+void ForecastNetwork::allocate() {
+  self_->store.allocate_values();
+}
+
+void ForecastNetwork::initialise(std::uint64_t seed) {
+  allocate();
+  const ParameterStore& store = self_->store;
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+    const Parameter& p = store.at(id);
+    const Tensor value = store.value(id);
+    const Philox random(seed, "initial weights " + p.name);
+    for (std::int64_t i = 0; i < p.count; ++i) {
+      double number = double(p.initial_value);
+      if (p.initial_scale > 0)
+        number += double(p.initial_scale) * std::clamp(random.normal(static_cast<std::uint64_t>(i)), -3.0, 3.0);
+      if (store.dtype() == DType::f64)
+        value.as<double>()[i] = number;
+      else
+        value.as<float>()[i] = static_cast<float>(number);
+    }
+  }
+}
+
+std::size_t ForecastNetwork::plan(int batch, Use use) {
+  if (batch < 1) fail(ErrorKind::usage, "network: a batch of {} samples", batch);
+  Implementation& s = *self_;
+  if (batch != s.batch || use != s.use) {
+    s.sections = s.walk(s.arena, batch, use);
+    s.batch = batch;
+    s.use = use;
+    s.kept = false;
+  }
+  return s.arena.peak_bytes();
+}
+
+MemoryPlan ForecastNetwork::memory(int batch, Use use, bool average) const {
+  Arena arena;
+  self_->walk(arena, batch, use);
+  MemoryPlan plan;
+  plan.parameters = static_cast<std::size_t>(self_->store.extent()) * size_of(self_->dtype);
+  plan.activations = arena.peak_bytes();
+  plan.tables =
+      self_->embedding.table_bytes() + self_->windows.bytes() + self_->shifted.bytes() + self_->across.bytes();
+  if (use == Use::training) {
+    plan.gradients = plan.parameters;
+    plan.moments = 2 * plan.parameters;
+    plan.average = average ? plan.parameters : 0;
+  }
+  return plan;
+}
+
+void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Tensor& y) {
+  Implementation& s = *self_;
+  if (s.batch == 0) fail(ErrorKind::failure, "network: forward before plan");
+  if (s.store.values().none()) fail(ErrorKind::failure, "network: forward before the parameters are there");
+  s.check("x", x, s.image(s.batch, s.inputs).shape);
+  s.check("the condition", condition, {s.batch, s.condition_numbers});
+  s.check("y", y, s.image(s.batch, s.outputs).shape);
+  s.arena.allocate();
+  s.arena.rewind(0);
+  Context ctx(*s.backend, s.arena, s.dtype);
+  ctx.keep = s.use != Use::inference;
+  s.forward(ctx, s.activations, x, condition, y);
+  s.last_x = x;
+  s.last_condition = condition;
+  s.kept = ctx.keep;
+}
+
+void ForecastNetwork::backward(const Tensor& dy, const Tensor& dx, bool weight_gradients) {
+  Implementation& s = *self_;
+  if (!s.kept)
+    fail(ErrorKind::failure, "network: backward without the activations of a forward in a training or tangent plan");
+  if (!weight_gradients && s.use != Use::tangent)
+    fail(ErrorKind::failure, "network: the adjoint without weight gradients needs a tangent plan");
+  s.check("dy", dy, s.image(s.batch, s.outputs).shape);
+  if (!dx.none()) s.check("dx", dx, s.image(s.batch, s.inputs).shape);
+  if (weight_gradients) s.store.allocate_gradients();
+  s.arena.rewind(weight_gradients ? s.sections.backward : s.sections.adjoint);
+  Context ctx(*s.backend, s.arena, s.dtype);
+  ctx.weight_gradients = weight_gradients;
+  s.backward(ctx, s.activations, s.last_x, s.last_condition, dy, dx);
+  s.kept = s.use == Use::tangent;
+}
+
+void ForecastNetwork::tangent(const Tensor& dx, const Tensor& dy) {
+  Implementation& s = *self_;
+  if (!s.kept || s.use != Use::tangent) fail(ErrorKind::failure, "network: tangent needs a forward in a tangent plan");
+  s.check("dx", dx, s.image(s.batch, s.inputs).shape);
+  s.check("dy", dy, s.image(s.batch, s.outputs).shape);
+  s.arena.rewind(s.sections.tangent);
+  Context ctx(*s.backend, s.arena, s.dtype);
+  s.tangent(ctx, s.activations, dx, dy);
+}
+
+const NetworkShape& ForecastNetwork::shape() const {
+  return self_->shape;
+}
+const NetworkConfig& ForecastNetwork::config() const {
+  return self_->config;
+}
+const Grid& ForecastNetwork::grid() const {
+  return self_->grid;
+}
+int ForecastNetwork::input_channels() const {
+  return self_->inputs;
+}
+int ForecastNetwork::output_channels() const {
+  return self_->outputs;
+}
+int ForecastNetwork::condition_size() const {
+  return self_->condition_numbers;
+}
+DType ForecastNetwork::dtype() const {
+  return self_->dtype;
+}
+std::int64_t ForecastNetwork::parameter_count() const {
+  return self_->store.count();
+}
+
+double ForecastNetwork::flops_per_sample() const {
+  const Implementation& s = *self_;
+  const double tokens = double(s.tokens.count()), width = s.shape.width;
+  const double kernel = double(s.tokens.patches.kernel_rows) * s.tokens.patches.size;
+  double work = 2 * tokens * width * (s.inputs * kernel + TokenGrid::feature_count + s.outputs * kernel);
+  for (std::size_t i = 0; i < s.blocks.size(); ++i) {
+    work += 2 * tokens * width * width * (4 + 2.0 * s.shape.mlp_ratio);
+    const SequenceTable& table = s.table(i);
+    for (std::size_t q = 0; q + 1 < table.offsets.size(); ++q) {
+      const double length = table.offsets[q + 1] - table.offsets[q];
+      work += 4 * length * length * width;
+    }
+  }
+  return work + 2 * 2 * 9 * double(s.outputs) * s.outputs * double(s.grid.size());
+}
+
+}  // namespace zonda::model

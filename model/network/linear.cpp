@@ -1,0 +1,42 @@
+#include "model/network/linear.hpp"
+
+#include <cmath>
+
+namespace zonda::model {
+
+Linear::Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain,
+               bool bias)
+    : store_(&store), in_(in), out_(out) {
+  weight_ = store.add(name + ".weight", {in, out}, true, static_cast<float>(gain / std::sqrt(double(in))));
+  if (bias) bias_ = store.add(name + ".bias", {out}, false, 0);
+}
+
+void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
+  GemmOptions options;
+  if (bias_ >= 0) options.bias = store_->value(bias_);
+  options.activated = activated;
+  ctx->gemm(ctx, x, store_->value(weight_), y, options);
+}
+
+void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {
+  if (dx.none()) return;
+  GemmOptions options;
+  options.transpose_b = true;
+  options.accumulate = accumulate;
+  ctx->gemm(ctx, dy, store_->value(weight_), dx, options);
+}
+
+void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
+  if (!ctx.weight_gradients) return;
+  GemmOptions options;
+  options.transpose_a = true;
+  options.accumulate = true;
+  ctx->gemm(ctx, x, dy, store_->gradient(weight_), options);
+  if (bias_ >= 0) ctx->bias_gradient(ctx, dy, store_->gradient(bias_));
+}
+
+void Linear::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {
+  ctx->gemm(ctx, dx, store_->value(weight_), dy, {});
+}
+
+}  // namespace zonda::model

@@ -1,0 +1,31 @@
+#pragma once
+// Linear: y = x W + b, W [in, out]. The model of every module here: backward takes what forward was given.
+#include <string>
+
+#include "model/ops/backend.hpp"
+#include "model/tensor/parameter_store.hpp"
+
+namespace zonda::model {
+
+class Linear {
+ public:
+  /// Starts at a normal of standard deviation `gain` / sqrt(in); gain 0 starts at zero. The bias starts at zero.
+  Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain = 1,
+         bool bias = true);
+  std::int64_t in() const { return in_; }
+  std::int64_t out() const { return out_; }
+  /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y).
+  void forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated = {}) const;
+  /// dx overwritten, or accumulates; may be none.
+  void backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate = false) const;
+  /// Weight and bias gradients accumulate, unless the context asks for none.
+  void backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const;
+  void tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const;
+
+ private:
+  ParameterStore* store_;
+  ParameterId weight_, bias_ = -1;
+  std::int64_t in_, out_;
+};
+
+}  // namespace zonda::model

@@ -1,0 +1,129 @@
+#include "model/network/sequences.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace zonda::model {
+
+namespace {
+
+/// Rotary phases: the first half of a head's pairs turns with the row, the second with the column.
+void append_phases(std::vector<double>& phases, int head_size, double row, double column,
+                   const std::vector<double>& frequencies) {
+  const int pairs = head_size / 2;
+  for (int k = 0; k < pairs; ++k)
+    phases.push_back(k < pairs / 2 ? row * frequencies[static_cast<std::size_t>(k)]
+                                   : column * frequencies[static_cast<std::size_t>(k - pairs / 2)]);
+}
+
+Sequences settle(SequenceTable table, const std::vector<double>& phases, int head_size, DType dtype) {
+  Sequences result;
+  const auto n = static_cast<std::int64_t>(phases.size());
+  const std::size_t bytes = phases.size() * size_of(dtype);
+  result.storage = Buffer(2 * bytes);
+  const Shape shape{n / (head_size / 2), head_size / 2};
+  table.cosine = Tensor(result.storage.data(), shape, dtype);
+  table.sine = Tensor(static_cast<std::byte*>(result.storage.data()) + bytes, shape, dtype);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double phase = phases[static_cast<std::size_t>(i)];
+    if (dtype == DType::f64) {
+      table.cosine.as<double>()[i] = std::cos(phase);
+      table.sine.as<double>()[i] = std::sin(phase);
+    } else {
+      table.cosine.as<float>()[i] = static_cast<float>(std::cos(phase));
+      table.sine.as<float>()[i] = static_cast<float>(std::sin(phase));
+    }
+  }
+  for (std::size_t s = 0; s + 1 < table.offsets.size(); ++s)
+    table.longest = std::max(table.longest, table.offsets[s + 1] - table.offsets[s]);
+  result.table = std::move(table);
+  return result;
+}
+
+/// Windows of an axis as lists of its indices.
+std::vector<std::vector<std::int64_t>> axis_windows(std::int64_t n, int wanted, bool shifted, bool periodic) {
+  const std::vector<std::int64_t> cuts = window_cuts(n, wanted);
+  std::vector<std::vector<std::int64_t>> windows;
+  const auto append = [&](std::int64_t first, std::int64_t end) {
+    if (first == end) return;
+    std::vector<std::int64_t> window;
+    for (std::int64_t i = first; i < end; ++i) window.push_back(i % n);
+    windows.push_back(std::move(window));
+  };
+  // A single window around the globe has nothing to gain from a shift.
+  if (!shifted || cuts.size() == 2) {
+    for (std::size_t w = 0; w + 1 < cuts.size(); ++w) append(cuts[w], cuts[w + 1]);
+    return windows;
+  }
+  std::vector<std::int64_t> middles;
+  for (std::size_t w = 0; w + 1 < cuts.size(); ++w) middles.push_back((cuts[w] + cuts[w + 1]) / 2);
+  if (!periodic) append(0, middles.front());
+  for (std::size_t w = 0; w + 1 < middles.size(); ++w) append(middles[w], middles[w + 1]);
+  append(middles.back(), periodic ? middles.front() + n : n);
+  return windows;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> window_cuts(std::int64_t n, int wanted) {
+  std::int64_t best = 0;
+  for (std::int64_t size = 1; size <= n; ++size)
+    if (n % size == 0 && 2 * size <= 3 * wanted && 3 * size >= 2 * wanted &&
+        (best == 0 || std::abs(size - wanted) < std::abs(best - wanted)))
+      best = size;
+  const std::int64_t windows = best ? n / best : std::max<std::int64_t>(1, (n + wanted / 2) / wanted);
+  std::vector<std::int64_t> cuts;
+  for (std::int64_t w = 0; w <= windows; ++w) cuts.push_back(w * n / windows);
+  return cuts;
+}
+
+Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
+                           DType dtype) {
+  const auto rows = axis_windows(grid.patches.token_rows, window_rows, shifted, false);
+  const auto columns = axis_windows(grid.patches.token_columns, window_columns, shifted, grid.periodic);
+  std::vector<double> frequencies;  // one radian a token down to 1/100
+  for (int k = 0; k < (head_size + 3) / 4; ++k)
+    frequencies.push_back(std::pow(100.0, -k / std::max(1.0, head_size / 4.0)));
+  SequenceTable table;
+  std::vector<double> phases;
+  for (const auto& window_r : rows)
+    for (const auto& window_c : columns) {
+      for (std::size_t i = 0; i < window_r.size(); ++i)
+        for (std::size_t j = 0; j < window_c.size(); ++j) {
+          table.tokens.push_back(static_cast<std::int32_t>(window_r[i] * grid.patches.token_columns + window_c[j]));
+          append_phases(phases, head_size, double(i), double(j), frequencies);
+        }
+      table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
+    }
+  return settle(std::move(table), phases, head_size, dtype);
+}
+
+Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
+                                  DType dtype) {
+  const auto rows = axis_windows(grid.patches.token_rows, window_rows, false, false);
+  const auto columns = axis_windows(grid.patches.token_columns, window_columns, false, grid.periodic);
+  std::vector<double> harmonics;  // integers 1 to 64, each about 1.3 times the last
+  for (int k = 0; k < (head_size + 3) / 4; ++k)
+    harmonics.push_back(std::round(std::exp2(6.0 * k / std::max(1, (head_size + 3) / 4 - 1))));
+  std::size_t tallest = 0, widest = 0;
+  for (const auto& window : rows) tallest = std::max(tallest, window.size());
+  for (const auto& window : columns) widest = std::max(widest, window.size());
+  SequenceTable table;
+  std::vector<double> phases;
+  constexpr double radian = std::numbers::pi / 180;
+  for (std::size_t i = 0; i < tallest; ++i)
+    for (std::size_t j = 0; j < widest; ++j) {
+      for (const auto& window_r : rows)
+        for (const auto& window_c : columns) {
+          if (i >= window_r.size() || j >= window_c.size()) continue;
+          table.tokens.push_back(static_cast<std::int32_t>(window_r[i] * grid.patches.token_columns + window_c[j]));
+          append_phases(phases, head_size, grid.latitudes[static_cast<std::size_t>(window_r[i])] * radian,
+                        grid.longitudes[static_cast<std::size_t>(window_c[j])] * radian, harmonics);
+        }
+      table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
+    }
+  return settle(std::move(table), phases, head_size, dtype);
+}
+
+}  // namespace zonda::model

@@ -1,0 +1,33 @@
+#pragma once
+// Which tokens attend to one another: windows, shifted windows, and tokens across windows, as sequence tables.
+#include <cstdint>
+#include <vector>
+
+#include "model/network/token_grid.hpp"
+#include "model/ops/attention.hpp"
+
+namespace zonda::model {
+
+/// One axis of n tokens cut into windows: the size nearest to `wanted` (within a factor 1.5) that divides n; where
+/// there is none, round(n / wanted) windows whose sizes differ by one at most. Returns the cuts, 0 first, n last.
+std::vector<std::int64_t> window_cuts(std::int64_t n, int wanted);
+
+/// A sequence table and the memory of its rotary phases.
+struct Sequences {
+  SequenceTable table;
+  Buffer storage;
+  std::size_t bytes() const { return storage.bytes() + 4 * (table.tokens.size() + table.offsets.size()); }
+};
+
+/// Windows; with `shifted`, cuts lie in the middle of the unshifted windows: columns wrap around on a periodic grid; in
+/// latitude (and on a regional grid) the halves at the edges stay windows of their own, so that nothing attends across
+/// a pole. Rotary phases are the row and column within the window.
+Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
+                           DType dtype);
+
+/// Tokens with the same place in their (unshifted) windows. Rotary phases are multiples of the true latitude and
+/// integer multiples of the true longitude, periodic around the globe.
+Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
+                                  DType dtype);
+
+}  // namespace zonda::model

@@ -1,0 +1,77 @@
+#include "model/network/token_grid.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+bool fits(const Grid& grid, int patch) {
+  const auto rows = static_cast<int>(grid.nlat()), columns = static_cast<int>(grid.nlon());
+  const int left = rows % patch;
+  return patch > 0 && rows >= patch && columns % patch == 0 && (left == 0 || (left == 1 && patch > 1));
+}
+
+}  // namespace
+
+TokenGrid::TokenGrid(const Grid& grid, int patch) : periodic(grid.periodic()) {
+  if (!fits(grid, patch)) {
+    std::string known;
+    for (int p = 1; p <= 32; ++p)
+      if (fits(grid, p)) known += (known.empty() ? "" : ", ") + std::to_string(p);
+    fail(ErrorKind::usage,
+         "network: the grid {} ({} rows, {} columns) has no whole number of {}x{} patches; these fit: {}",
+         grid.to_string(), grid.nlat(), grid.nlon(), patch, patch, known);
+  }
+  patches.size = patch;
+  patches.token_rows = static_cast<std::int64_t>(grid.nlat()) / patch;
+  patches.token_columns = static_cast<std::int64_t>(grid.nlon()) / patch;
+  patches.kernel_rows = patch + static_cast<int>(grid.nlat() % static_cast<std::size_t>(patch));
+  for (std::int64_t i = 0; i < patches.token_rows; ++i) {
+    double latitude = 0, side = 0;
+    for (int u = 0; u < patches.kernel_rows; ++u) {
+      const auto row = static_cast<std::size_t>(i * patch + u);
+      latitude += grid.latitudes()[row] / patches.kernel_rows;
+      side += std::sqrt(grid.cell_area(row)) * 1e-3 / patches.kernel_rows;
+    }
+    latitudes.push_back(latitude);
+    spacing.push_back(side);
+  }
+  for (std::int64_t j = 0; j < patches.token_columns; ++j)
+    longitudes.push_back(grid.longitudes()[static_cast<std::size_t>(j * patch)] +
+                         0.5 * (patch - 1) * grid.longitude_step());
+}
+
+std::vector<double> TokenGrid::position_features() const {
+  constexpr int harmonics[wavelengths] = {1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256};
+  constexpr double radian = std::numbers::pi / 180;
+  const double row_step = latitudes.size() > 1 ? std::abs(latitudes[0] - latitudes[1]) : 180;
+  const double column_step = longitudes.size() > 1 ? std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
+  std::vector<double> features(static_cast<std::size_t>(count() * feature_count), 0.0);
+  for (std::int64_t t = 0; t < count(); ++t) {
+    const auto i = static_cast<std::size_t>(t / patches.token_columns),
+               j = static_cast<std::size_t>(t % patches.token_columns);
+    double* f = &features[static_cast<std::size_t>(t * feature_count)];
+    for (int w = 0; w < wavelengths; ++w, f += 6) {
+      const int m = harmonics[w];
+      if (m * row_step <= 180) {
+        f[0] = std::sin(m * latitudes[i] * radian);
+        f[1] = std::cos(m * latitudes[i] * radian);
+      }
+      if (m * column_step <= 180) {
+        f[2] = std::sin(m * longitudes[j] * radian);
+        f[3] = std::cos(m * longitudes[j] * radian);
+      }
+      const double wavelength = 8 * std::exp2(w * 10.0 / (wavelengths - 1));
+      f[4] = std::sin(2 * std::numbers::pi * spacing[i] / wavelength);
+      f[5] = std::cos(2 * std::numbers::pi * spacing[i] / wavelength);
+    }
+  }
+  return features;
+}
+
+}  // namespace zonda::model

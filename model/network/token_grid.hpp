@@ -1,0 +1,32 @@
+#pragma once
+// Tokens and where they are on the Earth.
+#include <vector>
+
+#include "core/grid.hpp"
+#include "model/ops/backend.hpp"
+
+namespace zonda::model {
+
+/// Tokens of `patch` x `patch` grid points; where the row count is n patch + 1 (grids with both poles), kernels reach
+/// one row further and neighbours share that row.
+struct TokenGrid {
+  PatchGeometry patches;
+  std::vector<double> latitudes;   ///< [token rows] of the token's centre, degrees
+  std::vector<double> longitudes;  ///< [token columns]
+  std::vector<double> spacing;     ///< [token rows] square root of a cell's area there, km
+  bool periodic = true;
+  std::int64_t count() const { return patches.token_rows * patches.token_columns; }
+
+  /// Throws Error(usage) naming the grid and the patches that would fit.
+  TokenGrid(const Grid& grid, int patch);
+
+  static constexpr int wavelengths = 16;
+  static constexpr int feature_count = 6 * wavelengths;
+  /// Fourier features [tokens, feature_count] of the true position, in f64: sine and cosine of latitude and longitude
+  /// at wavelengths of 360 degrees over integers up to 256 (so that longitude is periodic), and of sqrt(cell area) at 8
+  /// km to 8192 km. Waves shorter than two tokens are left zero: a coarse grid does not train what only a fine one can
+  /// show.
+  std::vector<double> position_features() const;
+};
+
+}  // namespace zonda::model

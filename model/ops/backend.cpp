@@ -1,0 +1,16 @@
+#include "model/ops/backend.hpp"
+
+#include "core/error.hpp"
+#include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/reference/reference_backend.hpp"
+
+namespace zonda::model {
+
+std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
+  if (name == "reference") return std::make_shared<ReferenceBackend>();
+  if (name == "cpu") return std::make_shared<CpuBackend>(threads);
+  const std::vector<std::string> known{"cpu", "reference"};
+  throw Error(ErrorKind::usage, unknown_word("backend", name, known));
+}
+
+}  // namespace zonda::model

@@ -1,0 +1,127 @@
+#pragma once
+// Backend: the operations a network is made of. ReferenceBackend (plain loops) decides what is right; CpuBackend is
+// fast.
+//
+// Conventions: row-major; N = rows = batch x tokens; outputs are overwritten unless "accumulates" is said. All
+// operations but copy and cast work on one element type. In the planning pass they take their scratch from the context
+// and return.
+#include <memory>
+#include <string>
+
+#include "model/ops/attention.hpp"
+#include "model/ops/context.hpp"
+#include "model/tensor/tensor.hpp"
+
+namespace zonda::model {
+
+/// c = op(a) op(b) [+ c] [+ bias]; `activated`, when not none, receives GELU(c). Rank 3 operands are batched over the
+/// first dimension.
+struct GemmOptions {
+  bool transpose_a = false, transpose_b = false, accumulate = false;
+  Tensor bias{};       ///< [columns of c]
+  Tensor activated{};  ///< shape of c
+};
+
+enum class NormKind {
+  rms,    ///< x / sqrt(mean(x^2) + eps)
+  layer,  ///< (x - mean(x)) / sqrt(var(x) + eps)
+};
+
+/// How image rows map to patch rows: kernel_rows x size pixels, stride `size`; kernel_rows = size + 1 overlaps by one
+/// row.
+struct PatchGeometry {
+  int size = 1, kernel_rows = 1;
+  std::int64_t token_rows = 0, token_columns = 0;
+};
+
+class Backend {
+ public:
+  static constexpr double norm_epsilon = 1e-6;
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;
+  virtual int threads() const { return 1; }
+
+  // --- products
+  virtual void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options = {}) = 0;
+  /// bias_gradient[n] accumulates the column sums of dy [N, n].
+  virtual void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) = 0;
+
+  // --- attention over the sequences of `table`: qkv [N, 3 D] -> y [N, D]
+  /// Queries and keys are RMS-normalised per head, scaled by gains [head size], rotated; logits / sqrt(head size).
+  /// `log_sum` [N, heads]: log of the softmax denominator, for backward.
+  virtual void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                         const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) = 0;
+  /// dqkv overwritten; gain gradients accumulate (may be none).
+  virtual void attention_backward(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                                  const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum,
+                                  const Tensor& dy, const Tensor& dqkv, const Tensor& dq_gain,
+                                  const Tensor& dk_gain) = 0;
+  virtual void attention_tangent(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                                 const Tensor& q_gain, const Tensor& k_gain, const Tensor& log_sum, const Tensor& dqkv,
+                                 const Tensor& dy) = 0;
+
+  // --- normalisation and modulation: y = norm(x) (1 + scale[g]) + shift[g]
+  // scale and shift lie in rows of `modulation` [G, stride] at the given columns; N / G consecutive rows share a row of
+  // it.
+  struct Modulation {
+    Tensor rows;                        ///< [G, stride]
+    std::int64_t scale = 0, shift = 0;  ///< first column of each
+  };
+  /// statistics [N, 2]: mean and 1 / deviation of each row, for backward.
+  virtual void norm_modulate(Context&, NormKind, const Tensor& x, const Modulation&, const Tensor& y,
+                             const Tensor& statistics) = 0;
+  /// dx accumulates when `accumulate`, else overwritten. The modulation's gradient rows are overwritten at scale and
+  /// shift (may be none).
+  virtual void norm_modulate_backward(Context&, NormKind, const Tensor& x, const Modulation&, const Tensor& statistics,
+                                      const Tensor& dy, const Tensor& dx, bool accumulate,
+                                      const Modulation& gradient) = 0;
+  virtual void norm_modulate_tangent(Context&, NormKind, const Tensor& x, const Modulation&, const Tensor& statistics,
+                                     const Tensor& dx, const Tensor& dy) = 0;
+
+  /// y = x + gate[g] * branch; `gate` is a column of rows [G, stride]. x may be none (y = gate * branch), y may alias
+  /// x.
+  virtual void gated_add(Context&, const Tensor& x, const Tensor& branch, const Tensor& rows, std::int64_t gate,
+                         const Tensor& y) = 0;
+  /// dbranch = gate * dy; rows_gradient [G, stride] at `gate` overwritten with the sums of dy * branch (may be none).
+  virtual void gated_add_backward(Context&, const Tensor& branch, const Tensor& rows, std::int64_t gate,
+                                  const Tensor& dy, const Tensor& dbranch, const Tensor& rows_gradient) = 0;
+
+  // --- pointwise. GELU is the tanh form: x / (1 + exp(-2 c (x + 0.044715 x^3))), c = sqrt(2 / pi) (Hendrycks & Gimpel
+  // 2016).
+  virtual void gelu(Context&, const Tensor& x, const Tensor& y) = 0;
+  /// dx = dy GELU'(x); `y`, when not none, receives GELU(x) again. dx may alias dy. Also the tangent.
+  virtual void gelu_backward(Context&, const Tensor& x, const Tensor& dy, const Tensor& dx, const Tensor& y = {}) = 0;
+  /// y += x.
+  virtual void add(Context&, const Tensor& x, const Tensor& y) = 0;
+  /// y[g, r, :] = x[g, r, :] + rows[r, :], with R = rows.shape[0] repeating; y may alias x.
+  virtual void add_rows(Context&, const Tensor& x, const Tensor& rows, const Tensor& y) = 0;
+  /// The adjoint: gradient[r, :] (overwritten, or accumulates) = sum over g of dy[g, r, :].
+  virtual void sum_rows(Context&, const Tensor& dy, const Tensor& gradient, bool accumulate) = 0;
+  virtual void fill(Context&, const Tensor& x, double value) = 0;
+  virtual void copy(Context&, const Tensor& x, const Tensor& y) = 0;
+  /// y = x in y's element type.
+  virtual void cast(Context&, const Tensor& x, const Tensor& y) = 0;
+
+  // --- images [B, C, H, W] and patches [B * token rows * token columns, C * kernel rows * size]
+  /// With `average`, pixels of rows shared by two patches count half in each: the adjoint of scatter with `average`.
+  virtual void patch_gather(Context&, const PatchGeometry&, const Tensor& image, const Tensor& patches,
+                            bool average) = 0;
+  /// The adjoint: image overwritten with the sum (or average) of the patches' pixels.
+  virtual void patch_scatter(Context&, const PatchGeometry&, const Tensor& patches, const Tensor& image,
+                             bool average) = 0;
+
+  // --- 3x3 convolution, [B, C_in, H, W] -> [B, C_out, H, W], weight [C_out, C_in, 3, 3], bias [C_out] (may be none).
+  // Rows beyond the edge repeat the edge row; columns wrap around when `periodic`, else repeat the edge column.
+  virtual void convolution(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           const Tensor& y) = 0;
+  virtual void convolution_backward_input(Context&, bool periodic, const Tensor& weight, const Tensor& dy,
+                                          const Tensor& dx) = 0;
+  /// Both gradients accumulate.
+  virtual void convolution_backward_weight(Context&, bool periodic, const Tensor& x, const Tensor& dy,
+                                           const Tensor& weight_gradient, const Tensor& bias_gradient) = 0;
+};
+
+/// `reference` or `cpu`; `threads` 0 takes OpenMP's. Throws Error(usage) listing the names.
+std::shared_ptr<Backend> make_backend(const std::string& name, int threads = 0);
+
+}  // namespace zonda::model

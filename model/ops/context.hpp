@@ -1,0 +1,35 @@
+#pragma once
+// Context: what a module needs to run: a backend, an arena, the element type.
+#include "model/tensor/arena.hpp"
+
+namespace zonda::model {
+
+class Backend;
+
+class Context {
+ public:
+  Context(Backend& backend, Arena& arena, DType dtype) : backend_(&backend), arena_(&arena), dtype_(dtype) {}
+  /// True in the pass that plans memory: operations take and release their scratch and do nothing else.
+  bool planning() const { return arena_->planning(); }
+  DType dtype() const { return dtype_; }
+  Tensor take(Shape shape) { return arena_->take(shape, dtype_); }
+  Tensor take(Shape shape, DType dtype) { return arena_->take(shape, dtype); }
+  template <class... T>
+  void release(T&... tensors) {
+    (arena_->release(tensors), ...);
+  }
+  /// Forward: keep what backward and tangent need. Otherwise every activation is released after its last use in
+  /// forward.
+  bool keep = true;
+  /// Backward: accumulate weight gradients.
+  bool weight_gradients = true;
+  Backend& backend() const { return *backend_; }
+  Backend* operator->() const { return backend_; }
+
+ private:
+  Backend* backend_;
+  Arena* arena_;
+  DType dtype_;
+};
+
+}  // namespace zonda::model

@@ -1,0 +1,49 @@
+#pragma once
+// CpuBackend: f32 on all cores. Products by oneDNN, the rest by own vectorised loops; f64 is left to the reference
+// loops. The same bits on any number of threads: work is cut into pieces that do not depend on it, partial sums are
+// added in order.
+#include "model/ops/reference/reference_backend.hpp"
+
+namespace zonda::model {
+
+class CpuBackend : public ReferenceBackend {
+ public:
+  /// `threads` 0: OpenMP's number at this moment.
+  explicit CpuBackend(int threads = 0);
+  std::string name() const override { return "cpu"; }
+  int threads() const override { return threads_; }
+
+  void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) override;
+  void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) override;
+  void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
+                 const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) override;
+  void attention_backward(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                          const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum,
+                          const Tensor& dy, const Tensor& dqkv, const Tensor& dq_gain, const Tensor& dk_gain) override;
+  void norm_modulate(Context&, NormKind, const Tensor& x, const Modulation&, const Tensor& y,
+                     const Tensor& statistics) override;
+  void norm_modulate_backward(Context&, NormKind, const Tensor& x, const Modulation&, const Tensor& statistics,
+                              const Tensor& dy, const Tensor& dx, bool accumulate, const Modulation& gradient) override;
+  void gated_add(Context&, const Tensor& x, const Tensor& branch, const Tensor& rows, std::int64_t gate,
+                 const Tensor& y) override;
+  void gated_add_backward(Context&, const Tensor& branch, const Tensor& rows, std::int64_t gate, const Tensor& dy,
+                          const Tensor& dbranch, const Tensor& rows_gradient) override;
+  void gelu(Context&, const Tensor& x, const Tensor& y) override;
+  void gelu_backward(Context&, const Tensor& x, const Tensor& dy, const Tensor& dx, const Tensor& y) override;
+  void add(Context&, const Tensor& x, const Tensor& y) override;
+  void add_rows(Context&, const Tensor& x, const Tensor& rows, const Tensor& y) override;
+  void sum_rows(Context&, const Tensor& dy, const Tensor& gradient, bool accumulate) override;
+  void patch_gather(Context&, const PatchGeometry&, const Tensor& image, const Tensor& patches, bool average) override;
+  void patch_scatter(Context&, const PatchGeometry&, const Tensor& patches, const Tensor& image, bool average) override;
+  void convolution(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                   const Tensor& y) override;
+  void convolution_backward_input(Context&, bool periodic, const Tensor& weight, const Tensor& dy,
+                                  const Tensor& dx) override;
+  void convolution_backward_weight(Context&, bool periodic, const Tensor& x, const Tensor& dy,
+                                   const Tensor& weight_gradient, const Tensor& bias_gradient) override;
+
+ private:
+  int threads_;
+};
+
+}  // namespace zonda::model

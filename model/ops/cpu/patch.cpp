@@ -1,0 +1,55 @@
+#include <cstring>
+
+#include "model/ops/cpu/cpu_backend.hpp"
+
+namespace zonda::model {
+
+void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor& image, const Tensor& patches,
+                              bool average) {
+  if (ctx.planning()) return;
+  if (image.dtype != DType::f32) return ReferenceBackend::patch_gather(ctx, g, image, patches, average);
+  const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
+  const std::int64_t numbers = channels * g.kernel_rows * g.size;
+  const bool overlap = average && g.kernel_rows > g.size;
+#pragma omp parallel for schedule(static) num_threads(threads_)
+  for (std::int64_t task = 0; task < image.shape[0] * g.token_rows; ++task) {
+    const std::int64_t b = task / g.token_rows, i = task % g.token_rows;
+    for (std::int64_t c = 0; c < channels; ++c)
+      for (int u = 0; u < g.kernel_rows; ++u) {
+        const float* from = image.as<float>() + ((b * channels + c) * rows + i * g.size + u) * columns;
+        float* to = patches.as<float>() + task * g.token_columns * numbers + (c * g.kernel_rows + u) * g.size;
+        const float share = overlap && ((u == 0 && i > 0) || (u == g.size && i + 1 < g.token_rows)) ? 0.5f : 1.0f;
+        for (std::int64_t j = 0; j < g.token_columns; ++j)
+          for (int v = 0; v < g.size; ++v) to[j * numbers + v] = share * from[j * g.size + v];
+      }
+  }
+}
+
+void CpuBackend::patch_scatter(Context& ctx, const PatchGeometry& g, const Tensor& patches, const Tensor& image,
+                               bool average) {
+  if (ctx.planning()) return;
+  if (image.dtype != DType::f32) return ReferenceBackend::patch_scatter(ctx, g, patches, image, average);
+  const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
+  const std::int64_t numbers = channels * g.kernel_rows * g.size;
+#pragma omp parallel for schedule(static) num_threads(threads_)
+  for (std::int64_t task = 0; task < image.shape[0] * channels * rows; ++task) {
+    const std::int64_t r = task % rows, c = task / rows % channels, b = task / rows / channels;
+    float* to = image.as<float>() + task * columns;
+    // A row belongs to patch row r / size and, where kernels overlap, to the last row of the patch before.
+    const bool inside = r / g.size<g.token_rows, before = g.kernel_rows> g.size && r % g.size == 0 && r > 0;
+    const float share = average && inside && before ? 0.5f : 1.0f;
+    if (!inside) std::memset(to, 0, static_cast<std::size_t>(columns) * sizeof(float));
+    for (int part = 0; part < 2; ++part) {
+      if (part == 0 ? !inside : !before) continue;
+      const std::int64_t i = r / g.size - part, u = r - i * g.size;
+      const float* from =
+          patches.as<float>() + (b * g.token_rows + i) * g.token_columns * numbers + (c * g.kernel_rows + u) * g.size;
+      const bool add = part == 1 && inside;
+      for (std::int64_t j = 0; j < g.token_columns; ++j)
+        for (int v = 0; v < g.size; ++v)
+          to[j * g.size + v] = (add ? to[j * g.size + v] : 0.0f) + share * from[j * numbers + v];
+    }
+  }
+}
+
+}  // namespace zonda::model

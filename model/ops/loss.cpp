@@ -1,0 +1,101 @@
+#include "model/ops/loss.hpp"
+
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/vectorise.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+/// One row of one channel: returns the sum of d, writes factor * d' where `gradient` is not null.
+ZONDA_CLONES double row_loss(bool squared, const float* p, const float* t, float* gradient, std::int64_t n,
+                             float factor) {
+  double sum = 0;
+  if (squared) {
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float e = t[j] != t[j] ? 0.0f : p[j] - t[j];
+      sum += double(e) * double(e);
+      if (gradient) gradient[j] = 2 * factor * e;
+    }
+  } else {
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float e = t[j] != t[j] ? 0.0f : p[j] - t[j];
+      sum += double(std::fabs(e));
+      if (gradient) gradient[j] = e > 0 ? factor : e < 0 ? -factor : 0.0f;
+    }
+  }
+  return sum;
+}
+
+double row_loss(bool squared, const double* p, const double* t, double* gradient, std::int64_t n, double factor) {
+  double sum = 0;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const double e = std::isnan(t[j]) ? 0.0 : p[j] - t[j];
+    sum += squared ? e * e : std::fabs(e);
+    if (gradient) gradient[j] = squared ? 2 * factor * e : e > 0 ? factor : e < 0 ? -factor : 0;
+  }
+  return sum;
+}
+
+template <class T>
+double loss_of(LossKind kind, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+               std::span<const float> channel_weight, std::span<const float> sample_weight, const Tensor& gradient,
+               double scale, std::span<double> per_channel) {
+  const std::int64_t batch = prediction.shape[0], channels = prediction.shape[1], rows = prediction.shape[2],
+                     columns = prediction.shape[3];
+  const double weights = std::accumulate(channel_weight.begin(), channel_weight.end(), 0.0);
+  const double divisor = double(batch) * double(rows) * double(columns) * weights;
+  // A field's sum does not depend on who computes it; the fields are added in order.
+  std::vector<double> field(static_cast<std::size_t>(batch * channels));
+#pragma omp parallel for schedule(static)
+  for (std::int64_t f = 0; f < batch * channels; ++f) {
+    const double sample = sample_weight.empty() ? 1.0 : double(sample_weight[static_cast<std::size_t>(f / channels)]);
+    const double weight = sample * double(channel_weight[static_cast<std::size_t>(f % channels)]) / divisor;
+    double sum = 0;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const std::int64_t at = (f * rows + i) * columns;
+      const double w = row_weight[static_cast<std::size_t>(i)];
+      sum += w * row_loss(kind == LossKind::squared, prediction.as<T>() + at, target.as<T>() + at,
+                          gradient.none() ? nullptr : gradient.as<T>() + at, columns, T(scale * weight * w));
+    }
+    field[static_cast<std::size_t>(f)] = sample * sum;
+  }
+  double loss = 0;
+  if (!per_channel.empty()) std::fill(per_channel.begin(), per_channel.end(), 0.0);
+  for (std::int64_t f = 0; f < batch * channels; ++f) {
+    const auto c = static_cast<std::size_t>(f % channels);
+    loss += double(channel_weight[c]) / divisor * field[static_cast<std::size_t>(f)];
+    if (!per_channel.empty()) per_channel[c] += field[static_cast<std::size_t>(f)] / double(batch * rows * columns);
+  }
+  return loss;
+}
+
+}  // namespace
+
+double weighted_loss(LossKind kind, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+                     std::span<const float> channel_weight, std::span<const float> sample_weight,
+                     const Tensor& gradient, double scale, std::span<double> per_channel) {
+  const Shape& s = prediction.shape;
+  if (s.rank() != 4 || target.shape != s || target.dtype != prediction.dtype ||
+      (!gradient.none() && gradient.shape != s))
+    fail(ErrorKind::failure, "loss of prediction {} against target {}: shapes or types differ", s.to_string(),
+         target.shape.to_string());
+  if (row_weight.size() != static_cast<std::size_t>(s[2]) || channel_weight.size() != static_cast<std::size_t>(s[1]) ||
+      (!sample_weight.empty() && sample_weight.size() != static_cast<std::size_t>(s[0])) ||
+      (!per_channel.empty() && per_channel.size() != static_cast<std::size_t>(s[1])))
+    fail(ErrorKind::failure, "loss of {}: {} row, {} channel, {} sample weights do not fit", s.to_string(),
+         row_weight.size(), channel_weight.size(), sample_weight.size());
+  if (prediction.dtype == DType::f64)
+    return loss_of<double>(kind, prediction, target, row_weight, channel_weight, sample_weight, gradient, scale,
+                           per_channel);
+  return loss_of<float>(kind, prediction, target, row_weight, channel_weight, sample_weight, gradient, scale,
+                        per_channel);
+}
+
+}  // namespace zonda::model

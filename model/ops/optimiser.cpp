@@ -1,0 +1,144 @@
+#include "model/ops/optimiser.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/vectorise.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+constexpr std::int64_t kChunk =
+    16384;  // numbers summed by one thread in one go; fixed, so that sums do not depend on threads
+
+struct Rates {
+  double step, decay, beta1, beta2, correction2, epsilon, scale;
+};
+
+ZONDA_CLONES void adamw_range(float* w, const float* g, float* m, float* v, std::int64_t n, const Rates& rates) {
+  const float step = float(rates.step), decay = float(rates.decay), beta1 = float(rates.beta1),
+              beta2 = float(rates.beta2), correction2 = float(rates.correction2), epsilon = float(rates.epsilon),
+              scale = float(rates.scale);
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float gi = g[i] * scale;
+    const float mi = beta1 * m[i] + (1 - beta1) * gi, vi = beta2 * v[i] + (1 - beta2) * gi * gi;
+    m[i] = mi;
+    v[i] = vi;
+    w[i] -= step * mi / (std::sqrt(vi * correction2) + epsilon) + decay * w[i];
+  }
+}
+
+void adamw_range(double* w, const double* g, double* m, double* v, std::int64_t n, const Rates& r) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double gi = g[i] * r.scale;
+    m[i] = r.beta1 * m[i] + (1 - r.beta1) * gi;
+    v[i] = r.beta2 * v[i] + (1 - r.beta2) * gi * gi;
+    w[i] -= r.step * m[i] / (std::sqrt(v[i] * r.correction2) + r.epsilon) + r.decay * w[i];
+  }
+}
+
+ZONDA_CLONES double square_sum(const float* x, std::int64_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += double(x[i]) * double(x[i]);
+  return sum;
+}
+
+double square_sum(const double* x, std::int64_t n) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  return sum;
+}
+
+template <class F>
+void by_type(DType type, F&& f) {
+  if (type == DType::f64)
+    f(double{});
+  else
+    f(float{});
+}
+
+}  // namespace
+
+void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, std::int64_t first, std::int64_t n) {
+  if (store.gradients().none() || store.first_moment().none())
+    fail(ErrorKind::failure, "an optimiser step needs gradients and moments");
+  const std::int64_t end = n < 0 ? store.extent() : first + n;
+  if (first < 0 || end > store.extent())
+    fail(ErrorKind::failure, "the shard [{}, {}) is outside the parameters [0, {})", first, end, store.extent());
+  const double correction1 = 1 - std::pow(options.beta1, double(step)),
+               correction2 = 1 - std::pow(options.beta2, double(step));
+  Rates rates{options.learning_rate / correction1,
+              0,
+              options.beta1,
+              options.beta2,
+              1 / correction2,
+              options.epsilon,
+              options.gradient_scale};
+  for (const Parameter& p : store.list()) {
+    const std::int64_t begin = std::max(p.offset, first), stop = std::min(p.offset + p.count, end);
+    if (begin >= stop) continue;
+    rates.decay = p.decay ? options.learning_rate * options.weight_decay : 0;
+    by_type(store.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      T *w = store.values().as<T>(), *g = store.gradients().as<T>(), *m = store.first_moment().as<T>(),
+        *v = store.second_moment().as<T>();
+#pragma omp parallel for schedule(static) if (stop - begin > kChunk)
+      for (std::int64_t i = begin; i < stop; i += kChunk)
+        adamw_range(w + i, g + i, m + i, v + i, std::min(kChunk, stop - i), rates);
+    });
+  }
+}
+
+double gradient_square_sum(const ParameterStore& store, std::int64_t first, std::int64_t n) {
+  const std::int64_t end = first + n;
+  // Chunks are cut on the whole arena's raster: the parts of a shard add up alike wherever it begins on the raster.
+  const std::int64_t chunk0 = first / kChunk, chunks = n > 0 ? (end - 1) / kChunk - chunk0 + 1 : 0;
+  std::vector<double> part(static_cast<std::size_t>(chunks));
+  by_type(store.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* g = store.gradients().as<T>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t c = 0; c < chunks; ++c) {
+      const std::int64_t begin = std::max(first, (chunk0 + c) * kChunk),
+                         stop = std::min(end, (chunk0 + c + 1) * kChunk);
+      part[static_cast<std::size_t>(c)] = square_sum(g + begin, stop - begin);
+    }
+  });
+  double sum = 0;
+  for (double p : part) sum += p;
+  return sum;
+}
+
+double gradient_norm(const ParameterStore& store) {
+  if (store.gradients().none()) fail(ErrorKind::failure, "no gradients to take the norm of");
+  return std::sqrt(gradient_square_sum(store, 0, store.extent()));
+}
+
+void scale_gradients(ParameterStore& store, double factor) {
+  by_type(store.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* g = store.gradients().as<T>();
+    const std::int64_t n = store.extent();
+#pragma omp parallel for simd schedule(static)
+    for (std::int64_t i = 0; i < n; ++i) g[i] *= T(factor);
+  });
+}
+
+void average_update(ParameterStore& store, double decay) {
+  if (store.average().none()) fail(ErrorKind::failure, "the parameters have no moving average");
+  by_type(store.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* w = store.values().as<T>();
+    T* a = store.average().as<T>();
+    const std::int64_t n = store.extent();
+#pragma omp parallel for simd schedule(static)
+    for (std::int64_t i = 0; i < n; ++i) a[i] += T(1 - decay) * (w[i] - a[i]);
+  });
+}
+
+}  // namespace zonda::model

@@ -1,0 +1,76 @@
+#include "model/tensor/parameter_store.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.hpp"
+
+namespace zonda::model {
+
+namespace {
+constexpr std::int64_t kAlignment = 64;  // numbers; every parameter starts on a cache line in any element type
+}
+
+ParameterId ParameterStore::add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value) {
+  if (values_.data()) fail(ErrorKind::failure, "parameter {} added after the values were allocated", name);
+  if (find(name) >= 0) fail(ErrorKind::failure, "two parameters are named {}", name);
+  Parameter p{std::move(name), shape, extent_, shape.count(), decay, initial_scale, initial_value};
+  count_ += p.count;
+  extent_ += (p.count + kAlignment - 1) / kAlignment * kAlignment;
+  parameters_.push_back(std::move(p));
+  return static_cast<ParameterId>(parameters_.size()) - 1;
+}
+
+void ParameterStore::allocate_values() {
+  if (!values_.data()) values_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_));
+}
+
+void ParameterStore::allocate_gradients() {
+  if (!gradients_.data()) gradients_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_));
+}
+
+void ParameterStore::allocate_optimiser(bool average) {
+  const std::size_t bytes = static_cast<std::size_t>(extent_) * size_of(dtype_);
+  if (!first_moment_.data()) first_moment_ = Buffer(bytes);
+  if (!second_moment_.data()) second_moment_ = Buffer(bytes);
+  if (average && !average_.data()) {
+    allocate_values();
+    average_ = Buffer(bytes);
+    std::memcpy(average_.data(), values_.data(), bytes);
+  }
+}
+
+ParameterId ParameterStore::find(std::string_view name) const {
+  const auto it =
+      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& p) { return p.name == name; });
+  return it == parameters_.end() ? -1 : static_cast<ParameterId>(it - parameters_.begin());
+}
+
+Tensor ParameterStore::view(const Buffer& buffer, ParameterId id) const {
+  if (!buffer.data()) return {};
+  const Parameter& p = at(id);
+  return Tensor(static_cast<std::byte*>(buffer.data()) + static_cast<std::size_t>(p.offset) * size_of(dtype_), p.shape,
+                dtype_);
+}
+
+Tensor ParameterStore::whole(const Buffer& buffer) const {
+  return buffer.data() ? Tensor(buffer.data(), {extent_}, dtype_) : Tensor{};
+}
+
+void ParameterStore::zero_gradients() {
+  allocate_gradients();
+  std::memset(gradients_.data(), 0, gradients_.bytes());
+}
+
+void ParameterStore::swap_average() {
+  if (!average_.data()) fail(ErrorKind::failure, "the parameters have no moving average to exchange with");
+  // Contents, not buffers: views of the values stay valid.
+  auto* a = static_cast<std::byte*>(values_.data());
+  std::swap_ranges(a, a + values_.bytes(), static_cast<std::byte*>(average_.data()));
+}
+
+std::size_t ParameterStore::bytes() const {
+  return values_.bytes() + gradients_.bytes() + first_moment_.bytes() + second_moment_.bytes() + average_.bytes();
+}
+
+}  // namespace zonda::model
