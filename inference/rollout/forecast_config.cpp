@@ -1,0 +1,61 @@
+#include "inference/rollout/forecast_config.hpp"
+
+#include <algorithm>
+
+#include "core/config/table.hpp"
+#include "core/error.hpp"
+
+namespace zonda::inference {
+
+void describe(config::Table& table, StateFilesConfig& c) {
+  table.key("path", c.path, "Files, folders (Zarr) or globs").required().at_least(1);
+  table.key("variables", c.variables, "Names in the files, as `NAME=short name`, where they are not understood");
+  table.key("units", c.units, "Units to believe, as `NAME=unit`, where the files' own are missing or wrong");
+}
+
+void describe(config::Table& table, ForecastConfig& c) {
+  table.key("times", c.times, "Initial times; or start, end and every");
+  table.key("start", c.start, "First initial time");
+  table.key("end", c.end, "Last initial time");
+  table.key("every", c.every, "Between two initial times");
+  table.key("lead", c.lead, "Longest lead time");
+  table.key("output_step", c.output_step, "Between two leads that are written");
+  table.key("strategy", c.strategy,
+            "How leads are reached: `mean` of the rollouts with one step length each, `largest-step`, "
+            "or one of the model's steps (`24h`)");
+  table.key("channels", c.channels, "Channels to write (default: all)");
+  table.key("keep_bits", c.keep_bits, "Mantissa bits kept in the files (default: all)").range(1, 23);
+  table.key("deflate", c.deflate, "Compression of the files").range(0, 9);
+  table.key("batch", c.batch, "Initial times that pass the network together").range(1, 65536);
+  table.key("bounds", c.bounds, "Keep humidity, cloud and precipitation within what is possible");
+  table.key("range_check", c.range_check, "Values outside the variable's physical range end the run");
+  table.key("write_initial", c.write_initial, "Write the state at lead 0 as well");
+  table.section("source", c.source, "Initial states from files instead of the archive");
+  table.check("times", [&c] {
+    if (!c.times.empty() && (c.start || c.end)) return std::string("give times, or start and end, not both");
+    if (c.start.has_value() != c.end.has_value()) return std::string("start and end are given together");
+    return c.start && *c.end < *c.start ? std::string("end is before start") : std::string();
+  });
+  table.check("lead", [&c] {
+    return c.lead <= Duration{0} || c.output_step <= Duration{0} || c.lead % c.output_step != Duration{0}
+               ? "expected a multiple of output_step, " + to_string(c.output_step)
+               : std::string();
+  });
+  table.check("every", [&c] { return c.every <= Duration{0} ? std::string("must be longer than 0") : std::string(); });
+}
+
+std::vector<Time> initial_times(const ForecastConfig& config, const std::vector<Time>& available,
+                                Duration longest_step) {
+  std::vector<Time> times = config.times;
+  if (config.start)
+    for (Time time = *config.start; time <= *config.end; time += config.every) times.push_back(time);
+  if (times.empty() && !config.start)
+    for (const Time time : available)
+      if (std::binary_search(available.begin(), available.end(), time - longest_step)) times.assign(1, time);
+  std::sort(times.begin(), times.end());
+  times.erase(std::unique(times.begin(), times.end()), times.end());
+  if (times.empty()) fail(ErrorKind::usage, "forecast: no initial time");
+  return times;
+}
+
+}  // namespace zonda::inference
