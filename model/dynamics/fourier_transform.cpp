@@ -8,7 +8,7 @@
 #include "core/vectorise.hpp"
 #include "model/dynamics/lanes.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 // One pass over signals of length radix * groups * stride: element (q + stride * (p + groups * k)) of the input meets
@@ -192,4 +192,4 @@ double* FourierTransform::transform(double* data, double* work, bool backward) c
   return data;
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

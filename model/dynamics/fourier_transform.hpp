@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 class FourierTransform {
  public:
@@ -32,4 +32,4 @@ class FourierTransform {
 /// Whether n = 2^a 3^b 5^c.
 bool is_fast_length(int n);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -5,7 +5,7 @@
 #include "model/dynamics/lanes.hpp"
 #include "model/dynamics/semi_implicit.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 using namespace constants;
@@ -160,4 +160,4 @@ BlockGuard dynamics_tendencies(const SigmaLevels& levels, std::size_t nlon, cons
   return guard;
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

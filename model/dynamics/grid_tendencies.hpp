@@ -6,7 +6,7 @@
 
 #include "model/dynamics/sigma_levels.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// What depends on the latitude only, for the 16 rows of a block. Rows of padding hold the values of the equator.
 struct BlockRows {
@@ -40,4 +40,4 @@ struct BlockGuard {
 BlockGuard dynamics_tendencies(const SigmaLevels& levels, std::size_t nlon, const BlockRows& rows, const BlockInput& in,
                                const BlockOutput& out, double wind_limit, double* scratch);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -8,7 +8,7 @@
 #include "model/dynamics/lanes.hpp"
 #include "model/dynamics/semi_implicit.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 constexpr double kappa = constants::gas_constant_dry_air / constants::heat_capacity_dry_air;
@@ -64,4 +64,4 @@ double season_sine(Time time, double amplitude) {
   return std::sin(amplitude * std::sin(phase) * constants::pi / 180);
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

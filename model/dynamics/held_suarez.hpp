@@ -7,7 +7,7 @@
 #include "model/dynamics/grid_tendencies.hpp"
 #include "model/dynamics/sigma_levels.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 struct HeldSuarez {
   double equator_temperature = 315;  ///< K; 294 in the moist variant (Thatcher & Jablonowski 2016, table 1)
@@ -31,4 +31,4 @@ struct HeldSuarez {
 /// at the March equinox delayed by 30 days (the lag of the temperature behind the sun).
 double season_sine(Time time, double amplitude);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

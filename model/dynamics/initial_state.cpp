@@ -10,7 +10,7 @@
 #include "model/dynamics/moist_physics.hpp"
 #include "model/dynamics/spectral_wind.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 using namespace constants;
@@ -140,4 +140,4 @@ void add_noise(const SpectralIndex& index, int levels, double kelvin, std::uint6
       }
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

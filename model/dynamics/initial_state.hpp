@@ -6,7 +6,7 @@
 
 #include "model/dynamics/primitive_equations.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// No wind, 280 K everywhere, in balance with the ground: ln ps = - surface geopotential / (R 280 K). With `moist`,
 /// vapour that decreases poleward and upward, at most 70 % of saturation.
@@ -28,4 +28,4 @@ JablonowskiWilliamson jablonowski_williamson(const SphericalTransform& transform
 void add_noise(const SpectralIndex& index, int levels, double kelvin, std::uint64_t seed, int member,
                SpectralState& state);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -2,7 +2,7 @@
 // Eight doubles that the compiler keeps in vector registers (GCC and Clang vector extension; 2 x AVX2 or 1 x AVX-512).
 // Never passed by value: the calling convention of 64-byte vectors depends on the instruction set.
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 inline constexpr int lanes = 8;
 typedef double Lanes __attribute__((vector_size(64), aligned(8), may_alias));
@@ -15,4 +15,4 @@ inline const Lanes* as_lanes(const double* p) {
   return reinterpret_cast<const Lanes*>(p);
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

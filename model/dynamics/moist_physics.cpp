@@ -7,7 +7,7 @@
 #include "core/constants.hpp"
 #include "model/dynamics/semi_implicit.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 using namespace constants;
@@ -124,4 +124,4 @@ void moist_physics(const SigmaLevels& levels, std::size_t nlon, const BlockRows&
   }
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -7,7 +7,7 @@
 #include "model/dynamics/grid_tendencies.hpp"
 #include "model/dynamics/sigma_levels.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 inline constexpr double latent_heat = 2.5e6;  ///< J kg-1
 
@@ -25,4 +25,4 @@ void moist_physics(const SigmaLevels& levels, std::size_t nlon, const BlockRows&
                    const double* temperature, const double* humidity, const double* surface_pressure,
                    const double* wind_speed, double* heating, double* moistening, double* rain);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

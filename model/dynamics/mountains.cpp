@@ -4,7 +4,7 @@
 
 #include "core/constants.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 std::vector<double> mountain_geopotential(const SphericalTransform& transform, std::span<const Mountain> mountains) {
   const SpectralIndex& index = transform.index();
@@ -32,4 +32,4 @@ std::vector<double> mountain_geopotential(const SphericalTransform& transform, s
   return spectral;
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -5,7 +5,7 @@
 
 #include "model/dynamics/spherical_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// height exp(-((lat - latitude) / latitude_width)^2 - ((lon - longitude) / longitude_width)^2)
 struct Mountain {
@@ -18,4 +18,4 @@ struct Mountain {
 /// (T + 1)))^2)) so that no ripples stand beside the slopes.
 std::vector<double> mountain_geopotential(const SphericalTransform& transform, std::span<const Mountain> mountains);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

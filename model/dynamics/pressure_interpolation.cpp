@@ -5,7 +5,7 @@
 
 #include "core/constants.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 using namespace constants;
@@ -112,4 +112,4 @@ double PressureColumn::mean_sea_level_pressure() const {
   return std::exp(surface_log_pressure_ + x * (1 - y / 2 + y * y / 3));
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

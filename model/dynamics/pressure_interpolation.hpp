@@ -6,7 +6,7 @@
 
 #include "model/dynamics/sigma_levels.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 class PressureColumn {
  public:
@@ -31,4 +31,4 @@ class PressureColumn {
   double surface_log_pressure_ = 0, surface_geopotential_ = 0, surface_temperature_ = 0;
 };
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

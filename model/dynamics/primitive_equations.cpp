@@ -10,7 +10,7 @@
 #include "model/dynamics/moist_physics.hpp"
 #include "model/dynamics/spectral_wind.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 using namespace constants;
@@ -409,6 +409,15 @@ std::vector<double> PrimitiveEquations::take_rain() {
   return rain;
 }
 
+std::size_t PrimitiveEquations::bytes() const {
+  const Work& w = *work_;
+  std::size_t doubles = transform_.table_size() + w.spectral_in.size() + w.spectral_out.size() + w.fourier_in.size() +
+                        w.fourier_out.size() + rain_.size() + 2 * (now_.vorticity.size() * 3 + now_.humidity.size());
+  for (const Work::Thread& t : w.threads)
+    doubles += t.in.size() + t.out.size() + t.scratch.size() + t.line.size() + t.physics.size() + t.column.size();
+  return doubles * sizeof(double);
+}
+
 std::vector<double> PrimitiveEquations::memory() const {
   std::vector<double> memory{dry_mass_};
   for (const SpectralState* state : {&previous_, &now_})
@@ -442,4 +451,4 @@ void PrimitiveEquations::restore(std::span<const double> memory, std::int64_t st
   start_ = start;
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -16,7 +16,7 @@
 #include "model/dynamics/sigma_levels.hpp"
 #include "model/dynamics/spherical_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// The pressure that log_pressure is relative to, and p0 of Held & Suarez, Pa.
 inline constexpr double reference_pressure = 1e5;
@@ -76,6 +76,9 @@ class PrimitiveEquations {
   /// Rain since the last call, kg m-2, [nlat, nlon]; empty in a dry run.
   std::vector<double> take_rain();
 
+  /// Memory that the model holds.
+  std::size_t bytes() const;
+
   /// All that a restart needs; `restore` continues with the same bits. restore throws Error(data) if the sizes do not
   /// fit.
   std::vector<double> memory() const;
@@ -103,4 +106,4 @@ class PrimitiveEquations {
   std::unique_ptr<Work> work_;
 };
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

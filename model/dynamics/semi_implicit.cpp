@@ -4,7 +4,7 @@
 
 #include "core/constants.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 constexpr double kappa = constants::gas_constant_dry_air / constants::heat_capacity_dry_air;
@@ -96,4 +96,4 @@ void SemiImplicit::solve(int n, double* divergence, double* temperature, double*
   for (int part = 0; part < 2; ++part) log_pressure[part] -= dt_ * column(divergence, part);
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -6,7 +6,7 @@
 
 #include "model/dynamics/sigma_levels.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// Temperature of the reference state, K; warmer than the mean atmosphere everywhere, which keeps the scheme stable.
 inline constexpr double reference_temperature = 300;
@@ -36,4 +36,4 @@ class SemiImplicit {
   std::vector<double> inverse_;  ///< [n][column][row]
 };
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -5,7 +5,7 @@
 #include "core/constants.hpp"
 #include "core/error.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 std::vector<double> standard_half_levels(int levels) {
@@ -42,4 +42,4 @@ void SigmaLevels::hydrostatic(std::span<const double> temperature, std::span<dou
   }
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

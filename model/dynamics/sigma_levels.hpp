@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 class SigmaLevels {
  public:
@@ -33,4 +33,4 @@ class SigmaLevels {
   std::vector<double> half_, full_, thickness_, log_ratio_, alpha_;
 };
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -6,7 +6,7 @@
 
 #include "core/constants.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 void wind_coefficients(const SpectralIndex& index, int m, int n, std::size_t levels, const double* vorticity,
                        const double* divergence, double* u, double* v, std::size_t imaginary) {
@@ -97,4 +97,4 @@ void vorticity_divergence(const SphericalTransform& transform, std::span<const d
     }
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

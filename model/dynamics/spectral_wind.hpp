@@ -6,7 +6,7 @@
 
 #include "model/dynamics/spherical_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// Coefficient (m, n), n = m .. T + 1, of u cos(lat) and v cos(lat), m/s, from vorticity and divergence [coefficient,
 /// 2, levels]. Real parts go to u[0 .. levels) and v[...], imaginary parts `imaginary` doubles further on.
@@ -34,4 +34,4 @@ struct FluxDivergence {
 void vorticity_divergence(const SphericalTransform& transform, std::span<const double> u, std::span<const double> v,
                           std::span<double> vorticity, std::span<double> divergence);
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

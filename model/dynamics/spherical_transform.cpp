@@ -9,7 +9,7 @@
 #include "core/vectorise.hpp"
 #include "model/dynamics/lanes.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 /// fourier [stride][parity][pairs] = sum over n of polynomials [n][pairs] * spectral [n][stride], even and odd n - m
@@ -265,4 +265,4 @@ void SphericalTransform::analyse(std::size_t series, std::span<const double> gri
     }
 }
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

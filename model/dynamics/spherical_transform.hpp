@@ -17,7 +17,7 @@
 
 #include "model/dynamics/fourier_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 
 /// Where coefficient (m, n) stands: m-major, n = m .. T + 1.
 class SpectralIndex {
@@ -70,6 +70,8 @@ class SphericalTransform {
   }
   std::size_t block_size(std::size_t series) const { return series * std::size_t(nlon()) * 16; }
   std::size_t work_size() const { return std::size_t(nlon()) * 32; }
+  /// Doubles in the table of polynomials.
+  std::size_t table_size() const { return polynomials_.size(); }
 
   /// Coefficients of wave m -> Fourier coefficients of wave m on all rows. Waves are independent: call for all m, in
   /// any order.
@@ -93,4 +95,4 @@ class SphericalTransform {
   std::vector<double> polynomials_;  ///< [coefficient, pair]
 };
 
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

@@ -5,7 +5,7 @@
 #include "model/dynamics/mountains.hpp"
 #include "model/dynamics/primitive_equations.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 void day(benchmark::State& state, bool moist) {
@@ -47,4 +47,4 @@ BENCHMARK(dry_day)
 BENCHMARK(moist_day)->Name("MoistDay")->Args({30, 8, 1800})->Unit(benchmark::kMillisecond);
 
 }  // namespace
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

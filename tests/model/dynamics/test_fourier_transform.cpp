@@ -8,7 +8,7 @@
 #include "core/philox.hpp"
 #include "model/dynamics/fourier_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 class Lengths : public testing::TestWithParam<int> {};
@@ -38,4 +38,4 @@ TEST_P(Lengths, EqualTheDefinitionAndInvert) {
 INSTANTIATE_TEST_SUITE_P(Fourier, Lengths, testing::Values(1, 2, 3, 4, 5, 8, 14, 15, 49, 64, 96, 121, 360));
 
 }  // namespace
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

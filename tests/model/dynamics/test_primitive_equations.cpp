@@ -8,7 +8,7 @@
 #include "model/dynamics/mountains.hpp"
 #include "model/dynamics/primitive_equations.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 TEST(PrimitiveEquations, RestOverMountainsStaysAtRest) {
@@ -28,4 +28,4 @@ TEST(PrimitiveEquations, RestOverMountainsStaysAtRest) {
 }
 
 }  // namespace
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

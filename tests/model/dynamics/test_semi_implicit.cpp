@@ -7,7 +7,7 @@
 #include "core/error.hpp"
 #include "model/dynamics/semi_implicit.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 TEST(SigmaLevels, IsothermalGeopotentialIsTheLogarithm) {
@@ -118,4 +118,4 @@ TEST(SemiImplicit, GravityWavesStayBoundedWithLongSteps) {
 }
 
 }  // namespace
-}  // namespace zonda::dynamics
+}  // namespace zonda::model

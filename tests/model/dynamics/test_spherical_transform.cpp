@@ -11,7 +11,7 @@
 #include "model/dynamics/spectral_wind.hpp"
 #include "model/dynamics/spherical_transform.hpp"
 
-namespace zonda::dynamics {
+namespace zonda::model {
 namespace {
 
 /// Random coefficients with the row T + 1 empty and real zonal means.
@@ -130,4 +130,4 @@ TEST(SpectralWind, SolidBodyRotationHasTheVorticityOfTheTextbook) {
 }
 
 }  // namespace
-}  // namespace zonda::dynamics
+}  // namespace zonda::model
