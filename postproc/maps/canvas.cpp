@@ -54,7 +54,8 @@ Canvas::Canvas(double width, double height, double scale) : width_(width), heigh
   cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
   cairo_set_font_options(context_, options);
   cairo_font_options_destroy(options);
-  fill({0, 0, width, height}, palette::paper);
+  set_colour(context_, palette::paper);
+  cairo_paint(context_);
 }
 
 Canvas::~Canvas() {

@@ -53,6 +53,7 @@ class Scale {
     return begin_ + (v - minimum_) / (maximum_ - minimum_) * (end_ - begin_);
   }
   const std::vector<double>& ticks() const { return ticks_; }
+  std::string text(double tick) const { return logarithmic_ ? power_text(tick) : tick_text(tick); }
 
  private:
   bool logarithmic_;
@@ -100,13 +101,12 @@ void draw_chart(Canvas& canvas, const Box& box, const Chart& chart) {
   for (const double tick : y.ticks()) {
     const double at = y.place(tick);
     canvas.stroke(std::vector<Point>{{plot.x, at}, {plot.right(), at}}, {palette::line, 0.8, 0});
-    canvas.text({plot.x - 6, at + 3.5}, tick_text(tick),
-                {.size = 9.5, .colour = palette::muted, .align = Align::right});
+    canvas.text({plot.x - 6, at + 3.5}, y.text(tick), {.size = 9.5, .colour = palette::muted, .align = Align::right});
   }
   for (const double tick : x.ticks()) {
     const double at = x.place(tick);
     canvas.stroke(std::vector<Point>{{at, plot.bottom()}, {at, plot.bottom() + 4}}, {palette::muted, 0.8, 0});
-    canvas.text({at, plot.bottom() + 15}, tick_text(tick),
+    canvas.text({at, plot.bottom() + 15}, x.text(tick),
                 {.size = 9.5, .colour = palette::muted, .align = Align::centre});
   }
   canvas.push_clip({plot.x - 4, plot.y - 4, plot.width + 8, plot.height + 8});

@@ -25,7 +25,7 @@ struct ChartAxis {
   std::string label;
   bool logarithmic = false;
   bool from_zero = false;
-  std::optional<double> minimum, maximum;
+  std::optional<double> minimum = {}, maximum = {};
   double step = 0;  ///< between ticks; 0 = round by the range
 };
 

@@ -19,7 +19,7 @@ ColourTable of(std::initializer_list<unsigned> stops) {
 const std::vector<std::pair<std::string, ColourTable>>& tables() {
   static const std::vector<std::pair<std::string, ColourTable>> all = {
       // Low heights cold violet and blue, high ones warm: the look of 500 hPa charts.
-      {"geopotential", of({0x40217a, 0x4a49b4, 0x3f7fd0, 0x52b3d9, 0x7fd1b9, 0xb9e08c, 0xf1ea83, 0xf8c260, 0xee8a45,
+      {"geopotential", of({0x7a5bb0, 0x6470c8, 0x4f8fd8, 0x52b3d9, 0x7fd1b9, 0xb9e08c, 0xf1ea83, 0xf8c260, 0xee8a45,
                            0xd24b38, 0x96223a})},
       {"temperature", of({0x5e3c99, 0x3b4cc0, 0x3f7fd0, 0x6db3e8, 0xa9d8f0, 0xe4f1ec, 0xfdf0b5, 0xfbcb6d, 0xf2934a,
                           0xd95438, 0xa0182c, 0x64001f})},

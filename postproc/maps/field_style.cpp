@@ -113,6 +113,10 @@ FieldStyle error_style(const Channel& channel) {
   FieldStyle style = field_style(channel);
   style.title += " error";
   style.offset = 0;
+  if (channel.variable == "z") {
+    style.unit = "m";
+    style.scale = to_metres;
+  }
   style.colours = "diverging";
   style.contour_interval = 0;
   style.levels.clear();

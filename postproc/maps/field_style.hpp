@@ -14,7 +14,7 @@ struct FieldStyle {
   double scale = 1, offset = 0;         ///< shown = value * scale + offset
   std::string colours = "temperature";  ///< name of a colour table
   double contour_interval = 0;          ///< isolines, in the shown unit; 0 = none
-  std::vector<double> levels = {};           ///< fixed shading levels; empty = round ones by the data's range
+  std::vector<double> levels = {};      ///< fixed shading levels; empty = round ones by the data's range
   bool from_zero = false;               ///< shading starts at 0 (wind speed, precipitation)
   bool symmetric = false;               ///< levels are symmetric about 0 (errors)
   bool smooth = true;                   ///< cubic interpolation between points, else linear
@@ -22,7 +22,7 @@ struct FieldStyle {
 
 /// Of a channel; names `wind`, `10wind` (see wind_vector_name) give speed.
 FieldStyle field_style(const Channel& channel);
-/// Of differences of it: same unit, no offset, diverging colours.
+/// Of differences of it: no offset, diverging colours; geopotential's are metres.
 FieldStyle error_style(const Channel& channel);
 /// "m", "K" ...: the unit a score such as RMSE is shown in, and the factor from SI. Geopotential's are metres.
 struct ScoreUnit {

@@ -320,7 +320,10 @@ void draw_maps(const MapSheet& sheet, std::span<const MapPanel> panels, const st
   const std::size_t columns = std::clamp<std::size_t>(sheet.columns, 1, panels.size());
   const std::size_t rows = (panels.size() + columns - 1) / columns;
   const double cell_width = label_space + sheet.panel_width + gap;
-  const double cell_height = title_space + tallest + axis_space + bar_space + 6;
+  const bool titled = std::any_of(panels.begin(), panels.end(),
+                                  [](const MapPanel& panel) { return !panel.title.empty() || !panel.note.empty(); });
+  const double above = titled ? title_space : 0;
+  const double cell_height = above + tallest + axis_space + bar_space + 6;
   const double header = sheet.title.empty() ? 10 : 58, footer = sheet.footer.empty() ? 6 : 22;
   Canvas canvas(2 * margin + static_cast<double>(columns) * cell_width - gap,
                 header + static_cast<double>(rows) * cell_height + footer, sheet.scale);
@@ -328,7 +331,7 @@ void draw_maps(const MapSheet& sheet, std::span<const MapPanel> panels, const st
   canvas.text({margin + label_space, 46}, sheet.subtitle, {.size = 11, .colour = palette::muted});
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const Box box{margin + label_space + static_cast<double>(i % columns) * cell_width,
-                  header + title_space + static_cast<double>(i / columns) * cell_height, sheet.panel_width,
+                  header + above + static_cast<double>(i / columns) * cell_height, sheet.panel_width,
                   sheet.panel_width / projections[i]->aspect()};
     draw_panel(canvas, box, *projections[i], panels[i]);
   }

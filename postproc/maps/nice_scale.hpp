@@ -13,6 +13,8 @@ std::vector<double> covering_levels(double minimum, double maximum, double step)
 std::vector<double> ticks_within(double minimum, double maximum, double step);
 /// A number as an axis shows it: no trailing zeros, a true minus sign, powers of ten beyond 1e5.
 std::string tick_text(double value);
+/// For logarithmic axes: powers of ten as 10⁵ where tick_text would be long.
+std::string power_text(double value);
 /// Smallest and largest finite values; the lowest and highest `trim` share are left out. {0, 1} if there is none.
 struct Range {
   double minimum, maximum;

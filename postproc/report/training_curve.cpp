@@ -1,0 +1,111 @@
+#include "postproc/report/training_curve.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "postproc/maps/chart.hpp"
+
+namespace zonda::postproc {
+namespace {
+
+/// The mean of each run of steps, so that a long training is a line and not a band.
+TrainingCurve::Points smoothed(const TrainingCurve::Points& points, std::size_t most) {
+  if (points.size() <= most) return points;
+  TrainingCurve::Points result;
+  const std::size_t bin = (points.size() + most - 1) / most;
+  for (std::size_t begin = 0; begin < points.size(); begin += bin) {
+    const std::size_t end = std::min(begin + bin, points.size());
+    double step = 0, value = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      step += points[i].first;
+      value += points[i].second;
+    }
+    const auto count = static_cast<double>(end - begin);
+    result.emplace_back(step / count, value / count);
+  }
+  return result;
+}
+
+}  // namespace
+
+TrainingCurve read_training_curve(const std::filesystem::path& metrics) {
+  TrainingCurve curve;
+  const std::string text = read_file(metrics);
+  std::istringstream lines(text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    if (line.empty()) continue;
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_discarded() || !json.is_object() || !json.contains("step")) {
+      if (lines.peek() == std::char_traits<char>::eof()) break;
+      fail(ErrorKind::data, "{}:{}: not a line of training metrics", metrics.string(), number);
+    }
+    try {
+      const double step = json.at("step");
+      if (json.contains("loss") && json.at("loss").is_number()) {
+        if (json.value("skipped", false)) {
+          ++curve.skipped;
+        } else {
+          curve.loss.emplace_back(step, json.at("loss"));
+        }
+      }
+      if (json.contains("lr")) curve.learning_rate.emplace_back(step, json.at("lr"));
+      if (!json.contains("validation")) continue;
+      const auto& validation = json.at("validation");
+      if (validation.contains("loss")) curve.validation_loss.emplace_back(step, validation.at("loss"));
+      if (json.contains("lead_hours")) curve.validation_lead_hours = json.at("lead_hours");
+      if (!validation.contains("rmse") || !validation.contains("persistence")) continue;
+      for (const auto& [channel, rmse] : validation.at("rmse").items()) {
+        const double persistence = validation.at("persistence").value(channel, 0.0);
+        if (persistence > 0) curve.skill[channel].emplace_back(step, rmse.get<double>() / persistence);
+      }
+    } catch (const nlohmann::json::exception& error) {
+      fail(ErrorKind::data, "{}:{}: {}", metrics.string(), number, error.what());
+    }
+  }
+  return curve;
+}
+
+void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path& png) {
+  std::vector<Chart> charts;
+  Chart loss{.title = "Loss", .x = {.label = "step"}, .y = {.label = "loss", .logarithmic = true}, .lines = {}};
+  loss.lines.push_back({"every step", curve.loss, palette::forecast.with_alpha(0.25), 0.8, 0, false});
+  loss.lines.push_back({"mean", smoothed(curve.loss, 80), palette::forecast, 2, 0, false});
+  if (!curve.validation_loss.empty())
+    loss.lines.push_back({"validation", curve.validation_loss, palette::persistence, 2, 0, true});
+  charts.push_back(std::move(loss));
+  if (!curve.skill.empty()) {
+    Chart skill{.title = fmt::format("Validation RMSE over persistence's, {:g} h", curve.validation_lead_hours),
+                .x = {.label = "step"},
+                .y = {.label = "ratio", .from_zero = true},
+                .lines = {}};
+    const std::vector<Colour> colours = {palette::forecast,     palette::persistence,  palette::accent,
+                                         Colour::hex(0x8a4fa3), Colour::hex(0xb8860b), Colour::hex(0x5b7c99)};
+    std::size_t next = 0;
+    // The channels people look at first, then the others as far as the legend can be read.
+    std::vector<std::string> names;
+    for (const char* first : {"z500", "t850", "2t", "10u", "u850", "q700"})
+      if (curve.skill.contains(first)) names.emplace_back(first);
+    for (const auto& [name, points] : curve.skill)
+      if (names.size() < 4 && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    names.resize(std::min<std::size_t>(names.size(), 5));
+    for (const std::string& name : names)
+      skill.lines.push_back({name, curve.skill.at(name), colours[next++ % colours.size()], 1.8, 0, true});
+    charts.push_back(std::move(skill));
+  }
+  if (!curve.learning_rate.empty())
+    charts.push_back({.title = "Learning rate",
+                      .x = {.label = "step"},
+                      .y = {.label = "learning rate", .from_zero = true},
+                      .lines = {{"", curve.learning_rate, palette::accent, 1.8, 0, false}}});
+  draw_charts({.title = "Training",
+               .subtitle = "",
+               .columns = std::min<std::size_t>(charts.size(), 3),
+               .chart_width = charts.size() > 2 ? 400.0 : 480.0},
+              charts, png);
+}
+
+}  // namespace zonda::postproc
