@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct FieldKey {
   Time valid_time;
   std::optional<Time> reference_time;  ///< the start of the forecast it comes from, where the file says so
   std::optional<int> member;
-  Duration accumulation{0};  ///< length of the period that ends at valid_time, for accumulated fields
+  Duration accumulation{
+      0};  ///< length of the period that ends at valid_time; 0: instantaneous, or not told by the file
   friend auto operator<=>(const FieldKey&, const FieldKey&) = default;
 };
 
@@ -34,9 +36,16 @@ class Source {
  public:
   virtual ~Source() = default;
   /// All fields that could be named, ordered by (valid_time, channel, ...). Unknown variables are listed in ignored().
+  /// Long series (60 years of ERA5: millions of fields) are better walked channel by channel: channels(), fields_of().
   virtual const std::vector<FieldKey>& fields() const = 0;
+  /// In the order of Channel's comparison.
+  virtual std::vector<Channel> channels() const;
+  /// The fields of one channel, ordered as in fields(); empty if there is none. Needs no list of all fields.
+  virtual std::vector<FieldKey> fields_of(const Channel& channel) const;
+  virtual bool contains(const FieldKey& key) const;
   virtual const std::vector<std::string>& ignored() const = 0;
   /// The grid of a channel; static fields have valid_time of the first time or epoch 0 where the file has no time.
+  /// Throws Error(data): no such channel, or its unit cannot be converted (as read() does, but before any data).
   virtual Grid grid(const Channel& channel) const = 0;
   /// `[lat, lon]` on grid(key.channel), rows north first, SI units, missing values as NaN, accumulations as the amount
   /// over key.accumulation. Thread safe. Throws Error(data) naming file, variable, level and time.
