@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/checksum.hpp"
+#include "core/constants.hpp"
 #include "core/error.hpp"
+#include "ingest/forcing/forcing.hpp"
 
 namespace zonda::model {
 
@@ -76,6 +78,17 @@ ForecastLayout ForecastLayout::from_json(const json& j) {
     return layout;
   } catch (const json::exception& error) {
     fail(ErrorKind::data, "not the description of a forecast model: {}", error.what());
+  }
+}
+
+void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float> out) {
+  ingest::compute_forcing(layout.grid, time, layout.forcings, out);
+  const std::size_t points = layout.points();
+  for (std::size_t f = 0; f < layout.forcings.size(); ++f) {
+    if (layout.forcings[f] != "insolation") continue;  // sines and cosines are of order 1 already
+    // The globe's mean is a quarter of the solar constant, the spread about a third of it.
+    constexpr float mean = constants::solar_constant / 4, spread = constants::solar_constant / 3;
+    for (std::size_t i = f * points; i < (f + 1) * points; ++i) out[i] = (out[i] - mean) / spread;
   }
 }
 

@@ -42,6 +42,10 @@ struct ForecastLayout {
   static ForecastLayout from_json(const nlohmann::json& json);
 };
 
+/// Forcings of a time as the network takes them, of order 1: `out [forcing, lat, lon]`. Throws Error(usage) for an
+/// unknown name.
+void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float> out);
+
 /// One network step in normalised space. States are `[channel, lat, lon]`; every function is for one sample.
 class ForecastStep {
  public:

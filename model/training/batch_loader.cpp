@@ -5,7 +5,6 @@
 
 #include "core/error.hpp"
 #include "ingest/archive/archive_reader.hpp"
-#include "ingest/forcing/forcing.hpp"
 
 namespace zonda::model {
 
@@ -38,7 +37,7 @@ FieldCache::Field FieldCache::forcing(Time time) {
     if (const auto found = forcings_.find(time); found != forcings_.end()) return found->second;
   }
   auto values = std::make_shared<std::vector<float>>(layout_.forcings.size() * layout_.points());
-  ingest::compute_forcing(layout_.grid, time, layout_.forcings, *values);
+  normalised_forcing(layout_, time, *values);
   const std::size_t size = values->size() * sizeof(float);
   const std::lock_guard lock(mutex_);
   if (held_ + size > bound_) return values;

@@ -1,0 +1,274 @@
+#include "inference/rollout/forecast.hpp"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
+#include "core/config/table.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/progress.hpp"
+#include "core/provenance.hpp"
+#include "core/signals.hpp"
+#include "inference/rollout/initial_states.hpp"
+#include "inference/rollout/physical_bounds.hpp"
+#include "inference/rollout/trajectory.hpp"
+#include "ingest/cf/cf_writer.hpp"
+#include "ingest/sources/source.hpp"
+#include "parallel/communicator.hpp"
+#include "parallel/partition.hpp"
+
+namespace zonda::inference {
+namespace {
+
+using model::ForecastLayout;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+std::vector<fs::path> expand(const std::vector<std::string>& patterns) {
+  std::vector<fs::path> paths;
+  for (const std::string& pattern : patterns) {
+    glob_t matches{};
+    if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
+      paths.insert(paths.end(), matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
+    else
+      paths.emplace_back(pattern);  // open_sources says what is wrong with it
+    ::globfree(&matches);
+  }
+  return paths;
+}
+
+std::map<std::string, std::string> assignments(const std::vector<std::string>& texts, const std::string& key) {
+  std::map<std::string, std::string> result;
+  for (const std::string& text : texts) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      fail(ErrorKind::usage, "forecast.source.{}: '{}', expected NAME=VALUE", key, text);
+    result[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return result;
+}
+
+std::unique_ptr<InitialStates> open_states(const ForecastConfig& config, const fs::path& archive_dir,
+                                           const ForecastLayout& layout) {
+  if (!config.source) return states_of_archive(archive_dir, layout);
+  return states_of_files(expand(config.source->path),
+                         {.variables = assignments(config.source->variables, "variables"),
+                          .units = assignments(config.source->units, "units")},
+                         layout);
+}
+
+std::vector<std::size_t> chosen_channels(const ForecastConfig& config, const ForecastLayout& layout) {
+  std::vector<std::size_t> chosen;
+  std::vector<std::string> known;
+  for (const Channel& channel : layout.channels) known.push_back(channel.name());
+  for (const std::string& name : config.channels.empty() ? known : config.channels) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) fail(ErrorKind::usage, "forecast.channels: {}", unknown_word("channel", name, known));
+    chosen.push_back(static_cast<std::size_t>(found - known.begin()));
+  }
+  return chosen;
+}
+
+/// What decides the files' bytes.
+json identity_of(const ForecastConfig& config, const model::ForecastModel& model, const InitialStates& states) {
+  json keys = json(config::dump(config));
+  for (const char* which : {"times", "start", "end", "every"}) keys.erase(which);  // which files, not what is in them
+  return {{"model", model.identity}, {"states", states.describe()}, {"configuration", keys}};
+}
+
+/// The files of this run and what they hold.
+class ForecastFiles {
+ public:
+  ForecastFiles(const ForecastConfig& config, const ForecastLayout& layout, const fs::path& directory,
+                std::string source)
+      : config_(config),
+        layout_(layout),
+        directory_(directory),
+        source_(std::move(source)),
+        chosen_(chosen_channels(config, layout)) {
+    for (const std::size_t c : chosen_) channels_.push_back(layout.channels[c]);
+  }
+  fs::path path(Time initial) const { return directory_ / (compact(initial) + ".nc"); }
+  std::unique_ptr<ingest::CfWriter> open(Time initial) const {
+    ingest::CfOptions options;
+    options.title = "Forecast from " + to_string(initial);
+    options.source = source_;
+    options.history = history_line("forecast");
+    options.reference_time = initial;
+    options.deflate = config_.deflate;
+    options.keep_bits = config_.keep_bits;
+    return std::make_unique<ingest::CfWriter>(path(initial), layout_.grid, channels_, options);
+  }
+  /// `fields` normalised `[channel, lat, lon]` of all channels.
+  State state(Time initial, Duration lead, std::span<const float> fields) const {
+    State all(layout_.grid, layout_.channels, initial + lead);
+    std::copy(fields.begin(), fields.end(), all.values.begin());
+    layout_.normalisation.restore(all.values);
+    if (config_.bounds) apply_physical_bounds(all);
+    if (config_.range_check)
+      require_physical_range(all, fmt::format("forecast from {}, lead {}", to_string(initial), to_string(lead)));
+    State result(layout_.grid, channels_, initial + lead);
+    for (std::size_t c = 0; c < chosen_.size(); ++c)
+      std::copy(all.field(chosen_[c]).begin(), all.field(chosen_[c]).end(), result.field(c).begin());
+    return result;
+  }
+
+ private:
+  const ForecastConfig& config_;
+  const ForecastLayout& layout_;
+  const fs::path directory_;
+  const std::string source_;
+  const std::vector<std::size_t> chosen_;
+  std::vector<Channel> channels_;
+};
+
+/// Removes files of another model or configuration, and what a killed run left; then says what this run writes.
+void prepare_folder(const fs::path& directory, const json& identity, const std::vector<Time>& times) {
+  fs::create_directories(directory);
+  const fs::path journal = directory / "forecast.json";
+  json before;
+  if (fs::exists(journal)) before = json::parse(read_file(journal), nullptr, false);
+  const bool same = before.is_object() && before.value("identity", json()) == identity;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".nc.tmp") || (!same && entry.path().extension() == ".nc")) stale.push_back(entry.path());
+  }
+  if (!same && !stale.empty() && before.is_object())
+    log::info("{}: made by another model or configuration; replaced", directory.string());
+  for (const fs::path& path : stale) fs::remove(path);
+  std::vector<std::string> list;
+  for (const Time time : times) list.push_back(to_string(time));
+  write_file(journal, json{{"identity", identity}, {"initial_times", list}}.dump(1) + '\n');
+}
+
+void forecast_group(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
+                    const InitialStates& states, const StepPlan& plan, const ForecastFiles& files,
+                    const std::vector<Time>& initial) {
+  const std::size_t size = model.layout.output_channels() * model.layout.points();
+  Trajectories trajectories(model, step, plan, initial);
+  std::vector<std::unique_ptr<ingest::CfWriter>> writers;
+  for (const Time time : initial) writers.push_back(files.open(time));
+  std::vector<float> fields(initial.size() * size);
+  const auto sample = [&](std::size_t s) { return std::span(fields).subspan(s * size, size); };
+  for (const Duration lead : trajectories.leads_needed()) {
+    for (std::size_t s = 0; s < initial.size(); ++s) states.read(initial[s] + lead, sample(s));
+    trajectories.give(lead, fields);
+    if (lead == Duration{0} && config.write_initial)
+      for (std::size_t s = 0; s < initial.size(); ++s) writers[s]->write(files.state(initial[s], lead, sample(s)));
+  }
+  while (trajectories.lead() < config.lead) {
+    trajectories.advance();
+    if (trajectories.lead() % config.output_step != Duration{0}) continue;
+    trajectories.forecast(fields);
+    for (std::size_t s = 0; s < initial.size(); ++s)
+      writers[s]->write(files.state(initial[s], trajectories.lead(), sample(s)));
+  }
+  for (const auto& writer : writers) writer->close();
+}
+
+}  // namespace
+
+ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Communicator& communicator,
+                             const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir) {
+  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
+  const model::ForecastStep step(model->layout);
+  const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
+  const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
+  const std::vector<Time> times = initial_times(config, states->times(), plan.steps.back());
+  for (const Time time : times)
+    for (const Duration before : plan.steps)
+      for (const Time needed : {time, time - before})
+        if (!states->holds(needed))
+          fail(ErrorKind::data, "forecast from {}: no state at {} in {}", to_string(time), to_string(needed),
+               states->describe());
+  const ForecastFiles files(config, model->layout, forecast_dir,
+                            fmt::format("Zonda {}, model {} ({} parameters)", code_version(),
+                                        model->identity.substr(0, 16), model->network.parameter_count()));
+
+  int kind = 0;
+  std::string message;
+  if (communicator.is_root()) try {
+      prepare_folder(forecast_dir, identity_of(config, *model, *states), times);
+    } catch (const Error& error) {
+      kind = error.exit_code();
+      message = error.what();
+    } catch (const fs::filesystem_error& error) {
+      kind = static_cast<int>(ErrorKind::failure);
+      message = error.what();
+    }
+  communicator.agree(kind, message);
+
+  ForecastSummary summary;
+  std::vector<Time> wanted;
+  for (const Time time : times) {
+    summary.files.push_back(files.path(time));
+    if (fs::exists(files.path(time)))
+      ++summary.kept;
+    else
+      wanted.push_back(time);
+  }
+  communicator.barrier();  // all have looked before the first writes
+  summary.written = wanted.size();
+  const parallel::Range range = parallel::partition(wanted.size(), static_cast<std::size_t>(communicator.size()),
+                                                    static_cast<std::size_t>(communicator.rank()));
+  int stopped = 0;
+  try {
+    Progress progress("forecast", static_cast<std::int64_t>(range.size()), "initial time");
+    for (std::size_t first = range.begin; first < range.end && stopped == 0;
+         first += static_cast<std::size_t>(config.batch)) {
+      const std::size_t last = std::min(range.end, first + static_cast<std::size_t>(config.batch));
+      const std::vector<Time> group(wanted.begin() + static_cast<std::ptrdiff_t>(first),
+                                    wanted.begin() + static_cast<std::ptrdiff_t>(last));
+      forecast_group(config, *model, step, *states, plan, files, group);
+      progress.update(static_cast<std::int64_t>(last - range.begin), compact(group.back()));
+      stopped = stop_requested().value_or(0);
+    }
+    progress.finish();
+  } catch (const Error& error) {
+    kind = error.exit_code();
+    message = error.what();
+  }
+  communicator.agree(kind, message);
+  std::int64_t signal = stopped;
+  communicator.all_reduce(std::span(&signal, 1), parallel::Reduction::max).wait();
+  if (signal != 0)
+    throw Interrupted(static_cast<int>(signal),
+                      fmt::format("forecast stopped by signal {}; finished files are kept", signal));
+  return summary;
+}
+
+ForecastPlan plan_forecast(const ForecastConfig& config, const fs::path& archive_dir, const fs::path& model_path,
+                           int ranks) {
+  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
+  const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
+  const StepPlan steps = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
+  ForecastPlan plan;
+  plan.initial_times = initial_times(config, states->times(), steps.steps.back()).size();
+  plan.leads = static_cast<std::size_t>(config.lead / config.output_step) + (config.write_initial ? 1 : 0);
+  const bool mean = steps.strategy == Strategy::homogeneous_mean;
+  std::size_t passes = 0, held = 1;
+  for (const Duration d : steps.steps)
+    if (mean || d == steps.steps.front()) passes += static_cast<std::size_t>(config.lead / d);
+  held += mean ? 3 * steps.steps.size() : static_cast<std::size_t>(2 * steps.steps.back() / steps.steps.front()) + 1;
+  plan.network_steps = passes * plan.initial_times;
+  plan.flops = static_cast<double>(plan.network_steps) * model->network.flops_per_sample();
+  const std::size_t a_rank = parallel::partition(plan.initial_times, static_cast<std::size_t>(ranks), 0).size();
+  const std::size_t batch = std::min(a_rank, static_cast<std::size_t>(config.batch));
+  const std::size_t state = model->layout.output_channels() * model->layout.points() * sizeof(float);
+  plan.network_bytes = model->network.memory(static_cast<int>(batch), model::Use::inference, false).total();
+  plan.state_bytes =
+      batch * (held + 1) * state + batch * model->layout.input_channels() * model->layout.points() * sizeof(float);
+  plan.process_bytes = peak_resident_bytes();
+  plan.output_bytes = plan.initial_times * plan.leads * chosen_channels(config, model->layout).size() *
+                      model->layout.points() * sizeof(float);
+  return plan;
+}
+
+}  // namespace zonda::inference

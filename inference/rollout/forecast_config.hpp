@@ -1,0 +1,48 @@
+#pragma once
+// The section `forecast` of a run file.
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/time.hpp"
+
+namespace zonda::config {
+class Table;
+}
+
+namespace zonda::inference {
+
+/// Initial states from files instead of the archive.
+struct StateFilesConfig {
+  std::vector<std::string> path;       ///< files, folders (Zarr) or globs
+  std::vector<std::string> variables;  ///< `NAME_IN_FILE=short name`
+  std::vector<std::string> units;      ///< `NAME_IN_FILE=unit to believe`
+};
+
+struct ForecastConfig {
+  std::vector<Time> times;         ///< initial times; or:
+  std::optional<Time> start, end;  ///< the first and last initial time
+  Duration every{24 * 3600};       ///< between them
+  Duration lead{10 * 24 * 3600};
+  Duration output_step{24 * 3600};
+  std::string strategy = "mean";
+  std::vector<std::string> channels;  ///< written; default: all
+  std::optional<int> keep_bits;
+  int deflate = 1;
+  int batch = 8;               ///< initial times that pass the network together
+  bool bounds = true;          ///< humidity, cloud and precipitation are kept within what is possible
+  bool range_check = true;     ///< values outside the physical range are an error
+  bool write_initial = false;  ///< the state at lead 0 is written as well
+  std::optional<StateFilesConfig> source;
+};
+
+void describe(config::Table& table, StateFilesConfig& config);
+void describe(config::Table& table, ForecastConfig& config);
+
+/// The initial times in order. `available` (ascending): what the states' source has; without times, start or end in the
+/// configuration it is the last one that has a state `longest_step` before it. Throws Error(usage) if there are none.
+std::vector<Time> initial_times(const ForecastConfig& config, const std::vector<Time>& available,
+                                Duration longest_step);
+
+}  // namespace zonda::inference

@@ -1,0 +1,59 @@
+#pragma once
+// Trajectories: states at leads, each made by one step of the network from two earlier ones, for several initial times
+// at once.
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/time.hpp"
+#include "model/forecast_state/forecast_model.hpp"
+
+namespace zonda::inference {
+
+/// How leads are reached with a model that knows several steps d.
+enum class Strategy {
+  homogeneous_mean,  ///< the mean of the rollouts with one d each, over those d that divide the lead
+  largest_step,      ///< one rollout; each lead is reached with the largest d that divides it, so steps are few
+  fixed              ///< one rollout with one d
+};
+struct StepPlan {
+  Strategy strategy;
+  std::vector<Duration> steps;  ///< ascending; those in use
+};
+/// `mean`, `largest-step`, or one of the model's steps (`6h`). Steps longer than `lead` are left out. Throws
+/// Error(usage) naming what is known, or if some output lead cannot be reached.
+StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model_steps, Duration lead,
+                    Duration output_step);
+
+/// Normalised states [sample, channel, lat, lon] by lead; leads at and below zero are given.
+class Trajectories {
+ public:
+  Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
+               std::vector<Time> initial);
+  /// Leads at or before 0 that must be given: 0 and -d for each step.
+  std::vector<Duration> leads_needed() const;
+  /// `fields` as the member comment says. Every lead of leads_needed() once, before the first advance.
+  void give(Duration lead, const std::vector<float>& fields);
+  /// Makes all states at the next lead (leads grow by the smallest step).
+  void advance();
+  Duration lead() const { return lead_; }
+  /// The forecast at lead(): by the plan's strategy. `out` normalised, [sample, channel, lat, lon].
+  void forecast(std::vector<float>& out) const;
+  std::size_t samples() const { return initial_.size(); }
+
+ private:
+  using History = std::map<Duration, std::vector<float>>;
+  void step_to(History& history, Duration d);
+  void forget(History& history, Duration longest);
+
+  model::ForecastModel& model_;
+  const model::ForecastStep& step_;
+  const StepPlan plan_;
+  const std::vector<Time> initial_;
+  std::vector<History> histories_;  ///< one a homogeneous rollout, else one
+  Duration lead_{0};
+  std::vector<float> input_, condition_, output_;
+};
+
+}  // namespace zonda::inference

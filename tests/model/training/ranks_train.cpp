@@ -1,0 +1,44 @@
+// Under mpirun: training on these ranks gives the bytes of training alone.
+#include <gtest/gtest.h>
+
+#include "parallel/communicator.hpp"
+#include "parallel/mpi_session.hpp"
+#include "tests/model/training/small_training.hpp"
+#include "tests/model/training/turning_waves.hpp"
+
+namespace zonda {
+namespace {
+
+const parallel::Communicator* world = nullptr;
+
+TEST(RanksTrain, GiveTheBytesOfOne) {
+  // All ranks need one folder: rank 0 makes it and tells its name.
+  std::unique_ptr<TemporaryFolder> folder;
+  std::string name(512, '\0');
+  if (world->is_root()) {
+    folder = std::make_unique<TemporaryFolder>();
+    TurningWaves{.times = 60}.write(folder->path / "archive");
+    folder->path.string().copy(name.data(), name.size());
+  }
+  world->broadcast(std::as_writable_bytes(std::span(name)), 0).wait();
+  const std::filesystem::path path = name.c_str();
+  model::TrainConfig config = small_training(6);
+  config.rollout = model::RolloutConfig{
+      .steps = 2, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 0, .batch = 0};
+  model::run_train(config, *world, path / "archive", path / "shared", false);
+  if (world->is_root()) {
+    model::run_train(config, parallel::Communicator::self(), path / "archive", path / "alone", false);
+    EXPECT_EQ(difference(files_of(path / "alone"), files_of(path / "shared")), "");
+  }
+  world->barrier();
+}
+
+}  // namespace
+}  // namespace zonda
+
+int main(int argc, char** argv) {
+  zonda::parallel::MpiSession session(argc, argv);
+  zonda::world = &session.world();
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

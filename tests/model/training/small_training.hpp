@@ -1,0 +1,55 @@
+#pragma once
+// A training configuration that takes a second.
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "core/atomic_file.hpp"
+#include "model/training/train.hpp"
+
+namespace zonda {
+
+inline model::TrainConfig small_training(int steps = 12) {
+  model::TrainConfig config;
+  config.network.preset = "tiny";
+  config.network.width = 16;
+  config.network.heads = 2;
+  config.network.blocks = 2;
+  config.steps_between = {Duration(6 * 3600), Duration(12 * 3600)};
+  config.forcings = {"cos_local_time", "sin_local_time"};
+  config.batch = 4;
+  config.steps = steps;
+  config.warm_up = 3;
+  config.learning_rate = 3e-3;
+  config.validation.every = 5;
+  config.validation.samples = 3;
+  config.validation.fraction = 0.25;
+  config.validation.lead = Duration(12 * 3600);
+  config.checkpoint.every = 4;
+  return config;
+}
+
+/// Relative names and contents of all files, without the wall-clock ones.
+inline std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && entry.path().filename() != "timing.jsonl")
+      files[std::filesystem::relative(entry.path(), folder).string()] = read_file(entry.path());
+  return files;
+}
+
+/// Names of the files that differ, for messages shorter than the files.
+inline std::string difference(const std::map<std::string, std::string>& a,
+                              const std::map<std::string, std::string>& b) {
+  std::string text;
+  for (const auto& [name, contents] : a)
+    if (!b.contains(name))
+      text += name + " is absent; ";
+    else if (b.at(name) != contents)
+      text += name + " differs; ";
+  for (const auto& [name, contents] : b)
+    if (!a.contains(name)) text += name + " is new; ";
+  return text;
+}
+
+}  // namespace zonda

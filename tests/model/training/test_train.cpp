@@ -1,0 +1,290 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/config/table.hpp"
+#include "core/error.hpp"
+#include "core/signals.hpp"
+#include "model/forecast_state/forecast_model.hpp"
+#include "model/training/checkpoint.hpp"
+#include "parallel/communicator.hpp"
+#include "tests/model/training/small_training.hpp"
+#include "tests/model/training/turning_waves.hpp"
+
+namespace zonda::model {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<json> lines_of(const fs::path& path) {
+  std::istringstream in(read_file(path));
+  std::vector<json> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+struct TrainTest : testing::Test {
+  TemporaryFolder folder;
+  TurningWaves waves{.times = 60};
+  parallel::Communicator self = parallel::Communicator::self();
+  void SetUp() override { waves.write(folder / "archive"); }
+  void TearDown() override { request_stop(0); }
+  TrainSummary train(const TrainConfig& config, const std::string& where, bool resume = false) {
+    return run_train(config, self, folder / "archive", folder / where, resume);
+  }
+  /// Stops after a checkpoint was written in the middle, as by a signal.
+  void train_part(const TrainConfig& config, const std::string& where, bool resume) {
+    request_stop(SIGTERM);  // seen after the first step that is taken
+    try {
+      train(config, where, resume);
+      FAIL() << "was not stopped";
+    } catch (const Interrupted& stop) {
+      EXPECT_EQ(stop.exit_code(), 128 + SIGTERM);
+    }
+    request_stop(0);
+  }
+  std::string error_of(const TrainConfig& config, const std::string& where, bool resume, ErrorKind kind) {
+    try {
+      train(config, where, resume);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      return error.what();
+    }
+    ADD_FAILURE() << "no error";
+    return {};
+  }
+};
+
+TEST_F(TrainTest, WritesMetricsCheckpointsAndTheModel) {
+  const TrainConfig config = small_training();
+  const TrainSummary summary = train(config, "run");
+  EXPECT_EQ(summary.steps, 12);
+  EXPECT_FALSE(summary.nothing_to_do);
+  EXPECT_EQ(list_checkpoints(folder / "run"), (std::vector<std::int64_t>{8, 12}));
+  EXPECT_EQ(read_file(folder / "run" / "LATEST"), "step-12\n");
+  int steps = 0, validations = 0;
+  for (const json& line : lines_of(folder / "run" / "metrics.jsonl")) {
+    if (line.contains("validation")) {
+      ++validations;
+      EXPECT_GT(line.at("validation").at("rmse").at("z500").get<double>(), 0);
+      EXPECT_GT(line.at("validation").at("persistence").at("t850").get<double>(), 0);
+    } else {
+      EXPECT_EQ(line.at("step"), ++steps);
+      EXPECT_TRUE(line.contains("lr") && line.contains("grad_norm") && line.contains("loss"));
+    }
+  }
+  EXPECT_EQ(steps, 12);
+  EXPECT_EQ(validations, 3);  // after 5, 10 and at the end
+  EXPECT_FALSE(lines_of(folder / "run" / "timing.jsonl").empty());
+  const auto model = load_model(folder / "run" / "model");
+  EXPECT_EQ(model->origin.training_steps, 12);
+  EXPECT_EQ(model->network.parameter_count(), summary.parameters);
+  EXPECT_EQ(model->layout.channels, waves.channels);
+}
+
+TEST_F(TrainTest, TheSameRunGivesTheSameBytes) {
+  TrainConfig config = small_training(6);
+  config.input_noise = 0.01;
+  config.roll_longitude = true;
+  train(config, "a");
+  config.reader_threads = 3;
+  config.read_ahead = 1;
+  config.cache = 0;
+  train(config, "b");
+  EXPECT_EQ(difference(files_of(folder / "a"), files_of(folder / "b")), "");
+  config.seed = 2;
+  train(config, "c");
+  EXPECT_NE(difference(files_of(folder / "a"), files_of(folder / "c")), "");
+}
+
+TEST_F(TrainTest, AStoppedRunContinuesToTheSameBytes) {
+  TrainConfig config = small_training();
+  config.rollout =
+      RolloutConfig{.steps = 4, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 2, .batch = 0};
+  train(config, "whole");
+  train_part(config, "parts", false);
+  for (int i = 0; i < 14; ++i) train_part(config, "parts", true);  // one step each time, into the second phase
+  EXPECT_EQ(train(config, "parts", true).steps, 16);
+  auto whole = files_of(folder / "whole"), parts = files_of(folder / "parts");
+  // Each stop wrote a checkpoint of its own, so other ones than the last two of the whole run may have been kept.
+  std::erase_if(whole, [](const auto& file) { return file.first.starts_with("step-12"); });
+  std::erase_if(parts, [](const auto& file) { return file.first.starts_with("step-15"); });
+  EXPECT_EQ(difference(whole, parts), "");
+}
+
+TEST_F(TrainTest, AFinishedRunIsLeftAsItIs) {
+  const TrainConfig config = small_training(4);
+  train(config, "run");
+  const auto before = files_of(folder / "run");
+  const auto time = fs::last_write_time(folder / "run" / "model" / "rank-0.bin");
+  for (const bool resume : {false, true}) {
+    const TrainSummary again = train(config, "run", resume);
+    EXPECT_TRUE(again.nothing_to_do);
+    EXPECT_EQ(again.steps, 4);
+  }
+  EXPECT_EQ(files_of(folder / "run"), before);
+  EXPECT_EQ(fs::last_write_time(folder / "run" / "model" / "rank-0.bin"), time);
+  // Killed between the last checkpoint and the model file.
+  fs::remove_all(folder / "run" / "model");
+  fs::create_directories(folder / "run" / "model.tmp");
+  train(config, "run", true);
+  EXPECT_EQ(difference(before, files_of(folder / "run")), "");
+}
+
+TEST_F(TrainTest, AnUnfinishedRunIsNotOverwritten) {
+  const TrainConfig config = small_training();
+  train_part(config, "run", false);
+  EXPECT_NE(error_of(config, "run", false, ErrorKind::usage).find("--resume"), std::string::npos);
+}
+
+TEST_F(TrainTest, AnotherConfigurationIsRefusedNamingTheKey) {
+  TrainConfig config = small_training();
+  train_part(config, "run", false);
+  config.learning_rate = 1e-3;
+  EXPECT_NE(error_of(config, "run", true, ErrorKind::usage).find("learning_rate: 0.003 there, 0.001 here"),
+            std::string::npos);
+  config = small_training();
+  config.network.width = 32;
+  EXPECT_NE(error_of(config, "run", true, ErrorKind::usage).find("network.width: 16 there, 32 here"),
+            std::string::npos);
+  config = small_training();
+  config.checkpoint.every = 3;  // changes no result
+  EXPECT_EQ(train(config, "run", true).steps, 12);
+  config.learning_rate = 1e-3;
+  EXPECT_NE(error_of(config, "run", true, ErrorKind::usage).find("another configuration"), std::string::npos);
+}
+
+TEST_F(TrainTest, AnotherArchiveIsRefused) {
+  const TrainConfig config = small_training();
+  train_part(config, "run", false);
+  TurningWaves other = waves;
+  other.columns_a_step = 2;
+  fs::remove_all(folder / "archive");
+  other.write(folder / "archive");
+  EXPECT_NE(error_of(config, "run", true, ErrorKind::data).find("trained on archive"), std::string::npos);
+}
+
+TEST_F(TrainTest, ADamagedCheckpointFallsBackToTheOneBefore) {
+  const TrainConfig config = small_training();
+  train(config, "whole");
+  train(config, "run");
+  fs::remove_all(folder / "run" / "model");
+  {
+    std::fstream stream(folder / "run" / "step-12" / "rank-0.bin", std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(10'000);
+    stream.put('\x33');
+  }
+  EXPECT_EQ(newest_checkpoint(folder / "run"), 8);
+  train(config, "run", true);
+  EXPECT_EQ(difference(files_of(folder / "whole"), files_of(folder / "run")), "");
+  // All of them damaged: refused, nothing trained over it.
+  fs::remove_all(folder / "run" / "model");
+  for (const char* step : {"step-8", "step-12"}) fs::resize_file(folder / "run" / step / "rank-0.bin", 5000);
+  EXPECT_NE(error_of(config, "run", true, ErrorKind::data).find("every checkpoint is damaged"), std::string::npos);
+}
+
+TEST_F(TrainTest, CheckpointsThatWereAskedForStay) {
+  TrainConfig config = small_training();
+  config.checkpoint = {.every = 2, .keep = 1, .keep_every = 4};
+  train(config, "run");
+  EXPECT_EQ(list_checkpoints(folder / "run"), (std::vector<std::int64_t>{4, 8, 12}));
+}
+
+TEST_F(TrainTest, ATimeBudgetEndsThePhase) {
+  TrainConfig config = small_training(1'000'000);
+  config.minutes = 0.01;
+  config.validation.every = 0;
+  config.checkpoint.every = 1'000'000;
+  const TrainSummary summary = train(config, "run");
+  EXPECT_GT(summary.steps, 0);
+  EXPECT_LT(summary.steps, 1'000'000);
+  const auto lines = lines_of(folder / "run" / "metrics.jsonl");
+  EXPECT_TRUE(fs::exists(folder / "run" / "model"));
+  EXPECT_EQ(static_cast<std::int64_t>(lines.size()), summary.steps + 1);
+}
+
+TEST_F(TrainTest, AMissingValueEndsTheRunWithItsPlace) {
+  fs::remove_all(folder / "archive");
+  waves.write(folder / "archive", [&](std::size_t t, std::vector<float>& fields) {
+    if (t == 20) fields[5] = std::numeric_limits<float>::quiet_NaN();
+  });
+  EXPECT_NE(error_of(small_training(), "run", false, ErrorKind::data).find("z500 at 2001-03-06T00:00:00Z"),
+            std::string::npos);
+}
+
+TEST_F(TrainTest, ADivergedRunEndsWithStepAndTimes) {
+  TrainConfig config = small_training(200);
+  config.learning_rate = 1;
+  config.clip = 0;
+  config.outlier = 0;
+  config.warm_up = 0;
+  config.beta1 = 0;
+  // Fields so large that the loss overflows in fp32 once the weights have moved.
+  config.channel_weights = {"z500=1e30"};
+  config.learning_rate = 1e3;
+  try {
+    train(config, "run");
+    GTEST_SKIP() << "did not diverge";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numerical);
+    EXPECT_NE(std::string(error.what()).find("of step"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TrainTest, AModelIsNoCheckpointAndACheckpointNoModel) {
+  train(small_training(4), "run");
+  try {
+    load_model(folder / "run" / "step-4");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data);
+    EXPECT_NE(std::string(error.what()).find("is a 'zonda training checkpoint', expected a 'zonda forecast model'"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(load_model(folder / "nothing"), Error);
+  fs::resize_file(folder / "run" / "model" / "rank-0.bin", 6000);
+  EXPECT_THROW(load_model(folder / "run" / "model"), Error);
+}
+
+TEST_F(TrainTest, GapsInTheArchiveOnlyRemoveExamples) {
+  fs::remove_all(folder / "archive");
+  waves.missing = {17, 18};
+  waves.write(folder / "archive");
+  EXPECT_EQ(train(small_training(4), "run").steps, 4);
+}
+
+TEST_F(TrainTest, RanksDoNotChangeABit) {
+  TrainConfig config = small_training(5);
+  config.batch = 6;
+  config.rollout = RolloutConfig{
+      .steps = 2, .lead_steps = 3, .step_lengths = {Duration(21600)}, .learning_rate = 1e-4, .warm_up = 0, .batch = 4};
+  train(config, "alone");
+  const auto expected = files_of(folder / "alone");
+  for (const int ranks : {2, 3, 4}) {
+    const std::string where = "ranks" + std::to_string(ranks);
+    parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
+      EXPECT_EQ(run_train(config, communicator, folder / "archive", folder / where, false).steps, 7);
+    });
+    EXPECT_EQ(difference(expected, files_of(folder / where)), "") << ranks << " ranks";
+  }
+}
+
+TEST_F(TrainTest, ConfigurationRoundTripAndFaults) {
+  TrainConfig config;
+  const auto text = config::to_yaml(config::dump(small_training()));
+  config::read(config::parse_yaml(text, "test"), config);
+  EXPECT_EQ(config::dump(config), config::dump(small_training()));
+  for (const char* wrong :
+       {"{batch: 3, micro_batch: 2}", "{shares: [1]}", "{target: both}", "{rollout: {lead_steps: 1}}",
+        "{rollout: {between: [7h]}}", "{start: 2001-01-02, end: 2001-01-01}", "{lerning_rate: 1}"}) {
+    TrainConfig fresh;
+    EXPECT_THROW(config::read(config::parse_yaml(wrong, "test"), fresh), Error) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace zonda::model
