@@ -98,7 +98,7 @@ class OpenUnits {
   mutable std::size_t open_ = 0;
 };
 
-Manifest read_manifest(const fs::path& directory) {
+Manifest manifest_of(const fs::path& directory) {
   const fs::path path = directory / kManifestName;
   if (!fs::exists(path)) {
     if (!fs::exists(directory / kPlanName)) {
@@ -141,9 +141,9 @@ struct ArchiveReader::Index {
   std::vector<float> statics;
   OpenUnits units;
 
-  explicit Index(const fs::path& directory_)
+  Index(const fs::path& directory_, Manifest manifest_)
       : directory(directory_),
-        manifest(read_manifest(directory_)),
+        manifest(std::move(manifest_)),
         times(manifest.axis.times()),
         statics(read_statics(directory_, manifest)),
         units(directory_, manifest) {
@@ -215,7 +215,10 @@ struct ArchiveReader::Index {
   }
 };
 
-ArchiveReader::ArchiveReader(const fs::path& directory) : index_(std::make_shared<const Index>(directory)) {}
+ArchiveReader::ArchiveReader(const fs::path& directory) : ArchiveReader(directory, manifest_of(directory)) {}
+
+ArchiveReader::ArchiveReader(const fs::path& directory, Manifest manifest)
+    : index_(std::make_shared<const Index>(directory, std::move(manifest))) {}
 
 const Grid& ArchiveReader::grid() const {
   return index_->manifest.layout.grid;

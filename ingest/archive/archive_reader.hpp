@@ -14,6 +14,8 @@
 
 namespace zonda::ingest {
 
+struct Manifest;
+
 /// Per channel over the training period; tendencies x(t + d) - x(t) for each step d that was asked for.
 struct Statistics {
   Time first, last;                                                     ///< the training period
@@ -29,6 +31,8 @@ class ArchiveReader {
  public:
   /// Throws Error(data): no archive, unfinished (says which units are missing), another version.
   explicit ArchiveReader(const std::filesystem::path& directory);
+  /// Before `archive.json` is there: what the journal knows (to finalise, to verify).
+  ArchiveReader(const std::filesystem::path& directory, Manifest manifest);
 
   const Grid& grid() const;
   const std::vector<Channel>& channels() const;

@@ -6,6 +6,7 @@
 
 #include "core/checksum.hpp"
 #include "core/error.hpp"
+#include "ingest/archive/layout_json.hpp"
 
 namespace zonda::ingest {
 namespace {
@@ -14,7 +15,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "zonda archive";
 constexpr int kVersion = 1;
-constexpr std::int64_t kMostTimes = 100'000'000;
 
 std::string hexadecimal(std::uint32_t value) {
   return fmt::format("{:08x}", value);
@@ -68,39 +68,12 @@ Statistics decode_statistics(const Json& json, std::size_t channels) {
   return statistics;
 }
 
-Json encode(const TimeAxis& axis) {
-  Json missing = Json::array();
-  for (const Time time : axis.missing) missing.push_back(to_string(time));
-  return {{"first", to_string(axis.first)},
-          {"last", to_string(axis.last)},
-          {"step", to_string(axis.step)},
-          {"missing", missing}};
-}
-
-TimeAxis decode_axis(const Json& json) {
-  TimeAxis axis{parse_time(json.at("first").get<std::string>()),
-                parse_time(json.at("last").get<std::string>()),
-                parse_duration(json.at("step").get<std::string>()),
-                {}};
-  for (const Json& time : json.at("missing")) axis.missing.push_back(parse_time(time.get<std::string>()));
-  if (axis.step.count() <= 0 || axis.last < axis.first || (axis.last - axis.first) / axis.step >= kMostTimes) {
-    fail(ErrorKind::data, "the times make no sense");
-  }
-  return axis;
-}
-
 Json encode_content(const Manifest& manifest) {
-  const ArchiveLayout& layout = manifest.layout;
   Json json;
   json["format"] = kFormat;
   json["version"] = kVersion;
-  json["grid"] = layout.grid.to_string();
-  json["channels"] = Json::array();
-  for (const Channel& channel : layout.channels) json["channels"].push_back(channel.name());
-  json["kept_mantissa_bits"] = layout.kept_bits;
-  json["compression_level"] = layout.compression_level;
-  json["chunk"] = {{"rows", layout.tiling.tile_rows}, {"channels", layout.tiling.group_channels}};
-  json["times"] = encode(manifest.axis);
+  json["layout"] = encode_layout(manifest.layout);
+  json["times"] = encode_axis(manifest.axis);
   json["units"] = Json::array();
   for (const UnitRecord& unit : manifest.units) {
     json["units"].push_back({{"file", unit.file},
@@ -143,36 +116,15 @@ std::vector<UnitRecord> decode_units(const Json& json, std::size_t times) {
 }
 
 Manifest decode_content(const Json& json) {
-  std::vector<Channel> channels;
-  for (const Json& name : json.at("channels")) channels.push_back(parse_channel(name.get<std::string>()));
-  const Grid grid = Grid::parse(json.at("grid").get<std::string>());
-  const auto rows = json.at("chunk").at("rows").get<std::size_t>(),
-             group = json.at("chunk").at("channels").get<std::size_t>();
-  if (channels.empty() || rows == 0 || rows > grid.nlat() || group == 0 || group > channels.size()) {
-    fail(ErrorKind::data, "chunks of {} channels and {} rows do not fit {} channels on {}", group, rows,
-         channels.size(), grid.to_string());
-  }
-  const std::size_t count = channels.size();
-  Manifest manifest{{grid,
-                     std::move(channels),
-                     json.at("kept_mantissa_bits").get<std::vector<int>>(),
-                     {count, grid.nlat(), grid.nlon(), rows, group},
-                     json.at("compression_level").get<int>()},
-                    decode_axis(json.at("times")),
-                    {},
-                    {},
-                    0,
-                    {},
-                    json.at("provenance").dump(),
-                    ""};
-  if (manifest.layout.kept_bits.size() != count) fail(ErrorKind::data, "kept bits for {} channels wanted", count);
+  Manifest manifest{
+      decode_layout(json.at("layout")), decode_axis(json.at("times")), {}, {}, 0, {}, json.at("provenance").dump(), ""};
   manifest.units = decode_units(json.at("units"), manifest.axis.times().size());
   manifest.static_crc32c = parse_hexadecimal(json.at("statics").at("crc32c").get<std::string>());
   for (const Json& field : json.at("statics").at("fields")) {
     manifest.statics.push_back(
         {parse_channel(field.at("channel").get<std::string>()), field.at("offset").get<std::uint64_t>()});
   }
-  manifest.statistics = decode_statistics(json.at("statistics"), count);
+  manifest.statistics = decode_statistics(json.at("statistics"), manifest.layout.channels.size());
   return manifest;
 }
 
@@ -181,14 +133,6 @@ std::string text_of(const Json& json) {
 }
 
 }  // namespace
-
-std::vector<Time> TimeAxis::times() const {
-  std::vector<Time> all;
-  for (Time time = first; time <= last; time += step) {
-    if (!std::binary_search(missing.begin(), missing.end(), time)) all.push_back(time);
-  }
-  return all;
-}
 
 std::string encode_manifest(Manifest& manifest) {
   Json json = encode_content(manifest);

@@ -22,7 +22,7 @@ struct SourceConfig {
 };
 
 struct StatisticsConfig {
-  std::optional<Time> start, end;     ///< the training period; default: the whole archive
+  std::optional<Time> start, end;    ///< the training period; default: the whole archive
   std::vector<Duration> tendencies;  ///< default: the step, 6 h, 12 h and 24 h where they are multiples of the step
 };
 
@@ -40,24 +40,25 @@ struct IngestConfig {
   std::string method = "bilinear";     ///< nearest, bilinear, conservative
   int kept_bits = 10;                  ///< mantissa bits kept
   std::vector<std::string> kept_bits_of{"z=13", "msl=13", "sp=13"};  ///< `variable=bits`: large offsets need more
-  std::string members = "single";      ///< single, mean, or a member's number
+  std::string members = "single";                                    ///< single, mean, or a member's number
   std::optional<Duration> accumulation;  ///< period of accumulated variables; default: the step
-  std::vector<Time> missing;           ///< times that the sources are known to lack
-  bool range_check = true;             ///< values outside the variable's physical range are an error
-  std::vector<std::string> fill;       ///< `variable=value` for missing values; others make them an error
-  double finite_fraction = 0;          ///< the least share of finite values in a field of a filled variable
+  std::vector<Time> missing;             ///< times that the sources are known to lack
+  bool range_check = true;               ///< values outside the variable's physical range are an error
+  std::vector<std::string> fill;         ///< `variable=value` for missing values; others make them an error
+  double finite_fraction = 0;            ///< the least share of finite values in a field of a filled variable
   StatisticsConfig statistics;
-  std::int64_t unit_bytes = 0;         ///< floats in one work unit; 0: a 64th of the whole, 32 MiB to 4 GiB
-  int tile_rows = 0;                   ///< rows of a chunk; 0: chosen from the grid
-  int compression_level = 1;           ///< of zstd
-  bool restart = false;                ///< replace an archive that was made with another configuration
+  std::int64_t unit_bytes = 0;  ///< floats in one work unit; 0: a 64th of the whole, 32 MiB to 4 GiB
+  int tile_rows = 0;            ///< rows of a chunk; 0: chosen from the grid
+  int compression_level = 1;    ///< of zstd
+  bool restart = false;         ///< replace an archive that was made with another configuration
 };
 
 void describe(config::Table& table, SourceConfig& config);
 void describe(config::Table& table, StatisticsConfig& config);
 void describe(config::Table& table, IngestConfig& config);
 
-/// The archive's channels in order: preset, variables x levels, channels. Throws Error(usage) on an unknown or repeated one.
+/// The archive's channels in order: preset, variables x levels, channels. Throws Error(usage) on an unknown or repeated
+/// one.
 std::vector<Channel> configured_channels(const IngestConfig& config);
 std::vector<Channel> configured_statics(const IngestConfig& config);
 /// [channel] kept mantissa bits. Throws Error(usage).
