@@ -63,7 +63,10 @@ PrimitiveEquations::PrimitiveEquations(CoreParameters parameters, std::vector<do
   w.spectral_out.resize(transform_.spectral_size(w.outputs));
   w.fourier_in.resize(transform_.fourier_size(w.inputs));
   w.fourier_out.resize(transform_.fourier_size(w.outputs));
-  if (parameters_.threads == 0) parameters_.threads = omp_get_max_threads();
+  // Below T63 a step is shorter than what threads on a busy machine lose at its barriers; and more threads than blocks
+  // of rows would only wait.
+  if (parameters_.threads == 0)
+    parameters_.threads = parameters_.truncation < 63 ? 1 : std::min(omp_get_max_threads(), transform_.blocks());
   const std::size_t points = std::size_t(transform_.nlon()) * 16;
   w.threads.resize(std::size_t(parameters_.threads));
   for (Work::Thread& t : w.threads) {

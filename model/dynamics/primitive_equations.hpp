@@ -46,7 +46,7 @@ struct CoreParameters {
   bool moist = false;
   bool fix_mass = true;     ///< keep the global mass of dry air
   double wind_limit = 400;  ///< m/s
-  int threads = 0;          ///< 0: OpenMP's default
+  int threads = 0;          ///< 0: one below T63, OpenMP's default from there up
 };
 
 class PrimitiveEquations {

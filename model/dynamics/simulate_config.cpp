@@ -115,7 +115,7 @@ void describe(config::Table& table, SimulateConfig& c) {
       .range(0.5, 1);
   table.key("wind_limit", c.wind_limit, "The simulation ends with an error where the wind exceeds this, m/s")
       .range(50, 1000);
-  table.key("threads", c.threads, "Threads a rank; 0: OpenMP's default").range(0, 1024);
+  table.key("threads", c.threads, "Threads a rank; 0: one below T63, OpenMP's default from there up").range(0, 1024);
 
   table.check("half_levels", [&c] { return check_half_levels(c); });
   table.check("output", [&c] { return check_output(c); });
