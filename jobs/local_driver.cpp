@@ -34,7 +34,10 @@ std::vector<std::string> finished_stages(const Workflow& workflow, const std::fi
     const bool before = std::all_of(stage.after.begin(), stage.after.end(), [&](const std::string& name) {
       return std::find(finished.begin(), finished.end(), name) != finished.end();
     });
-    if (before && records.contains(stage.name) && records[stage.name].value("fingerprint", "") == stage.fingerprint) {
+    const bool there = std::all_of(stage.results.begin(), stage.results.end(),
+                                   [](const std::filesystem::path& path) { return std::filesystem::exists(path); });
+    if (before && there && records.contains(stage.name) &&
+        records[stage.name].value("fingerprint", "") == stage.fingerprint) {
       finished.push_back(stage.name);
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 // A workflow: named stages and what each must wait for. It knows nothing of what a stage does.
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@ struct Stage {
   std::vector<std::string> after;  ///< stages that must be done before
   std::string fingerprint;         ///< changes when the stage's result would: SHA-256 of its configuration
   std::function<void()> body;
+  std::vector<std::filesystem::path> results;  ///< without them the stage is not done, whatever the records say
 };
 
 class Workflow {

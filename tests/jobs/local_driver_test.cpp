@@ -30,12 +30,16 @@ class LocalDriver : public testing::Test {
   }
   Workflow workflow(const std::string& train_fingerprint = "t1", bool verify_fails = false) {
     Workflow w;
-    w.add({"ingest", {}, "i1", [this] { ran.emplace_back("ingest"); }});
-    w.add({"train", {"ingest"}, train_fingerprint, [this] { ran.emplace_back("train"); }});
-    w.add({"verify", {"train"}, "v1", [this, verify_fails] {
+    w.add({"ingest", {}, "i1", [this] { ran.emplace_back("ingest"); }, {}});
+    w.add({"train", {"ingest"}, train_fingerprint, [this] { ran.emplace_back("train"); }, {}});
+    w.add({"verify",
+           {"train"},
+           "v1",
+           [this, verify_fails] {
              ran.emplace_back("verify");
              if (verify_fails) fail(ErrorKind::data, "no truth");
-           }});
+           },
+           {}});
     return w;
   }
   fs::path directory;
@@ -84,6 +88,16 @@ TEST_F(LocalDriver, RecordsTimeAndMemory) {
     EXPECT_GE(records[name]["seconds"].get<double>(), 0);
     EXPECT_GT(records[name]["peak_memory_bytes"].get<std::size_t>(), 1'000'000u);
   }
+}
+
+TEST_F(LocalDriver, AStageWhoseResultIsGoneRunsAgain) {
+  Workflow w;
+  w.add({"ingest", {}, "i1", [this] { write_file(directory / "archive.json", "{}"); }, {directory / "archive.json"}});
+  run_locally(w, {directory});
+  EXPECT_THAT(finished_stages(w, directory), testing::ElementsAre("ingest"));
+  fs::remove(directory / "archive.json");
+  run_locally(w, {directory});
+  EXPECT_TRUE(fs::exists(directory / "archive.json"));
 }
 
 TEST_F(LocalDriver, RefusesADamagedRecord) {

@@ -10,24 +10,24 @@ namespace {
 
 TEST(Workflow, OrdersStagesAfterWhatTheyWaitFor) {
   Workflow workflow;
-  workflow.add({"verify", {"forecast"}, "", {}});
-  workflow.add({"train", {"ingest"}, "", {}});
-  workflow.add({"ingest", {}, "", {}});
-  workflow.add({"forecast", {"train", "ingest"}, "", {}});
+  workflow.add({"verify", {"forecast"}, "", {}, {}});
+  workflow.add({"train", {"ingest"}, "", {}, {}});
+  workflow.add({"ingest", {}, "", {}, {}});
+  workflow.add({"forecast", {"train", "ingest"}, "", {}, {}});
   EXPECT_THAT(workflow.order(), testing::ElementsAre(2, 1, 3, 0));
 }
 
 TEST(Workflow, KeepsTheOrderOfAddingWhereFree) {
   Workflow workflow;
-  for (const char* name : {"b", "a", "c"}) workflow.add({name, {}, "", {}});
+  for (const char* name : {"b", "a", "c"}) workflow.add({name, {}, "", {}, {}});
   EXPECT_THAT(workflow.order(), testing::ElementsAre(0, 1, 2));
 }
 
 TEST(Workflow, NamesACycle) {
   Workflow workflow;
-  workflow.add({"free", {}, "", {}});
-  workflow.add({"a", {"b"}, "", {}});
-  workflow.add({"b", {"a"}, "", {}});
+  workflow.add({"free", {}, "", {}, {}});
+  workflow.add({"a", {"b"}, "", {}, {}});
+  workflow.add({"b", {"a"}, "", {}, {}});
   try {
     workflow.order();
     FAIL() << "a cycle was accepted";
@@ -39,8 +39,8 @@ TEST(Workflow, NamesACycle) {
 
 TEST(Workflow, ProposesTheNearestStageForAnUnknownOne) {
   Workflow workflow;
-  workflow.add({"ingest", {}, "", {}});
-  workflow.add({"train", {"ingset"}, "", {}});
+  workflow.add({"ingest", {}, "", {}, {}});
+  workflow.add({"train", {"ingset"}, "", {}, {}});
   try {
     workflow.order();
     FAIL() << "an unknown stage was accepted";
@@ -51,8 +51,8 @@ TEST(Workflow, ProposesTheNearestStageForAnUnknownOne) {
 
 TEST(Workflow, RefusesANameTwice) {
   Workflow workflow;
-  workflow.add({"train", {}, "", {}});
-  EXPECT_THROW(workflow.add({"train", {}, "", {}}), Error);
+  workflow.add({"train", {}, "", {}, {}});
+  EXPECT_THROW(workflow.add({"train", {}, "", {}, {}}), Error);
 }
 
 }  // namespace

@@ -1,0 +1,73 @@
+#include "ingest/pipeline/ingest.hpp"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "app/stages.hpp"
+#include "core/error.hpp"
+
+namespace zonda::app {
+namespace {
+
+ingest::Share parse_share(const std::string& text) {
+  ingest::Share share;
+  const char* end = text.data() + text.size();
+  const auto [slash, first] = std::from_chars(text.data(), end, share.i);
+  if (first == std::errc() && slash != end && *slash == '/') {
+    const auto [rest, second] = std::from_chars(slash + 1, end, share.of);
+    if (second == std::errc() && rest == end && share.i < share.of) return share;
+  }
+  fail(ErrorKind::usage, "--share '{}': expected i/N with 0 <= i < N, such as 3/16", text);
+}
+
+void check_archive(const RunDirectory& directory, const Session& session) {
+  const ingest::VerifyReport report = ingest::verify_ingest(session.world, directory.archive());
+  if (session.json) {
+    const nlohmann::ordered_json record{
+        {"files", report.files}, {"chunks", report.chunks}, {"bytes", report.bytes}, {"faults", report.faults}};
+    print_result(session, record.dump(2));
+  } else {
+    print_result(session, report.to_string());
+  }
+  if (!report.faults.empty()) {
+    fail(ErrorKind::data, "{}: {} faults; the first: {}", directory.archive().string(), report.faults.size(),
+         report.faults.front());
+  }
+}
+
+}  // namespace
+
+void ingest(const RunFile& run_file, const RunDirectory& directory, const Session& session) {
+  ingest::run_ingest(*run_file.sections.ingest, session.world, directory.archive());
+}
+
+Verb ingest_verb() {
+  struct Words : RunFileWords {
+    std::string part = "all", share;
+  };
+  return {"ingest", "Sources to archive", "zonda ingest configs/quickstart.yaml",
+          [](CLI::App& command, Session& session) {
+            auto words = std::make_shared<Words>();
+            add_run_file_words(command, *words);
+            command.add_option("--part", words->part, "all, plan, load, finalise, append or verify")
+                ->check(CLI::IsMember({"all", "plan", "load", "finalise", "append", "verify"}))
+                ->capture_default_str();
+            command.add_option("--share", words->share, "With --part load: i/N, this job's share of the work units");
+            return [&session, words] {
+              const RunFile run_file = load_run_file(*words);
+              require_section(run_file, run_file.sections.ingest.has_value(), "ingest");
+              const ingest::IngestConfig& config = *run_file.sections.ingest;
+              if (words->part == "plan") return print_result(session, ingest::plan_ingest(config).to_string());
+              const ingest::Share share = words->share.empty() ? ingest::Share{} : parse_share(words->share);
+              const RunDirectory directory = open_run_directory(run_file, session.world);
+              if (words->part == "verify") return check_archive(directory, session);
+              if (words->part == "load") return ingest::load_ingest(config, session.world, directory.archive(), share);
+              if (words->part == "finalise") return ingest::finalise_ingest(config, session.world, directory.archive());
+              if (words->part == "append") return ingest::append_ingest(config, session.world, directory.archive());
+              ingest(run_file, directory, session);
+            };
+          }};
+}
+
+}  // namespace zonda::app

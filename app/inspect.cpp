@@ -1,0 +1,227 @@
+// `zonda inspect`: what is in a file or folder, for people and machines; a map of any field of it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "app/verb.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "ingest/archive/archive_reader.hpp"
+#include "ingest/sources/source.hpp"
+#include "model/forecast_state/forecast_model.hpp"
+#include "postproc/maps/map.hpp"
+
+namespace zonda::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+struct Words {
+  std::vector<fs::path> paths;
+  std::string channel, time, title;
+  fs::path png, raw;
+  std::vector<double> levels;
+  bool coastlines = true;
+};
+
+std::vector<std::string> names_of(const std::vector<Channel>& channels) {
+  std::vector<std::string> names;
+  for (const Channel& channel : channels) names.push_back(channel.name());
+  return names;
+}
+
+Json describe_archive(const fs::path& path) {
+  const ingest::ArchiveReader archive(path);
+  Json record{{"kind", "archive"},
+              {"path", path.string()},
+              {"grid", archive.grid().to_string()},
+              {"channels", names_of(archive.channels())},
+              {"static", names_of(archive.static_channels())},
+              {"times", archive.times().size()},
+              {"first", to_string(archive.times().front())},
+              {"last", to_string(archive.times().back())},
+              {"step", to_string(archive.step())},
+              {"identity", archive.identity()}};
+  const ingest::Statistics& statistics = archive.statistics();
+  record["statistics"]["period"] = {to_string(statistics.first), to_string(statistics.last)};
+  for (std::size_t c = 0; c < archive.channels().size(); ++c) {
+    Json& row = record["statistics"][archive.channels()[c].name()];
+    row = Json{{"mean", statistics.mean[c]},
+               {"stddev", statistics.stddev[c]},
+               {"minimum", statistics.minimum[c]},
+               {"maximum", statistics.maximum[c]}};
+    for (const auto& [step, tendency] : statistics.tendencies)
+      row["tendency_stddev"][to_string(step)] = tendency.stddev[c];
+  }
+  return record;
+}
+
+Json describe_source(const fs::path& path) {
+  const auto source = ingest::open_source(path);
+  std::set<std::string> channels, times, references;
+  std::set<int> members;
+  for (const ingest::FieldKey& key : source->fields()) {
+    channels.insert(key.channel.name());
+    times.insert(to_string(key.valid_time));
+    if (key.reference_time) references.insert(to_string(*key.reference_time));
+    if (key.member) members.insert(*key.member);
+  }
+  Json record{{"kind", "source"},
+              {"path", path.string()},
+              {"format", source->describe()},
+              {"fields", source->fields().size()},
+              {"channels", channels}};
+  if (!times.empty()) record["times"] = {{"count", times.size()}, {"first", *times.begin()}, {"last", *times.rbegin()}};
+  if (!references.empty()) record["reference_times"] = references;
+  if (!members.empty()) record["members"] = members;
+  if (!source->fields().empty()) record["grid"] = source->grid(source->fields().front().channel).to_string();
+  record["ignored"] = source->ignored();
+  return record;
+}
+
+Json describe_path(const fs::path& path) {
+  if (!fs::exists(path)) fail(ErrorKind::data, "{}: no such file or folder", path.string());
+  if (fs::exists(path / "archive.json")) return describe_archive(path);
+  if (fs::exists(path / "archive" / "archive.json")) return describe_archive(path / "archive");
+  if (fs::exists(path / "manifest.json")) {
+    Json record{{"kind", "model"}, {"path", path.string()}};
+    record.update(Json(model::describe_model(path)));
+    return record;
+  }
+  return describe_source(path);
+}
+
+void write_text(const Json& value, const std::string& indent, std::string& text) {
+  for (const auto& [key, item] : value.items()) {
+    if (item.is_object()) {
+      text += indent + key + ":\n";
+      write_text(item, indent + "  ", text);
+    } else if (item.is_array()) {
+      text += indent + key + ":";
+      for (const auto& element : item)
+        text += " " + (element.is_string() ? element.get<std::string>() : element.dump());
+      text += '\n';
+    } else {
+      text += indent + key + ": " + (item.is_string() ? item.get<std::string>() : item.dump()) + '\n';
+    }
+  }
+}
+
+/// One field of a file or archive.
+struct Field {
+  Grid grid;
+  Time time;
+  std::vector<float> values;
+};
+
+template <class Times>
+[[noreturn]] void no_such_time(const fs::path& path, const std::string& wanted, const Times& times) {
+  fail(ErrorKind::data, "{}: no field at {}; there are {} times from {} to {}", path.string(), wanted, times.size(),
+       to_string(*times.begin()), to_string(*times.rbegin()));
+}
+
+/// `when`: a time, or "last".
+Field read_field(const fs::path& path, const Channel& channel, const std::string& when) {
+  const fs::path archive_path = fs::exists(path / "archive" / "archive.json") ? path / "archive" : path;
+  if (fs::exists(archive_path / "archive.json")) {
+    const ingest::ArchiveReader archive(archive_path);
+    const auto at = find_channel(archive.channels(), channel);
+    if (!at)
+      throw Error(ErrorKind::data,
+                  path.string() + ": " + unknown_word("channel", channel.name(), names_of(archive.channels())));
+    const auto index = when == "last" ? archive.times().size() - 1
+                                      : archive.find_time(parse_time(when)).value_or(archive.times().size());
+    if (index == archive.times().size()) no_such_time(path, when, archive.times());
+    Field field{archive.grid(), archive.times()[index], std::vector<float>(archive.grid().size())};
+    archive.read_channel(index, *at, 0, field.grid.nlat(), field.values);
+    return field;
+  }
+  const auto source = ingest::open_source(path);
+  std::set<Time> times;
+  const ingest::FieldKey* chosen = nullptr;
+  std::set<std::string> channels;
+  for (const ingest::FieldKey& key : source->fields()) {
+    channels.insert(key.channel.name());
+    if (key.channel != channel) continue;
+    times.insert(key.valid_time);
+    if (when == "last" || key.valid_time == parse_time(when)) chosen = &key;
+  }
+  if (times.empty()) {
+    const std::vector<std::string> known(channels.begin(), channels.end());
+    throw Error(ErrorKind::data, path.string() + ": " + unknown_word("channel", channel.name(), known));
+  }
+  if (chosen == nullptr) no_such_time(path, when, times);
+  Field field{source->grid(channel), chosen->valid_time, {}};
+  field.values.resize(field.grid.size());
+  source->read(*chosen, field.values);
+  return field;
+}
+
+void draw(const Words& words) {
+  const Channel channel = parse_channel(words.channel);
+  const postproc::FieldStyle style = postproc::field_style(channel);
+  std::vector<postproc::MapPanel> panels;
+  Time time{};
+  for (const fs::path& path : words.paths) {
+    Field field = read_field(path, channel, words.time);
+    time = field.time;
+    postproc::MapPanel panel{path.string(), "",           field.grid, std::move(field.values),
+                             style,         words.levels, {},         words.coastlines};
+    panels.push_back(std::move(panel));
+  }
+  if (panels.size() > 1 && words.levels.empty()) {
+    std::vector<std::span<const float>> fields;
+    for (const auto& panel : panels) fields.emplace_back(panel.field);
+    for (auto& panel : panels) panel.levels = postproc::shared_levels(style, fields);
+  }
+  postproc::MapSheet sheet;
+  sheet.title = words.title.empty() ? style.title : words.title;
+  sheet.subtitle = postproc::title_time(time);
+  sheet.columns = panels.size() > 3 ? 2 : 1;
+  postproc::draw_maps(sheet, panels, words.png);
+}
+
+void dump_raw(const Words& words) {
+  const Field field = read_field(words.paths.front(), parse_channel(words.channel), words.time);
+  write_file(words.raw, {reinterpret_cast<const char*>(field.values.data()), field.values.size() * sizeof(float)});
+}
+
+}  // namespace
+
+Verb inspect_verb() {
+  return {
+      "inspect", "Show what is in an archive, a model or anybody's file; draw a map of a field of it",
+      "zonda inspect runs/quickstart/forecast/2000012100.nc --channel z500 --png z500.png",
+      [](CLI::App& command, Session& session) {
+        auto words = std::make_shared<Words>();
+        words->time = "last";
+        command.add_option("PATH", words->paths, "Archive, run directory, model, or NetCDF, GRIB or Zarr source")
+            ->required();
+        auto* channel = command.add_option("--channel", words->channel, "The field: z500, 2t ...");
+        command.add_option("--time", words->time, "Its valid time, or last")->capture_default_str();
+        command.add_option("--png", words->png, "Draw it; several paths become panels of one picture")->needs(channel);
+        command.add_option("--raw", words->raw, "Write its float32 values [lat, lon], north first")->needs(channel);
+        command.add_option("--title", words->title, "Title of the picture");
+        command.add_option("--levels", words->levels, "Shading levels of the picture")->delimiter(',');
+        command.add_flag("!--no-coastlines", words->coastlines, "For idealised planets");
+        return [&session, words] {
+          if (!session.speaks()) return;
+          if (!words->png.empty()) draw(*words);
+          if (!words->raw.empty()) dump_raw(*words);
+          if (!words->png.empty() || !words->raw.empty()) return;
+          Json records = Json::array();
+          std::string text;
+          for (const fs::path& path : words->paths) {
+            Json record = describe_path(path);
+            write_text(record, "", text);
+            records.push_back(std::move(record));
+          }
+          print_result(session, session.json ? records.dump(2) : text);
+        };
+      }};
+}
+
+}  // namespace zonda::app

@@ -1,0 +1,122 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "app/run_directory.hpp"
+#include "app/run_file.hpp"
+#include "app/verb.hpp"
+#include "core/error.hpp"
+#include "inference/rollout/forecast.hpp"
+#include "ingest/pipeline/ingest.hpp"
+#include "model/dynamics/simulate.hpp"
+#include "model/training/train.hpp"
+
+namespace zonda::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string mebibytes(std::size_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 1048576.0);
+}
+
+struct Planner {
+  const RunFile& run_file;
+  const RunDirectory& directory;
+  int ranks;
+  Json record = Json::object();
+  std::string text = {};
+
+  /// A stage that reads what is not there yet is planned when it is.
+  template <class Body>
+  void stage(const std::string& name, Body body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      record[name] = {{"unknown_until", error.what()}};
+      text += fmt::format("{}: not known yet: {}\n", name, error.what());
+    }
+  }
+
+  void simulate() {
+    const auto plan = model::plan_simulate(*run_file.sections.simulate, ranks);
+    record["simulate"] = {{"steps_per_member", plan.steps_per_member},
+                          {"time_step_seconds", plan.time_step},
+                          {"memory_bytes_per_rank", plan.memory_bytes},
+                          {"output_bytes", plan.output_bytes}};
+    text += fmt::format("simulate: {} steps of {} s a member on {}x{}; {} a rank; {} of output before compression\n",
+                        plan.steps_per_member, plan.time_step, plan.rows, plan.columns, mebibytes(plan.memory_bytes),
+                        mebibytes(plan.output_bytes));
+  }
+  void ingest() {
+    const auto plan = ingest::plan_ingest(*run_file.sections.ingest);
+    record["ingest"] = {{"times", plan.times()},
+                        {"channels", plan.layout.channels.size()},
+                        {"grid", plan.layout.grid.to_string()},
+                        {"units", plan.units.size()},
+                        {"bytes_read", plan.bytes_read},
+                        {"bytes_on_disk", plan.bytes_on_disk},
+                        {"memory_bytes_per_rank", plan.memory_per_rank}};
+    text += "ingest:\n" + plan.to_string();
+  }
+  void train() {
+    const auto plan = model::plan_train(*run_file.sections.train, directory.archive(), ranks);
+    record["train"] = {{"parameters", plan.parameters},
+                       {"examples", plan.examples},
+                       {"steps", plan.steps},
+                       {"flops_per_step", plan.flops_per_step},
+                       {"memory_bytes_per_rank", plan.memory_bytes()},
+                       {"network_bytes", plan.network_bytes},
+                       {"buffer_bytes", plan.buffer_bytes},
+                       {"batch_bytes", plan.batch_bytes},
+                       {"cache_bytes", plan.cache_bytes},
+                       {"checkpoint_bytes", plan.checkpoint_bytes},
+                       {"disk_bytes", plan.disk_bytes}};
+    text += fmt::format(
+        "train: {} parameters, {} examples, {} steps of {:.3g} GFLOP; {} a rank (network {}, buffers {}, batches {}, "
+        "cache {}); {} on disk\n",
+        plan.parameters, plan.examples, plan.steps, plan.flops_per_step / 1e9, mebibytes(plan.memory_bytes()),
+        mebibytes(plan.network_bytes), mebibytes(plan.buffer_bytes), mebibytes(plan.batch_bytes),
+        mebibytes(plan.cache_bytes), mebibytes(plan.disk_bytes));
+  }
+  void forecast() {
+    const auto plan =
+        inference::plan_forecast(*run_file.sections.forecast, directory.archive(), directory.model(), ranks);
+    record["forecast"] = {{"initial_times", plan.initial_times},          {"leads", plan.leads},
+                          {"network_steps", plan.network_steps},          {"flops", plan.flops},
+                          {"memory_bytes_per_rank", plan.memory_bytes()}, {"output_bytes", plan.output_bytes}};
+    text += fmt::format(
+        "forecast: {} initial times x {} leads, {} network steps, {:.3g} GFLOP; {} a rank; {} of output before "
+        "compression\n",
+        plan.initial_times, plan.leads, plan.network_steps, plan.flops / 1e9, mebibytes(plan.memory_bytes()),
+        mebibytes(plan.output_bytes));
+  }
+};
+
+}  // namespace
+
+Verb plan_verb() {
+  struct Words : RunFileWords {
+    int ranks = 0;
+  };
+  return {"plan", "What a run would do: steps, memory of a rank, size on disk", "zonda plan configs/quickstart.yaml",
+          [](CLI::App& command, Session& session) {
+            auto words = std::make_shared<Words>();
+            add_run_file_words(command, *words);
+            command.add_option("--ranks", words->ranks, "Number of ranks to plan for; default: those of this call")
+                ->check(CLI::Range(1, 1 << 20));
+            return [&session, words] {
+              const RunFile run_file = load_run_file(*words);
+              const RunDirectory directory{run_file.directory()};
+              Planner planner{run_file, directory, words->ranks > 0 ? words->ranks : session.world.size()};
+              const Sections& sections = run_file.sections;
+              if (sections.simulate) planner.stage("simulate", [&] { planner.simulate(); });
+              if (sections.ingest) planner.stage("ingest", [&] { planner.ingest(); });
+              if (sections.train) planner.stage("train", [&] { planner.train(); });
+              if (sections.forecast) planner.stage("forecast", [&] { planner.forecast(); });
+              print_result(session, session.json ? planner.record.dump(2) : planner.text);
+            };
+          }};
+}
+
+}  // namespace zonda::app
