@@ -36,7 +36,7 @@ struct Chart {
 };
 
 struct ChartSheet {
-  std::string title, subtitle;
+  std::string title = {}, subtitle = {};
   std::size_t columns = 2;
   double chart_width = 460, chart_height = 300;
   double scale = 1.6;

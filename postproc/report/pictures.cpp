@@ -121,15 +121,21 @@ void draw_score_curves(const ScoreTable& scores, const std::vector<Channel>& cha
   for (const Channel& channel : channels) {
     const ScoreUnit unit = score_unit(channel);
     const bool vector = error_metric(channel) == "wind_vector_rmse";
-    charts.push_back({.title = channel_title(channel) + (vector ? ", vector RMSE" : ", RMSE"),
-                      .x = x,
-                      .y = {.label = unit.unit, .from_zero = true},
-                      .lines = lines(channel, error_metric(channel), unit.scale)});
+    Chart errors;
+    errors.title = channel_title(channel) + (vector ? ", vector RMSE" : ", RMSE");
+    errors.x = x;
+    errors.y.label = unit.unit;
+    errors.y.from_zero = true;
+    errors.lines = lines(channel, error_metric(channel), unit.scale);
+    charts.push_back(std::move(errors));
     if (vector) continue;
-    charts.push_back({.title = channel_title(channel) + ", anomaly correlation",
-                      .x = x,
-                      .y = {.label = "ACC", .maximum = 1},
-                      .lines = lines(channel, "acc", 1)});
+    Chart correlation;
+    correlation.title = channel_title(channel) + ", anomaly correlation";
+    correlation.x = x;
+    correlation.y.label = "ACC";
+    correlation.y.maximum = 1;
+    correlation.lines = lines(channel, "acc", 1);
+    charts.push_back(std::move(correlation));
   }
   draw_charts({.title = "Scores by lead", .subtitle = "region: " + region}, charts, png);
 }
@@ -183,10 +189,11 @@ bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::p
   }
   std::vector<Chart> charts;
   for (const auto& [channel, curves] : all) {
-    Chart chart{.title = channel_title(channel) + ", zonal spectrum at 30–60°",
-                .x = {.label = "zonal wavenumber", .logarithmic = true},
-                .y = {.label = "power × length", .logarithmic = true},
-                .lines = {}};
+    Chart chart;
+    chart.title = channel_title(channel) + ", zonal spectrum at 30–60°";
+    chart.x.label = "zonal wavenumber";
+    chart.y.label = "power × length";
+    chart.x.logarithmic = chart.y.logarithmic = true;
     chart.lines.push_back({"truth", curves.truth, palette::truth, 2.2, 0, false});
     // At most four leads, from pale to deep.
     std::vector<double> leads;

@@ -71,17 +71,22 @@ TrainingCurve read_training_curve(const std::filesystem::path& metrics) {
 
 void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path& png) {
   std::vector<Chart> charts;
-  Chart loss{.title = "Loss", .x = {.label = "step"}, .y = {.label = "loss", .logarithmic = true}, .lines = {}};
+  Chart loss;
+  loss.title = "Loss";
+  loss.x.label = "step";
+  loss.y.label = "loss";
+  loss.y.logarithmic = true;
   loss.lines.push_back({"every step", curve.loss, palette::forecast.with_alpha(0.25), 0.8, 0, false});
   loss.lines.push_back({"mean", smoothed(curve.loss, 80), palette::forecast, 2, 0, false});
   if (!curve.validation_loss.empty())
     loss.lines.push_back({"validation", curve.validation_loss, palette::persistence, 2, 0, true});
   charts.push_back(std::move(loss));
   if (!curve.skill.empty()) {
-    Chart skill{.title = fmt::format("Validation RMSE over persistence's, {:g} h", curve.validation_lead_hours),
-                .x = {.label = "step"},
-                .y = {.label = "ratio", .from_zero = true},
-                .lines = {}};
+    Chart skill;
+    skill.title = fmt::format("Validation RMSE over persistence's, {:g} h", curve.validation_lead_hours);
+    skill.x.label = "step";
+    skill.y.label = "ratio";
+    skill.y.from_zero = true;
     const std::vector<Colour> colours = {palette::forecast,     palette::persistence,  palette::accent,
                                          Colour::hex(0x8a4fa3), Colour::hex(0xb8860b), Colour::hex(0x5b7c99)};
     std::size_t next = 0;
@@ -96,11 +101,15 @@ void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path
       skill.lines.push_back({name, curve.skill.at(name), colours[next++ % colours.size()], 1.8, 0, true});
     charts.push_back(std::move(skill));
   }
-  if (!curve.learning_rate.empty())
-    charts.push_back({.title = "Learning rate",
-                      .x = {.label = "step"},
-                      .y = {.label = "learning rate", .from_zero = true},
-                      .lines = {{"", curve.learning_rate, palette::accent, 1.8, 0, false}}});
+  if (!curve.learning_rate.empty()) {
+    Chart rate;
+    rate.title = "Learning rate";
+    rate.x.label = "step";
+    rate.y.label = "learning rate";
+    rate.y.from_zero = true;
+    rate.lines.push_back({"", curve.learning_rate, palette::accent, 1.8, 0, false});
+    charts.push_back(std::move(rate));
+  }
   draw_charts({.title = "Training",
                .subtitle = "",
                .columns = std::min<std::size_t>(charts.size(), 3),

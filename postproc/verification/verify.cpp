@@ -1,7 +1,5 @@
 #include "postproc/verification/verify.hpp"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -40,6 +38,12 @@ std::vector<std::string> names(const std::vector<Channel>& channels) {
   std::vector<std::string> result;
   for (const Channel& channel : channels) result.push_back(channel.name());
   return result;
+}
+
+std::string listed(const std::vector<Channel>& channels) {
+  std::string text;
+  for (const Channel& channel : channels) text += (text.empty() ? "" : ", ") + channel.name();
+  return text;
 }
 
 /// The forecasts of the period whose own initial state is in the truth: persistence needs it.
@@ -106,8 +110,8 @@ std::vector<std::size_t> choose_channels(const VerifyConfig& config, const Field
       if (held.contains(truth.channels()[i])) chosen.push_back(i);
     if (chosen.empty())
       fail(ErrorKind::data, "{}: forecast and archive share no channel; the forecast holds {}, the archive {}",
-           starts.front().members.front().path.string(),
-           fmt::join(names(starts.front().members.front().channels), ", "), fmt::join(names(truth.channels()), ", "));
+           starts.front().members.front().path.string(), listed(starts.front().members.front().channels),
+           listed(truth.channels()));
     return chosen;
   }
   for (const std::string& name : config.channels) {
@@ -116,7 +120,7 @@ std::vector<std::size_t> choose_channels(const VerifyConfig& config, const Field
     if (!index) fail(ErrorKind::usage, "verify.channels: {}", unknown_word("channel", name, names(truth.channels())));
     if (!held.contains(channel))
       fail(ErrorKind::data, "verify.channels: not all forecasts hold {}; they hold {}", name,
-           fmt::join(names({held.begin(), held.end()}), ", "));
+           listed({held.begin(), held.end()}));
     chosen.push_back(*index);
   }
   return chosen;
