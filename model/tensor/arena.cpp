@@ -1,6 +1,7 @@
 #include "model/tensor/arena.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -86,6 +87,10 @@ void Arena::allocate() {
     buffer_ = Buffer();
     buffer_ = Buffer(peak_);
   }
+}
+
+void Arena::poison() {
+  if (buffer_.data()) std::memset(buffer_.data(), 0xff, buffer_.bytes());
 }
 
 }  // namespace zonda::model

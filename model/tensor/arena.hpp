@@ -37,6 +37,8 @@ class Arena {
   /// Reserves the memory (idempotent). Throws Error(failure) when it is short.
   void allocate();
   void free() { buffer_ = Buffer(); }
+  /// Fills the memory with NaN: after it, whoever reads scratch before writing it is found out.
+  void poison();
 
  private:
   struct Piece {

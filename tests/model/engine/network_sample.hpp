@@ -1,0 +1,55 @@
+#pragma once
+// A small network with random weights and the fields of one step.
+#include "core/grid.hpp"
+#include "model/network/forecast_network.hpp"
+#include "operation_bench.hpp"
+
+namespace zonda::model::testing {
+
+/// Width 16, 4 blocks, 2 heads (one vector long): every kind of block, small enough for central differences.
+inline NetworkConfig smallest_network() {
+  NetworkConfig config;
+  config.preset = "tiny";
+  config.width = 32;
+  config.heads = 2;
+  config.window_rows = 2;
+  config.window_columns = 3;
+  config.mlp_ratio = 2;
+  return config;
+}
+
+/// Every parameter away from its start, so that gates are open and the head is not zero.
+inline void randomise(ParameterStore& store, double scale = 0.1) {
+  store.allocate_values();
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+    const Tensor value = store.value(id);
+    const Philox random(11, store.at(id).name);
+    for (std::int64_t i = 0; i < value.count(); ++i)
+      set(value, i,
+          static_cast<double>(
+              static_cast<float>(store.at(id).initial_value + scale * random.normal(static_cast<std::uint64_t>(i)))));
+  }
+}
+
+struct Sample {
+  Sample(const NetworkConfig& config, const Grid& grid, int batch, DType dtype, Use use,
+         std::shared_ptr<Backend> backend = nullptr)
+      : network(config, grid, inputs, outputs, conditions, dtype, std::move(backend)), numbers(dtype) {
+    const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
+    in = {batch, inputs, rows, columns};
+    out = {batch, outputs, rows, columns};
+    x = numbers.add(in, "x");
+    condition = numbers.add({batch, conditions}, "condition");
+    y = numbers.zeros(out);
+    w = numbers.add(out, "w");
+    dx = numbers.zeros(in);
+    network.plan(batch, use);
+  }
+  static constexpr int inputs = 5, outputs = 3, conditions = 4;
+  ForecastNetwork network;
+  Operands numbers;
+  Shape in, out;
+  Tensor x, condition, y, w, dx;
+};
+
+}  // namespace zonda::model::testing

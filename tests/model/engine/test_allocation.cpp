@@ -1,0 +1,58 @@
+// The arena's promise: a step allocates nothing.
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "model/ops/optimiser.hpp"
+#include "network_sample.hpp"
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+// Counts what goes through operator new anywhere in this program, oneDNN included.
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace zonda::model::testing {
+namespace {
+
+TEST(Allocation, AStepTakesNothingFromTheHeap) {
+  for (const char* name : {"cpu", "reference"}) {
+    const bool fast = std::string(name) == "cpu";
+    NetworkConfig config = fast ? NetworkConfig{} : smallest_network();
+    Sample s(config, fast ? Grid::gaussian(32, 64) : Grid::gaussian(8, 12), 2, fast ? DType::f32 : DType::f64,
+             Use::training, make_backend(name));
+    s.network.initialise(1);
+    s.network.parameters().zero_gradients();
+    s.network.parameters().allocate_optimiser(true);
+    const auto step = [&] {
+      s.network.forward(s.x, s.condition, s.y);
+      s.network.backward(s.w, s.dx);
+    };
+    step();  // oneDNN makes its kernels, OpenMP its threads
+    const long before = allocations;
+    const std::size_t heap = mallinfo2().uordblks + mallinfo2().hblkhd;
+    step();
+    step();
+    if (fast) {
+      EXPECT_EQ(allocations - before, 0);
+    }
+    EXPECT_EQ(mallinfo2().uordblks + mallinfo2().hblkhd, heap) << name;
+  }
+}
+
+}  // namespace
+}  // namespace zonda::model::testing

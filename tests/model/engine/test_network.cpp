@@ -1,0 +1,275 @@
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+#include <cmath>
+#include <fstream>
+
+#include "core/error.hpp"
+#include "model/ops/loss.hpp"
+#include "model/ops/optimiser.hpp"
+#include "network_sample.hpp"
+
+namespace zonda::model::testing {
+namespace {
+
+class NetworkOnGrid : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(NetworkOnGrid, GradientsAdjointAndTangentAgree) {
+  const Grid grid = Grid::parse(GetParam());
+  Sample s(smallest_network(), grid, 2, DType::f64, Use::tangent);
+  ParameterStore& store = s.network.parameters();
+  randomise(store);
+  store.zero_gradients();
+  s.network.forward(s.x, s.condition, s.y);
+  s.network.backward(s.w, s.dx);
+  const Tensor adjoint = s.numbers.zeros(s.in), d = s.numbers.add(s.in, "d"), e = s.numbers.add(s.in, "e"),
+               td = s.numbers.zeros(s.out), te = s.numbers.zeros(s.out), both = s.numbers.zeros(s.in),
+               tboth = s.numbers.zeros(s.out);
+  // In a tangent plan the activations stay: adjoint and tangent come in any order, any number of times.
+  s.network.tangent(d, td);
+  s.network.backward(s.w, adjoint, false);
+  s.network.tangent(e, te);
+  for (std::int64_t i = 0; i < d.count(); ++i) {
+    ASSERT_EQ(get(adjoint, i), get(s.dx, i));
+    set(both, i, 3 * get(d, i) - get(e, i));
+  }
+  s.network.tangent(both, tboth);
+  double scale = 0, largest = 0;
+  for (std::int64_t i = 0; i < td.count(); ++i) {
+    scale += std::abs(get(td, i) * get(s.w, i));
+    largest = std::max(largest, std::abs(get(td, i)));
+  }
+  ASSERT_GT(largest, 1e-3);
+  for (std::int64_t i = 0; i < td.count(); ++i)
+    ASSERT_NEAR(get(tboth, i), 3 * get(td, i) - get(te, i), 1e-12 * 10 * largest) << "linearity";
+  EXPECT_NEAR(dot(td, s.w), dot(d, s.dx), 1e-12 * scale) << "adjoint";
+
+  constexpr double h = 1e-5;
+  const Tensor moved = s.numbers.zeros(s.in), side[2] = {s.numbers.zeros(s.out), s.numbers.zeros(s.out)};
+  for (int k = 0; k < 2; ++k) {
+    for (std::int64_t i = 0; i < d.count(); ++i) set(moved, i, get(s.x, i) + (k == 0 ? h : -h) * get(d, i));
+    s.network.forward(moved, s.condition, side[k]);
+  }
+  double error = 0;
+  for (std::int64_t i = 0; i < td.count(); ++i)
+    error = std::max(error, std::abs(get(td, i) - (get(side[0], i) - get(side[1], i)) / (2 * h)));
+  EXPECT_LE(error, 1e-6 * largest) << "tangent";
+
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+    const Tensor value = store.value(id), direction = s.numbers.add(value.shape, "direction");
+    double sum[2];
+    for (int k = 0; k < 2; ++k) {
+      for (std::int64_t i = 0; i < value.count(); ++i)
+        set(value, i, get(value, i) + (k == 0 ? h : -h) * get(direction, i));
+      s.network.forward(s.x, s.condition, side[k]);
+      sum[k] = dot(side[k], s.w);
+      for (std::int64_t i = 0; i < value.count(); ++i)
+        set(value, i, get(value, i) - (k == 0 ? h : -h) * get(direction, i));
+    }
+    const double expected = (sum[0] - sum[1]) / (2 * h);
+    EXPECT_NEAR(dot(store.gradient(id), direction), expected, 1e-6 * std::max(1.0, std::abs(expected)))
+        << store.at(id).name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Grids, NetworkOnGrid,
+                         ::testing::Values("gaussian 8x12", "latlon 9x12", "regional 50..40x10 350..5x14"),
+                         [](const auto& each) { return each.param.substr(0, each.param.find(' ')); });
+
+TEST(Network, TheFastBackendAgreesWithTheReference) {
+  NetworkConfig config = smallest_network();
+  config.width = 128;
+  const Grid grid = Grid::latlon(17, 24, true);
+  Sample truth(config, grid, 2, DType::f64, Use::training), fast(config, grid, 2, DType::f32, Use::training);
+  for (Sample* s : {&truth, &fast}) {
+    randomise(s->network.parameters(), 0.05);
+    s->network.parameters().zero_gradients();
+    s->network.forward(s->x, s->condition, s->y);
+    s->network.backward(s->w, s->dx);
+  }
+  const auto compare = [](const Tensor& a, const Tensor& b, const std::string& what) {
+    double error = 0, size = 0;
+    for (std::int64_t i = 0; i < a.count(); ++i) {
+      error += std::pow(get(a, i) - get(b, i), 2);
+      size += std::pow(get(b, i), 2);
+    }
+    EXPECT_LE(std::sqrt(error), 1e-5 * std::sqrt(size)) << what;
+  };
+  compare(fast.y, truth.y, "y");
+  compare(fast.dx, truth.dx, "dx");
+  for (ParameterId id = 0; id < static_cast<ParameterId>(truth.network.parameters().list().size()); ++id)
+    compare(fast.network.parameters().gradient(id), truth.network.parameters().gradient(id),
+            truth.network.parameters().at(id).name);
+}
+
+TEST(Network, HasTheSameBitsOnAnyNumberOfThreads) {
+  std::vector<std::unique_ptr<Sample>> runs;
+  for (int threads : {1, 2, 3}) {
+    runs.push_back(std::make_unique<Sample>(smallest_network(), Grid::gaussian(24, 48), 3, DType::f32, Use::training,
+                                            make_backend("cpu", threads)));
+    Sample& s = *runs.back();
+    randomise(s.network.parameters());
+    s.network.parameters().zero_gradients();
+    s.network.forward(s.x, s.condition, s.y);
+    s.network.backward(s.w, s.dx);
+    EXPECT_EQ(std::memcmp(s.y.data, runs[0]->y.data, s.y.bytes()), 0) << threads;
+    EXPECT_EQ(std::memcmp(s.dx.data, runs[0]->dx.data, s.dx.bytes()), 0) << threads;
+    const Tensor g = s.network.parameters().gradients();
+    EXPECT_EQ(std::memcmp(g.data, runs[0]->network.parameters().gradients().data, g.bytes()), 0) << threads;
+  }
+}
+
+TEST(Network, InferenceGivesTheBitsOfTrainingWithLessMemory) {
+  const Grid grid = Grid::gaussian(16, 32);
+  Sample a(smallest_network(), grid, 2, DType::f32, Use::training),
+      b(smallest_network(), grid, 2, DType::f32, Use::inference);
+  for (Sample* s : {&a, &b}) {
+    randomise(s->network.parameters());
+    s->network.forward(s->x, s->condition, s->y);
+  }
+  EXPECT_EQ(std::memcmp(a.y.data, b.y.data, a.y.bytes()), 0);
+  EXPECT_LT(b.network.plan(2, Use::inference), a.network.plan(2, Use::training) / 2);
+  EXPECT_THROW(b.network.backward(b.w, b.dx), Error);
+}
+
+TEST(Network, UntrainedItIsPersistence) {
+  Sample s(NetworkConfig{}, Grid::gaussian(32, 64), 1, DType::f32, Use::inference);
+  s.network.initialise(1);
+  s.network.forward(s.x, s.condition, s.y);
+  for (std::int64_t i = 0; i < s.y.count(); ++i) ASSERT_EQ(get(s.y, i), 0.0);
+}
+
+TEST(Network, RollingTheEarthRollsTheForecast) {
+  // 32 columns, windows of 4 tokens = 8 columns: the grid that begins one window further east sees the input rolled by
+  // one.
+  NetworkConfig config = smallest_network();
+  config.window_rows = config.window_columns = 4;
+  const Grid here = Grid::latlon(17, 32, true), there = Grid::latlon(17, 32, true, 8 * 360.0 / 32);
+  Sample a(config, here, 1, DType::f64, Use::inference), b(config, there, 1, DType::f64, Use::inference);
+  for (Sample* s : {&a, &b}) randomise(s->network.parameters());
+  for (std::int64_t row = 0; row < a.x.count() / 32; ++row)
+    for (std::int64_t j = 0; j < 32; ++j) set(b.x, row * 32 + j, get(a.x, row * 32 + (j + 8) % 32));
+  a.network.forward(a.x, a.condition, a.y);
+  b.network.forward(b.x, b.condition, b.y);
+  double largest = 0;
+  for (std::int64_t i = 0; i < a.y.count(); ++i) largest = std::max(largest, std::abs(get(a.y, i)));
+  for (std::int64_t row = 0; row < a.y.count() / 32; ++row)
+    for (std::int64_t j = 0; j < 32; ++j)
+      ASSERT_NEAR(get(b.y, row * 32 + j), get(a.y, row * 32 + (j + 8) % 32), 1e-11 * largest);
+}
+
+TEST(Network, LearnsASmallSampleByHeart) {
+  const Grid grid = Grid::gaussian(16, 32);
+  Sample s(smallest_network(), grid, 2, DType::f32, Use::training);
+  s.network.initialise(3);
+  ParameterStore& store = s.network.parameters();
+  store.allocate_optimiser(true);
+  const Tensor gradient = s.numbers.zeros(s.out);
+  const std::vector<float> channels(Sample::outputs, 1.0f);
+  double first = 0, last = 0;
+  for (int step = 1; step <= 60; ++step) {
+    store.zero_gradients();
+    s.network.forward(s.x, s.condition, s.y);
+    last = weighted_loss(LossKind::squared, s.y, s.w, grid.row_weights(), channels, {}, gradient);
+    if (step == 1) first = last;
+    s.network.backward(gradient, {});
+    adamw_step(store,
+               {.learning_rate = 3e-3, .weight_decay = 0, .gradient_scale = std::min(1.0, 1 / gradient_norm(store))},
+               step);
+    average_update(store, 0.9);
+  }
+  EXPECT_NEAR(first, 1.0, 0.1);  // noise of variance one against zero
+  EXPECT_LT(last, 0.5 * first);
+}
+
+TEST(Network, LongRolloutsStayFinite) {
+  Sample s(smallest_network(), Grid::gaussian(16, 32), 1, DType::f32, Use::inference);
+  randomise(s.network.parameters(), 0.2);
+  // The normalised state plus a tenth of the tendency, 400 steps: norms bound what the trunk returns whatever comes in.
+  for (int step = 0; step < 400; ++step) {
+    s.network.forward(s.x, s.condition, s.y);
+    for (std::int64_t c = 0; c < Sample::outputs; ++c)
+      for (std::int64_t i = 0; i < 512; ++i) set(s.x, c * 512 + i, get(s.x, c * 512 + i) + 0.1 * get(s.y, c * 512 + i));
+  }
+  double largest = 0;
+  for (std::int64_t i = 0; i < s.x.count(); ++i) {
+    ASSERT_TRUE(std::isfinite(get(s.x, i)));
+    largest = std::max(largest, std::abs(get(s.x, i)));
+  }
+  EXPECT_LT(largest, 1e5);
+}
+
+TEST(Network, PresetsHaveTheSizesOfTheDesign) {
+  struct Row {
+    const char *preset, *grid;
+    int channels;
+    double parameters, work;
+  };
+  // model.md, section 4: parameters and forward work of a step.
+  for (const Row& row :
+       {Row{"tiny", "gaussian 32x64", 19, 0.26e6, 0.27e9}, Row{"test", "gaussian 32x64", 19, 1.4e6, 1.3e9},
+        Row{"small", "latlon 121x240", 69, 40e6, 0.62e12}, Row{"base", "latlon 121x240", 69, 118e6, 1.8e12},
+        Row{"meta", "latlon 721x1440", 74, 817e6, 49e12}}) {
+    NetworkConfig config;
+    config.preset = row.preset;
+    const ForecastNetwork network(config, Grid::parse(row.grid), 2 * row.channels + 10, row.channels, 6);
+    EXPECT_NEAR(static_cast<double>(network.parameter_count()), row.parameters, 0.25 * row.parameters) << row.preset;
+    EXPECT_NEAR(network.flops_per_sample(), row.work, 0.35 * row.work) << row.preset;
+  }
+}
+
+TEST(Network, MemoryIsKnownBeforeItIsTaken) {
+  NetworkConfig config;
+  const Grid grid = Grid::gaussian(48, 96);
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    std::size_t total = 0, pages = 0;
+    file >> total >> pages;
+    return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  };
+  const double before = resident();
+  Sample s(config, grid, 8, DType::f32, Use::training);
+  const MemoryPlan plan = s.network.memory(8, Use::training);
+  EXPECT_EQ(plan.activations, s.network.plan(8, Use::training));
+  s.network.initialise(1);
+  s.network.parameters().zero_gradients();
+  s.network.parameters().allocate_optimiser(true);
+  s.network.forward(s.x, s.condition, s.y);
+  s.network.backward(s.w, s.dx);
+  adamw_step(s.network.parameters(), {}, 1);
+  const double fields = static_cast<double>(2 * s.x.bytes() + 2 * s.y.bytes());
+  const double taken = resident() - before - fields;
+  EXPECT_NEAR(taken, static_cast<double>(plan.total()), 0.05 * static_cast<double>(plan.total()));
+  EXPECT_EQ(s.network.parameters().bytes(), plan.parameters + plan.gradients + plan.moments + plan.average);
+}
+
+TEST(Network, BadShapesAndGridsAreNamed) {
+  const auto message = [](auto&& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  NetworkConfig config;
+  config.preset = "tset";
+  EXPECT_NE(message([&] { resolve(config); }).find("did you mean 'test'"), std::string::npos);
+  config.preset = "test";
+  config.heads = 3;
+  EXPECT_NE(message([&] { resolve(config); }).find("width 128 over 3 heads"), std::string::npos);
+  config.heads.reset();
+  config.patch = 4;
+  const std::string patches = message([&] { ForecastNetwork(config, Grid::latlon(31, 60, true), 3, 3, 2); });
+  EXPECT_NE(patches.find("31x60"), std::string::npos) << patches;
+  EXPECT_NE(patches.find("these fit: 1, 2, 3, 5, 6, 10, 15, 30"), std::string::npos) << patches;
+  Sample s(smallest_network(), Grid::gaussian(8, 12), 2, DType::f32, Use::training);
+  EXPECT_NE(message([&] { s.network.forward(s.x, s.condition, s.y); }).find("parameters"), std::string::npos);
+  s.network.initialise(1);
+  EXPECT_NE(message([&] { s.network.forward(s.x, s.condition, s.x); }).find("expected f32 of [2, 3, 8, 12]"),
+            std::string::npos);
+  EXPECT_NE(message([&] { s.network.backward(s.w, s.dx); }).find("backward without"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace zonda::model::testing

@@ -1,0 +1,390 @@
+// One table for all operations: operation x element type x shape x backend against the f64 reference, and the
+// reference's gradients against central differences.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.hpp"
+#include "operation_bench.hpp"
+
+namespace zonda::model::testing {
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+struct Input {
+  Shape shape;
+  double scale = 1, offset = 0;
+};
+
+struct Operation {
+  std::string name;
+  std::vector<Input> inputs;
+  Shape output;
+  std::function<void(Context&, const Tensors& in, const Tensor& out)> forward;
+  /// Gradients of <out, w> to each input (zero on entry); empty: the table checks forward only.
+  std::function<void(Context&, const Tensors& in, const Tensor& w, const Tensors& gradients)> backward;
+  double f32_tolerance = 2e-6;
+};
+
+/// Sequences of uneven lengths over `count` tokens, with rotary phases.
+struct UnevenSequences {
+  UnevenSequences(Operands& operands, std::vector<int> lengths, int head_size) {
+    int count = 0;
+    for (int n : lengths) {
+      count += n;
+      table.offsets.push_back(count);
+      table.longest = std::max(table.longest, n);
+    }
+    for (int i = 0; i < count; ++i) table.tokens.push_back((i * 7 + 3) % count);  // 7 is prime to the counts used here
+    table.cosine = operands.zeros({count, head_size / 2});
+    table.sine = operands.zeros({count, head_size / 2});
+    for (std::int64_t i = 0; i < table.cosine.count(); ++i) {
+      set(table.cosine, i, std::cos(0.37 * static_cast<double>(i)));
+      set(table.sine, i, std::sin(0.37 * static_cast<double>(i)));
+    }
+  }
+  SequenceTable table;
+};
+
+Operation gemm_case(std::int64_t m, std::int64_t n, std::int64_t k, bool ta, bool tb, bool accumulate, bool bias) {
+  Operation op;
+  op.name = "gemm_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (ta ? "_ta" : "") +
+            (tb ? "_tb" : "") + (accumulate ? "_accumulate" : "") + (bias ? "_bias" : "");
+  op.inputs = {{ta ? Shape{k, m} : Shape{m, k}}, {tb ? Shape{n, k} : Shape{k, n}}, {{n}}, {{m, n}}};
+  op.output = {2, m, n};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    GemmOptions o;
+    o.transpose_a = ta;
+    o.transpose_b = tb;
+    o.accumulate = accumulate;
+    if (bias) o.bias = in[2];
+    o.activated = out.slice(1, 1).reshaped({m, n});
+    const Tensor c = out.slice(0, 1).reshaped({m, n});
+    ctx->copy(ctx, in[3], c);
+    ctx->gemm(ctx, in[0], in[1], c, o);
+  };
+  return op;
+}
+
+Operation attention_case(std::vector<int> lengths, int batch, int heads, int size) {
+  Operation op;
+  std::int64_t tokens = 0;
+  op.name = "attention";
+  for (int n : lengths) {
+    tokens += n;
+    op.name += "_" + std::to_string(n);
+  }
+  op.name += "_b" + std::to_string(batch) + "_h" + std::to_string(heads) + "_d" + std::to_string(size);
+  const std::int64_t n = batch * tokens, width = std::int64_t{heads} * size;
+  op.inputs = {{{n, 3 * width}}, {{size}, 0.2, 1}, {{size}, 0.2, 1}};
+  op.output = {n, width};
+  const AttentionShape shape{batch, heads, size};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    Operands extra(ctx.dtype());
+    const UnevenSequences sequences(extra, lengths, size);
+    Tensor log_sum = ctx.take({n, heads});
+    ctx->attention(ctx, shape, sequences.table, in[0], in[1], in[2], out, log_sum);
+    ctx.release(log_sum);
+  };
+  op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    Operands extra(ctx.dtype());
+    const UnevenSequences sequences(extra, lengths, size);
+    Tensor log_sum = ctx.take({n, heads}), y = ctx.take({n, width});
+    ctx->attention(ctx, shape, sequences.table, in[0], in[1], in[2], y, log_sum);
+    ctx->attention_backward(ctx, shape, sequences.table, in[0], in[1], in[2], y, log_sum, w, g[0], g[1], g[2]);
+    ctx.release(log_sum, y);
+  };
+  op.f32_tolerance = 4e-6;
+  return op;
+}
+
+Operation norm_case(NormKind kind, std::int64_t rows, std::int64_t width, std::int64_t groups) {
+  Operation op;
+  op.name = std::string(kind == NormKind::rms ? "rms_norm_" : "layer_norm_") + std::to_string(rows) + "x" +
+            std::to_string(width) + "_groups_" + std::to_string(groups);
+  op.inputs = {{{rows, width}, 1, 0.3}, {{groups, 3 * width}, 0.5}};
+  op.output = {rows, width};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    Tensor statistics = ctx.take({rows, 2});
+    ctx->norm_modulate(ctx, kind, in[0], {in[1], width, 0}, out, statistics);
+    ctx.release(statistics);
+  };
+  op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    Tensor statistics = ctx.take({rows, 2}), y = ctx.take({rows, width});
+    ctx->norm_modulate(ctx, kind, in[0], {in[1], width, 0}, y, statistics);
+    ctx->norm_modulate_backward(ctx, kind, in[0], {in[1], width, 0}, statistics, w, g[0], true, {g[1], width, 0});
+    ctx.release(statistics, y);
+  };
+  return op;
+}
+
+Operation gated_case(std::int64_t rows, std::int64_t width, std::int64_t groups) {
+  Operation op;
+  op.name = "gated_add_" + std::to_string(rows) + "x" + std::to_string(width) + "_groups_" + std::to_string(groups);
+  op.inputs = {{{rows, width}}, {{rows, width}}, {{groups, 2 * width}}};
+  op.output = {rows, width};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    ctx->gated_add(ctx, in[0], in[1], in[2], width, out);
+  };
+  op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    ctx->copy(ctx, w, g[0]);
+    ctx->gated_add_backward(ctx, in[1], in[2], width, w, g[1], g[2]);
+  };
+  return op;
+}
+
+Operation gelu_case(std::int64_t n, double scale) {
+  Operation op;
+  op.name = "gelu_" + std::to_string(n) + "_scale_" + std::to_string(static_cast<int>(scale));
+  op.inputs = {{{n}, scale}};
+  op.output = {n};
+  op.forward = [](Context& ctx, const Tensors& in, const Tensor& out) { ctx->gelu(ctx, in[0], out); };
+  op.backward = [](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    ctx->gelu_backward(ctx, in[0], w, g[0]);
+  };
+  return op;
+}
+
+Operation rows_case(std::int64_t groups, std::int64_t rows, std::int64_t width) {
+  Operation op;
+  op.name = "add_rows_" + std::to_string(groups) + "x" + std::to_string(rows) + "x" + std::to_string(width);
+  op.inputs = {{{groups * rows, width}}, {{rows, width}}};
+  op.output = {groups * rows, width};
+  op.forward = [](Context& ctx, const Tensors& in, const Tensor& out) { ctx->add_rows(ctx, in[0], in[1], out); };
+  op.backward = [](Context& ctx, const Tensors&, const Tensor& w, const Tensors& g) {
+    ctx->add(ctx, w, g[0]);
+    ctx->sum_rows(ctx, w, g[1], true);
+  };
+  return op;
+}
+
+Operation bias_case(std::int64_t rows, std::int64_t width) {
+  Operation op;
+  op.name = "bias_" + std::to_string(rows) + "x" + std::to_string(width);
+  op.inputs = {{{1, width}}, {{rows, width}}};
+  op.output = {rows, width};
+  op.forward = [](Context& ctx, const Tensors& in, const Tensor& out) { ctx->add_rows(ctx, in[1], in[0], out); };
+  op.backward = [](Context& ctx, const Tensors&, const Tensor& w, const Tensors& g) {
+    ctx->bias_gradient(ctx, w, g[0].reshaped({g[0].count()}));
+    ctx->copy(ctx, w, g[1]);
+  };
+  return op;
+}
+
+Operation patch_case(int size, int kernel_rows, std::int64_t token_rows, std::int64_t token_columns, bool scatter,
+                     bool average) {
+  Operation op;
+  const PatchGeometry g{size, kernel_rows, token_rows, token_columns};
+  const std::int64_t batch = 2, channels = 3;
+  const Shape image{batch, channels, token_rows * size + kernel_rows - size, token_columns * size};
+  const Shape patches{batch * token_rows * token_columns, channels * kernel_rows * size};
+  op.name = std::string("patch_") + (scatter ? "scatter_" : "gather_") + std::to_string(size) + "_kernel_" +
+            std::to_string(kernel_rows) + (average ? "_average" : "");
+  op.inputs = {{scatter ? patches : image}};
+  op.output = scatter ? image : patches;
+  const auto apply = [=](bool s) {
+    return [=](Context& ctx, const Tensor& from, const Tensor& to) {
+      if (s)
+        ctx->patch_scatter(ctx, g, from, to, average);
+      else
+        ctx->patch_gather(ctx, g, from, to, average);
+    };
+  };
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) { apply(scatter)(ctx, in[0], out); };
+  op.backward = [=](Context& ctx, const Tensors&, const Tensor& w, const Tensors& grads) {
+    apply(!scatter)(ctx, w, grads[0]);
+  };
+  return op;
+}
+
+Operation convolution_case(bool periodic, std::int64_t batch, std::int64_t in, std::int64_t out, std::int64_t rows,
+                           std::int64_t columns) {
+  Operation op;
+  op.name = std::string("convolution_") + (periodic ? "periodic_" : "bounded_") + std::to_string(batch) + "x" +
+            std::to_string(in) + "to" + std::to_string(out) + "x" + std::to_string(rows) + "x" +
+            std::to_string(columns);
+  op.inputs = {{{batch, in, rows, columns}}, {{out, in, 3, 3}}, {{out}}};
+  op.output = {batch, out, rows, columns};
+  op.forward = [=](Context& ctx, const Tensors& x, const Tensor& y) {
+    ctx->convolution(ctx, periodic, x[0], x[1], x[2], y);
+  };
+  op.backward = [=](Context& ctx, const Tensors& x, const Tensor& w, const Tensors& g) {
+    ctx->convolution_backward_input(ctx, periodic, x[1], w, g[0]);
+    ctx->convolution_backward_weight(ctx, periodic, x[0], w, g[1], g[2]);
+  };
+  op.f32_tolerance = 5e-6;
+  return op;
+}
+
+std::vector<Operation> operations() {
+  std::vector<Operation> table;
+  for (bool ta : {false, true})
+    for (bool tb : {false, true})
+      for (bool accumulate : {false, true}) {
+        table.push_back(gemm_case(5, 7, 9, ta, tb, accumulate, !accumulate));
+        table.push_back(gemm_case(130, 33, 70, ta, tb, accumulate, accumulate));
+      }
+  table.push_back(gemm_case(1100, 48, 32, false, false, false, true));
+  table.push_back(gemm_case(1, 1, 1, false, false, false, false));
+  table.push_back(attention_case({5}, 1, 1, 16));
+  table.push_back(attention_case({16, 4, 9}, 2, 2, 16));
+  table.push_back(attention_case({33, 1, 8}, 1, 1, 64));
+  table.push_back(attention_case({6, 5}, 2, 2, 12));  // a head size without a vector path
+  for (NormKind kind : {NormKind::rms, NormKind::layer}) {
+    table.push_back(norm_case(kind, 6, 16, 1));
+    table.push_back(norm_case(kind, 6, 33, 3));
+    table.push_back(norm_case(kind, 300, 24, 2));
+  }
+  table.push_back(gated_case(6, 16, 3));
+  table.push_back(gated_case(260, 9, 2));
+  table.push_back(gelu_case(37, 1));
+  table.push_back(gelu_case(20000, 6));
+  table.push_back(rows_case(3, 4, 5));
+  table.push_back(rows_case(2, 600, 16));
+  table.push_back(bias_case(5, 7));
+  table.push_back(bias_case(700, 20));
+  for (bool scatter : {false, true})
+    for (bool average : {false, true}) {
+      table.push_back(patch_case(2, 2, 3, 4, scatter, average));
+      table.push_back(patch_case(2, 3, 3, 4, scatter, average));
+      table.push_back(patch_case(3, 4, 1, 2, scatter, average));
+    }
+  for (bool periodic : {false, true}) {
+    table.push_back(convolution_case(periodic, 1, 1, 1, 3, 4));
+    table.push_back(convolution_case(periodic, 2, 3, 2, 4, 17));
+    table.push_back(convolution_case(periodic, 1, 5, 11, 5, 32));
+    table.push_back(convolution_case(periodic, 1, 2, 3, 1, 50));
+  }
+  return table;
+}
+
+/// Outputs and gradients of one run, with the operands' numbers the same in every type.
+struct Outcome {
+  explicit Outcome(DType dtype) : operands(dtype) {}
+  Operands operands;
+  Tensors inputs, gradients;
+  Tensor output, weight;
+};
+
+std::unique_ptr<Outcome> run(const Operation& op, Backend& backend, DType dtype) {
+  auto outcome = std::make_unique<Outcome>(dtype);
+  Operands& operands = outcome->operands;
+  for (std::size_t i = 0; i < op.inputs.size(); ++i)
+    outcome->inputs.push_back(
+        operands.add(op.inputs[i].shape, op.name + std::to_string(i), op.inputs[i].scale, op.inputs[i].offset));
+  outcome->output = operands.add(op.output, "garbage");
+  outcome->weight = operands.add(op.output, op.name + " weight");
+  run_planned(backend, dtype, [&](Context& ctx) { op.forward(ctx, outcome->inputs, outcome->output); });
+  if (op.backward) {
+    for (const Tensor& input : outcome->inputs) outcome->gradients.push_back(operands.zeros(input.shape));
+    run_planned(backend, dtype,
+                [&](Context& ctx) { op.backward(ctx, outcome->inputs, outcome->weight, outcome->gradients); });
+  }
+  return outcome;
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  double error = 0, size = 1e-30;
+  for (std::int64_t i = 0; i < a.count(); ++i) {
+    if (std::isnan(get(a, i)) || std::isnan(get(b, i))) return INFINITY;
+    error = std::max(error, std::abs(get(a, i) - get(b, i)));
+    size = std::max(size, std::abs(get(b, i)));
+  }
+  return error / size;
+}
+
+class OperationTable : public ::testing::TestWithParam<Operation> {};
+
+TEST_P(OperationTable, AgreesWithTheReference) {
+  const Operation& op = GetParam();
+  const auto reference = make_backend("reference"), cpu1 = make_backend("cpu", 1), cpu3 = make_backend("cpu", 3);
+  const auto truth = run(op, *reference, DType::f64);
+  struct Other {
+    Backend* backend;
+    DType dtype;
+    double tolerance;
+  };
+  for (const Other& other :
+       {Other{reference.get(), DType::f32, op.f32_tolerance}, Other{cpu1.get(), DType::f64, 1e-14},
+        Other{cpu1.get(), DType::f32, op.f32_tolerance}, Other{cpu3.get(), DType::f32, op.f32_tolerance}}) {
+    const auto result = run(op, *other.backend, other.dtype);
+    const std::string what = other.backend->name() + " " + name_of(other.dtype);
+    EXPECT_LE(difference(result->output, truth->output), other.tolerance) << what;
+    for (std::size_t i = 0; i < result->gradients.size(); ++i)
+      EXPECT_LE(difference(result->gradients[i], truth->gradients[i]), other.tolerance) << what << ", gradient " << i;
+  }
+}
+
+TEST_P(OperationTable, HasTheSameBitsOnAnyNumberOfThreads) {
+  const Operation& op = GetParam();
+  const auto one = make_backend("cpu", 1), five = make_backend("cpu", 5);
+  const auto a = run(op, *one, DType::f32), b = run(op, *five, DType::f32);
+  EXPECT_EQ(std::memcmp(a->output.data, b->output.data, a->output.bytes()), 0);
+  for (std::size_t i = 0; i < a->gradients.size(); ++i)
+    EXPECT_EQ(std::memcmp(a->gradients[i].data, b->gradients[i].data, a->gradients[i].bytes()), 0) << "gradient " << i;
+}
+
+TEST_P(OperationTable, GradientsAreCentralDifferences) {
+  const Operation& op = GetParam();
+  if (!op.backward) GTEST_SKIP() << "a product's gradients are products";
+  const auto reference = make_backend("reference");
+  const auto truth = run(op, *reference, DType::f64);
+  Operands moved(DType::f64);
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    const Tensor direction = moved.add(op.inputs[i].shape, "direction");
+    const Tensor output = moved.zeros(op.output);
+    double side[2];
+    constexpr double h = 1e-5;
+    for (int s = 0; s < 2; ++s) {
+      Tensors inputs = truth->inputs;
+      inputs[i] = moved.zeros(op.inputs[i].shape);
+      for (std::int64_t j = 0; j < direction.count(); ++j)
+        set(inputs[i], j, get(truth->inputs[i], j) + (s == 0 ? h : -h) * get(direction, j));
+      run_planned(*reference, DType::f64, [&](Context& ctx) { op.forward(ctx, inputs, output); });
+      side[s] = dot(output, truth->weight);
+    }
+    const double expected = (side[0] - side[1]) / (2 * h), found = dot(truth->gradients[i], direction);
+    EXPECT_NEAR(found, expected, 1e-6 * std::max(1.0, std::abs(expected))) << "input " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OperationTable, ::testing::ValuesIn(operations()),
+                         [](const auto& each) { return each.param.name; });
+
+TEST(Backend, UnknownNamesAreListed) {
+  try {
+    make_backend("cpv");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find("did you mean 'cpu'"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Operations, NotANumberIsNotHidden) {
+  const auto cpu = make_backend("cpu", 1);
+  Operands operands(DType::f32);
+  const Tensor x = operands.add({64}, "x"), y = operands.zeros({64});
+  set(x, 13, std::nan(""));
+  run_planned(*cpu, DType::f32, [&](Context& ctx) { ctx->gelu(ctx, x, y); });
+  EXPECT_TRUE(std::isnan(get(y, 13)));
+  EXPECT_FALSE(std::isnan(get(y, 12)));
+}
+
+TEST(Operations, CastRoundsAndWidens) {
+  const auto reference = make_backend("reference");
+  Operands wide(DType::f64), narrow(DType::f32);
+  const Tensor x = wide.add({50}, "x"), y = narrow.zeros({50}), z = wide.zeros({50});
+  set(x, 0, 0.1);
+  run_planned(*reference, DType::f64, [&](Context& ctx) {
+    ctx->cast(ctx, x, y);
+    ctx->cast(ctx, y, z);
+    ctx->fill(ctx, x, 2.5);
+  });
+  EXPECT_EQ(get(z, 0), static_cast<double>(0.1f));
+  EXPECT_EQ(get(x, 49), 2.5);
+}
+
+}  // namespace
+}  // namespace zonda::model::testing
