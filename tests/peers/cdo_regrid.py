@@ -72,7 +72,7 @@ def smooth(latitudes, longitudes, seed, dtype):
     return field.astype(dtype)
 
 
-def write(path, latitudes, longitudes, fields):
+def write(path, latitudes, longitudes, fields, fill=None):
     data = xr.Dataset(
         {"t": (("time", "lat", "lon"), fields, {"units": "K"})},
         {
@@ -81,7 +81,7 @@ def write(path, latitudes, longitudes, fields):
             "lon": ("lon", longitudes, {"units": "degrees_east", "standard_name": "longitude"}),
         },
     )
-    data.to_netcdf(path, format="NETCDF4", encoding={"t": {"_FillValue": None}, "lat": {"_FillValue": None}, "lon": {"_FillValue": None}})
+    data.to_netcdf(path, format="NETCDF4", encoding={"t": {"_FillValue": fill}, "lat": {"_FillValue": None}, "lon": {"_FillValue": None}})
 
 
 def describe(path, latitudes, longitudes):
@@ -133,7 +133,7 @@ class Comparison:
         a, b = read(theirs).values.astype("f8"), read(ours).values.astype("f8")
         inner = np.abs(GRIDS[target][0]) <= 85
         error = np.abs(a - b).reshape(-1, *a.shape[-2:])[:, inner, :]
-        if np.isnan(error).any():
+        if (np.isnan(a) != np.isnan(b)).any():
             self.failed = True
             print(f"  {name}: missing values where there are none, or the other way round")
         self.bound(f"equal {METHODS[method]}:{name} {np.nanmax(error) / span:.2e}", np.nanmax(error) / span,
@@ -156,9 +156,23 @@ class Comparison:
                     change = abs(after - before) / abs(before)
                     name = f"{source}->{target}".replace(" ", "_")
                     self.bound(f"equal integral:{name} {change:.2e}", change, self.bounds.max_integral, False)
+        self.missing()
         self.real_fields()
         self.speed()
         return 1 if self.failed else 0
+
+    def missing(self):
+        """Three tenths of the sphere missing: both keep a cell where at least half of it is there, and renormalise."""
+        latitudes, longitudes = GRIDS["latlon 721x1440"]
+        field, mask = smooth(latitudes, longitudes, 1, "f8"), smooth(latitudes, longitudes, 5, "f8")
+        span = float(np.ptp(field))
+        field[mask > np.quantile(mask, 0.7)] = np.nan
+        path = self.folder / "holes.nc"
+        write(path, latitudes, longitudes, field[None], fill=9.96921e36)
+        os.environ["REMAP_AREA_MIN"] = "0.5"
+        for target in ("latlon 181x360", "gaussian 48x96"):
+            self.agreement(f"missing->{target}".replace(" ", "_"), path, target, "conservative", span)
+        del os.environ["REMAP_AREA_MIN"]
 
     def real_fields(self):
         root = os.environ.get("ZONDA_SHARED_DATA") or pathlib.Path(__file__).resolve().parents[2].parent / "shared" / "data"
