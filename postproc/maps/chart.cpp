@@ -80,9 +80,7 @@ void draw_legend(Canvas& canvas, const Chart& chart, const Box& plot) {
 
 void draw_chart(Canvas& canvas, const Box& box, const Chart& chart) {
   const bool titled = !chart.title.empty();
-  const Box plot{box.x + 52, box.y + (titled ? 44 : 26), box.width - 62, box.height - (titled ? 44 : 26) - 40};
-  if (titled) canvas.text({plot.x, box.y + 16}, chart.title, {.size = 12, .bold = true});
-  draw_legend(canvas, chart, plot);
+  Box plot{box.x + 52, box.y + (titled ? 44 : 26), box.width - 62, box.height - (titled ? 44 : 26) - 40};
   std::vector<double> xs, ys;
   for (const ChartLine& line : chart.lines)
     for (const auto& p : line.points)
@@ -90,6 +88,14 @@ void draw_chart(Canvas& canvas, const Box& box, const Chart& chart) {
         xs.push_back(p.first);
         ys.push_back(p.second);
       }
+  const Scale y(chart.y, value_range(ys), plot.bottom(), plot.y);
+  // Room for the widest number, and for the axis' name beyond it.
+  double widest = 0;
+  for (const double tick : y.ticks()) widest = std::max(widest, canvas.text_width(y.text(tick), 9.5));
+  const double left = 24 + std::max(widest, 24.0);
+  plot = {box.x + left, plot.y, box.width - left - 12, plot.height};
+  if (titled) canvas.text({plot.x, box.y + 16}, chart.title, {.size = 12, .bold = true});
+  draw_legend(canvas, chart, plot);
   if (xs.empty()) {
     canvas.stroke(plot, {palette::line, 1, 0});
     canvas.text({plot.x + plot.width / 2, plot.y + plot.height / 2}, "no values",
@@ -97,7 +103,6 @@ void draw_chart(Canvas& canvas, const Box& box, const Chart& chart) {
     return;
   }
   const Scale x(chart.x, value_range(xs), plot.x, plot.right());
-  const Scale y(chart.y, value_range(ys), plot.bottom(), plot.y);
   for (const double tick : y.ticks()) {
     const double at = y.place(tick);
     canvas.stroke(std::vector<Point>{{plot.x, at}, {plot.right(), at}}, {palette::line, 0.8, 0});

@@ -143,7 +143,7 @@ std::vector<double> shading_levels(const FieldStyle& style, Range range) {
   if (!style.levels.empty()) return style.levels;
   if (style.symmetric) {
     const double most = std::max(std::abs(range.minimum), std::abs(range.maximum));
-    const double step = nice_step(most > 0 ? most : 1, 6);
+    const double step = nice_step(most > 0 ? most : 1, 10);
     // Zero lies in the middle of the white band.
     const auto half = static_cast<int>(std::ceil((most > 0 ? most : 1) / step - 1e-6));
     std::vector<double> levels;
@@ -153,7 +153,7 @@ std::vector<double> shading_levels(const FieldStyle& style, Range range) {
   }
   const double minimum = style.from_zero ? 0 : range.minimum;
   const double span = range.maximum - minimum;
-  double step = nice_step(span > 0 ? span : 1, 12);
+  double step = nice_step(span > 0 ? span : 1, 16);
   // Shading in step with the isolines, so that both show the same numbers.
   if (style.contour_interval > 0) {
     step = style.contour_interval;

@@ -17,11 +17,11 @@ const Colour missing = Colour::hex(0xe8e8e8);
 /// Which colour a value has: bin k holds levels[k - 1] <= value < levels[k].
 class Shading {
  public:
-  Shading(const FieldStyle& style, std::vector<double> levels, Range range) : levels_(std::move(levels)) {
-    const bool fixed = !style.levels.empty();
-    under_ = fixed ? levels_.front() > 0 : range.minimum < levels_.front() - 1e-9 * std::abs(levels_.front());
-    over_ = fixed || range.maximum > levels_.back() + 1e-9 * std::abs(levels_.back());
-    if (style.symmetric) under_ = over_ = under_ || over_;
+  /// Open at both ends, so that panels which share levels share their colours, whatever the range of each; closed where
+  /// nothing can lie beyond (below 0 for speeds and amounts).
+  Shading(const FieldStyle& style, std::vector<double> levels) : levels_(std::move(levels)) {
+    under_ = levels_.front() != 0 || !(style.from_zero || !style.levels.empty());
+    over_ = true;
     const std::size_t first = under_ ? 0 : 1, last = over_ ? levels_.size() : levels_.size() - 1;
     const ColourTable& table = colour_table(style.colours);
     colours_.resize(levels_.size() + 1);
@@ -30,9 +30,8 @@ class Shading {
       colours_[k] = table.at(last > first ? place / static_cast<double>(last - first) : 0.5);
     }
   }
-  const Colour& of(double value) const {
-    return colours_[static_cast<std::size_t>(std::upper_bound(levels_.begin(), levels_.end(), value) -
-                                             levels_.begin())];
+  std::size_t bin_of(double value) const {
+    return static_cast<std::size_t>(std::upper_bound(levels_.begin(), levels_.end(), value) - levels_.begin());
   }
   const std::vector<double>& levels() const { return levels_; }
   const Colour& bin(std::size_t k) const { return colours_[k]; }
@@ -45,30 +44,51 @@ class Shading {
   bool under_, over_;
 };
 
+/// A pixel takes its colour from its centre; where its neighbours have another, from nine places, so that edges are
+/// smooth.
 void paint(Canvas& canvas, const Box& box, const Projection& projection, const FieldSampler& sampler,
            const Shading& shading) {
   const auto columns = static_cast<std::size_t>(std::lround(box.width * canvas.scale()));
   const auto rows = static_cast<std::size_t>(std::lround(box.height * canvas.scale()));
+  /// The colour's bin, or -1 for a missing value, -2 off the map.
+  const auto bin_at = [&](double column, double row) {
+    const auto where = projection.inverse({column / static_cast<double>(columns), row / static_cast<double>(rows)});
+    if (!where) return -2;
+    const auto value = sampler.at(where->latitude, where->longitude);
+    return value ? static_cast<int>(shading.bin_of(*value)) : -1;
+  };
+  std::vector<int> bins(columns * rows);
+  for (std::size_t row = 0; row < rows; ++row)
+    for (std::size_t column = 0; column < columns; ++column)
+      bins[row * columns + column] = bin_at(static_cast<double>(column) + 0.5, static_cast<double>(row) + 0.5);
+  const auto pixel = [&](std::span<const int> samples) {
+    Colour sum{0, 0, 0, 0};
+    for (const int bin : samples) {
+      if (bin == -2) continue;
+      const Colour& colour = bin == -1 ? missing : shading.bin(static_cast<std::size_t>(bin));
+      sum = {sum.red + colour.red, sum.green + colour.green, sum.blue + colour.blue, sum.alpha + 1};
+    }
+    const auto byte = [&](double total) {
+      return static_cast<std::uint32_t>(std::lround(255 * total / static_cast<double>(samples.size())));
+    };
+    return byte(sum.alpha) << 24 | byte(sum.red) << 16 | byte(sum.green) << 8 | byte(sum.blue);
+  };
   std::vector<std::uint32_t> pixels(columns * rows);
-  constexpr int fine = 2;  // samples a pixel in each direction: smooth edges between bands
+  constexpr int fine = 3;
+  std::vector<int> samples(fine * fine);
   for (std::size_t row = 0; row < rows; ++row)
     for (std::size_t column = 0; column < columns; ++column) {
-      double red = 0, green = 0, blue = 0, alpha = 0;
-      for (int dy = 0; dy < fine; ++dy)
-        for (int dx = 0; dx < fine; ++dx) {
-          const Point place{(static_cast<double>(column) + (dx + 0.5) / fine) / static_cast<double>(columns),
-                            (static_cast<double>(row) + (dy + 0.5) / fine) / static_cast<double>(rows)};
-          const auto where = projection.inverse(place);
-          if (!where) continue;
-          const auto value = sampler.at(where->latitude, where->longitude);
-          const Colour& colour = value ? shading.of(*value) : missing;
-          red += colour.red;
-          green += colour.green;
-          blue += colour.blue;
-          alpha += 1;
-        }
-      const auto byte = [](double sum) { return static_cast<std::uint32_t>(std::lround(255 * sum / (fine * fine))); };
-      pixels[row * columns + column] = byte(alpha) << 24 | byte(red) << 16 | byte(green) << 8 | byte(blue);
+      const std::size_t here = row * columns + column;
+      const auto differs = [&](bool inside, std::size_t other) { return inside && bins[other] != bins[here]; };
+      if (!differs(column > 0, here - 1) && !differs(column + 1 < columns, here + 1) &&
+          !differs(row > 0, here - columns) && !differs(row + 1 < rows, here + columns)) {
+        pixels[here] = pixel({&bins[here], 1});
+        continue;
+      }
+      for (int k = 0; k < fine * fine; ++k)
+        samples[static_cast<std::size_t>(k)] = bin_at(static_cast<double>(column) + (k % fine + 0.5) / fine,
+                                                      static_cast<double>(row) + (k / fine + 0.5) / fine);
+      pixels[here] = pixel(samples);
     }
   canvas.image(box, pixels, columns, rows);
 }
@@ -142,8 +162,9 @@ void draw_graticule(Canvas& canvas, const Box& box, const Projection& projection
   }
 }
 
-/// Writes the level on the line's straightest stretch.
-void label_line(Canvas& canvas, const Box& box, std::span<const Point> line, const std::string& words, double size) {
+/// Writes the level on the line's straightest stretch that keeps clear of the labels already `taken`.
+void label_line(Canvas& canvas, const Box& box, std::span<const Point> line, const std::string& words, double size,
+                std::vector<Point>& taken) {
   constexpr std::size_t reach = 6;
   const double needed = canvas.text_width(words, size) + 6;
   double length = 0;
@@ -161,13 +182,17 @@ void label_line(Canvas& canvas, const Box& box, std::span<const Point> line, con
     const double level_ness = std::abs(b.x - a.x) / (std::hypot(b.x - a.x, b.y - a.y) + 1e-9);
     const bool inside = line[i].x > box.x + needed && line[i].x < box.right() - needed && line[i].y > box.y + 8 &&
                         line[i].y < box.bottom() - 8;
+    const bool clear = std::none_of(taken.begin(), taken.end(), [&](const Point& other) {
+      return std::abs(other.x - line[i].x) < 1.3 * needed && std::abs(other.y - line[i].y) < 1.6 * size;
+    });
     const double merit = straight + 0.3 * level_ness;
-    if (inside && merit > best) {
+    if (inside && clear && merit > best) {
       best = merit;
       chosen = i;
     }
   }
   if (chosen == 0) return;
+  taken.push_back(line[chosen]);
   const Point &a = line[chosen - reach], &b = line[chosen + reach];
   double angle = std::atan2(b.y - a.y, b.x - a.x);
   if (angle > constants::pi / 2) angle -= constants::pi;
@@ -205,8 +230,9 @@ void draw_isolines(Canvas& canvas, const Box& box, const Projection& projection,
       drawn.emplace_back(std::move(line), level);
     }
   // Labels on top of all lines, on every second level.
+  std::vector<Point> taken;
   for (const auto& [line, level] : drawn)
-    if (std::lround(level / step) % 2 == 0) label_line(canvas, box, line, tick_text(level), 8);
+    if (std::lround(level / step) % 2 == 0) label_line(canvas, box, line, tick_text(level), 8, taken);
   canvas.pop_clip();
 }
 
@@ -255,8 +281,9 @@ void draw_bar(Canvas& canvas, const Box& box, const Shading& shading, const std:
 
 void draw_panel(Canvas& canvas, const Box& box, const Projection& projection, const MapPanel& panel) {
   const FieldSampler sampler(panel.grid, panel.field, panel.style.scale, panel.style.offset, panel.style.smooth);
-  const Range range = value_range(sampler.values());
-  const Shading shading(panel.style, panel.levels.empty() ? shading_levels(panel.style, range) : panel.levels, range);
+  const Shading shading(panel.style, panel.levels.empty()
+                                         ? shading_levels(panel.style, value_range(sampler.values(), 0.001))
+                                         : panel.levels);
   canvas.text({box.x, box.y - 6}, panel.title, {.size = 12, .bold = true});
   canvas.text({box.right(), box.y - 6}, panel.note, {.size = 10, .colour = palette::muted, .align = Align::right});
   paint(canvas, box, projection, sampler, shading);

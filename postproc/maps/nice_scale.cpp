@@ -57,7 +57,7 @@ std::string tick_text(double value) {
 std::string power_text(double value) {
   const double exponent = std::log10(value);
   const long whole = std::lround(exponent);
-  if (std::abs(exponent - static_cast<double>(whole)) > 1e-9 || (whole > -3 && whole < 4)) return tick_text(value);
+  if (std::abs(exponent - static_cast<double>(whole)) > 1e-9 || (whole > -3 && whole < 3)) return tick_text(value);
   static const char* const digits[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string text = whole < 0 ? "10⁻" : "10";
   for (const char digit : std::to_string(std::labs(whole))) text += digits[digit - '0'];

@@ -9,11 +9,11 @@
 namespace zonda::postproc {
 namespace {
 
-constexpr double full_colour = 50;  // percent at which the colour is at its deepest
-
+/// Deepest at 100 %, by the square root, so that a few percent can be told from none.
 Colour cell_colour(double percent) {
+  const double depth = std::sqrt(std::min(std::abs(percent), 100.0) / 100);
   // The ends of the table are too dark to be read as a shade of good or bad.
-  return colour_table("diverging").at(0.5 + 0.36 * std::clamp(percent / full_colour, -1.0, 1.0));
+  return colour_table("diverging").at(0.5 + 0.4 * (percent < 0 ? -depth : depth));
 }
 
 std::string percent_text(double percent) {
@@ -59,7 +59,7 @@ void draw_scorecard(const Scorecard& card, const std::filesystem::path& png) {
   // The key.
   const double y = top + rows * row_height + 16, width = 26;
   double x = left;
-  for (const double percent : {-50.0, -25.0, -10.0, 0.0, 10.0, 25.0, 50.0}) {
+  for (const double percent : {-100.0, -50.0, -25.0, -10.0, 0.0, 10.0, 25.0, 50.0, 100.0}) {
     canvas.fill(Box{x, y, width, 10}, cell_colour(percent));
     canvas.text({x + width / 2, y + 21}, percent_text(percent),
                 {.size = 8.5, .colour = palette::muted, .align = Align::centre});

@@ -110,6 +110,10 @@ void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path
     rate.lines.push_back({"", curve.learning_rate, palette::accent, 1.8, 0, false});
     charts.push_back(std::move(rate));
   }
+  for (Chart& chart : charts) {
+    chart.x.minimum = 0;
+    chart.x.maximum = curve.loss.empty() ? 1 : std::max(1.0, curve.loss.back().first);
+  }
   draw_charts({.title = "Training",
                .subtitle = "",
                .columns = std::min<std::size_t>(charts.size(), 3),

@@ -33,7 +33,7 @@ TEST(Headline, TableIsWhatItSays) {
             "z500 (m)             24 h      24.00        36.00        60.00                  0.667\n"
             "wind 250 hPa (m/s)   24 h       5.00         4.00         8.00                  1.250\n"
             "z500 (m)             48 h      48.00        72.00        60.00                  0.667\n"
-            "z500 (m)             72 h      72.00       108.00        60.00                  0.667\n"
+            "z500 (m)             72 h      72.00        108.0        60.00                  0.667\n"
             "At 24 h the model beats persistence and climatology for z500.\n");
   EXPECT_EQ(headline_table(ScoreTable()), "");
 }
