@@ -46,6 +46,10 @@ ParameterId ParameterStore::find(std::string_view name) const {
   return it == parameters_.end() ? -1 : static_cast<ParameterId>(it - parameters_.begin());
 }
 
+Tensor ParameterStore::value(ParameterId id) const {
+  return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_);
+}
+
 Tensor ParameterStore::view(const Buffer& buffer, ParameterId id) const {
   if (!buffer.data()) return {};
   const Parameter& p = at(id);

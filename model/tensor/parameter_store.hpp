@@ -45,7 +45,8 @@ class ParameterStore {
   std::int64_t count() const { return count_; }    ///< numbers that are parameters
   std::int64_t extent() const { return extent_; }  ///< numbers in one arena, alignment gaps (always zero) included
 
-  Tensor value(ParameterId id) const { return view(values_, id); }
+  /// Shape without memory before allocate_values(): enough to plan with.
+  Tensor value(ParameterId id) const;
   /// None before allocate_gradients().
   Tensor gradient(ParameterId id) const { return view(gradients_, id); }
   Tensor view(const Buffer& buffer, ParameterId id) const;

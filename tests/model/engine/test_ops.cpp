@@ -27,6 +27,8 @@ struct Operation {
   double f32_tolerance = 2e-6;
 };
 
+void PrintTo(const Operation& op, std::ostream* stream) { *stream << op.name; }
+
 /// Sequences of uneven lengths over `count` tokens, with rotary phases.
 struct UnevenSequences {
   UnevenSequences(Operands& operands, std::vector<int> lengths, int head_size) {
@@ -229,7 +231,7 @@ std::vector<Operation> operations() {
   table.push_back(gemm_case(1, 1, 1, false, false, false, false));
   table.push_back(attention_case({5}, 1, 1, 16));
   table.push_back(attention_case({16, 4, 9}, 2, 2, 16));
-  table.push_back(attention_case({33, 1, 8}, 1, 1, 64));
+  table.push_back(attention_case({33, 1, 9}, 1, 1, 64));
   table.push_back(attention_case({6, 5}, 2, 2, 12));  // a head size without a vector path
   for (NormKind kind : {NormKind::rms, NormKind::layer}) {
     table.push_back(norm_case(kind, 6, 16, 1));

@@ -78,9 +78,10 @@ TEST(GradientNorm, IsTheSameOnAnyNumberOfThreads) {
 TEST(Average, MovesTowardsTheValues) {
   ParameterStore store = filled_store(DType::f32);
   const float start = store.average(0).as<float>()[9];
-  store.value(0).as<float>()[9] += 1;
+  const float value = store.value(0).as<float>()[9];
   average_update(store, 0.75);
-  EXPECT_NEAR(store.average(0).as<float>()[9], start + 0.25f, 1e-6f);
+  EXPECT_NEAR(store.average(0).as<float>()[9], start + 0.25f * (value - start), 1e-6f);
+  EXPECT_EQ(store.value(0).as<float>()[9], value);
   scale_gradients(store, 0);
   EXPECT_EQ(gradient_norm(store), 0.0);
 }

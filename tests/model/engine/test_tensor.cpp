@@ -82,7 +82,7 @@ TEST(ParameterStore, ArenasShareOneLayout) {
   const ParameterId a = store.add("a.weight", {3, 5}, true, 0.1f), b = store.add("b.bias", {7}, false, 0);
   EXPECT_EQ(store.count(), 22);
   EXPECT_EQ(store.extent() % 64, 0);
-  EXPECT_TRUE(store.value(a).none());
+  EXPECT_EQ(store.value(a).data, nullptr);
   store.allocate_values();
   EXPECT_TRUE(store.gradients().none());
   store.zero_gradients();
