@@ -1,10 +1,7 @@
 #include "ingest/regrid/regridder.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <exception>
 #include <limits>
@@ -12,7 +9,6 @@
 #include <mutex>
 #include <thread>
 
-#include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "ingest/regrid/weights.hpp"
@@ -230,6 +226,10 @@ RegridMethod Regridder::method() const {
   return weights_->method;
 }
 
+double Regridder::minimum_valid() const {
+  return weights_->minimum_valid;
+}
+
 void Regridder::apply(std::span<const float> in, std::span<float> out, int threads) const {
   apply_fields(*weights_, in, out, threads);
 }
@@ -301,38 +301,36 @@ void Regridder::apply_rows(Rows target, std::span<const float> in, std::span<flo
   }
 }
 
-std::string regrid_identity(const Grid& source, const Grid& target, RegridMethod method) {
-  std::string bytes(to_string(method));
-  const auto add = [&bytes](std::span<const double> values) {
-    const auto raw = std::as_bytes(values);
-    bytes += fmt::format("|{}|", values.size());
-    bytes.append(reinterpret_cast<const char*>(raw.data()), raw.size());
+namespace {
+
+/// Whether two grids are the same to the last bit (operator== allows for coordinates that files have rounded).
+bool identical(const Grid& a, const Grid& b) {
+  const auto equal = [](std::span<const double> x, std::span<const double> y) {
+    return x.size() == y.size() && (x.data() == y.data() || std::equal(x.begin(), x.end(), y.begin()));
   };
-  for (const Grid* grid : {&source, &target}) {
-    bytes += grid->periodic() ? "|periodic" : "|open";
-    add(grid->latitudes());
-    add(grid->latitude_bounds());
-    add(grid->longitudes());
-    const double step = grid->longitude_step();
-    add({&step, 1});
-  }
-  return sha256(bytes);
+  return a.periodic() == b.periodic() && a.longitude_step() == b.longitude_step() &&
+         equal(a.latitudes(), b.latitudes()) && equal(a.longitudes(), b.longitudes()) &&
+         equal(a.latitude_bounds(), b.latitude_bounds());
 }
+
+}  // namespace
 
 Regridder cached_regridder(const Grid& source, const Grid& target, RegridMethod method, double minimum_valid) {
   constexpr std::size_t kept = 16;
   static std::mutex mutex;
-  static std::list<std::pair<std::string, Regridder>> cache;  // last used first
-  const std::string key = fmt::format("{} {}", regrid_identity(source, target, method), minimum_valid);
+  static std::list<Regridder> cache;  // last used first
   const std::lock_guard lock(mutex);
-  const auto found = std::find_if(cache.begin(), cache.end(), [&](const auto& entry) { return entry.first == key; });
+  const auto found = std::find_if(cache.begin(), cache.end(), [&](const Regridder& known) {
+    return known.method() == method && known.minimum_valid() == minimum_valid && identical(known.source(), source) &&
+           identical(known.target(), target);
+  });
   if (found != cache.end()) {
     cache.splice(cache.begin(), cache, found);
   } else {
-    cache.emplace_front(key, Regridder(source, target, method, minimum_valid));
+    cache.emplace_front(source, target, method, minimum_valid);
     if (cache.size() > kept) cache.pop_back();
   }
-  return cache.front().second;
+  return cache.front();
 }
 
 }  // namespace zonda::ingest

@@ -296,10 +296,17 @@ TEST(Regridder, MethodsHaveNames) {
 
 TEST(Regridder, TheCacheTellsGridsAndMethodsApart) {
   const Grid a = Grid::latlon(19, 36, true), b = Grid::latlon(18, 36, false), c = Grid::latlon(19, 36, true, 5);
-  EXPECT_EQ(regrid_identity(a, b, RegridMethod::bilinear), regrid_identity(a, b, RegridMethod::bilinear));
-  EXPECT_NE(regrid_identity(a, b, RegridMethod::bilinear), regrid_identity(b, a, RegridMethod::bilinear));
-  EXPECT_NE(regrid_identity(a, b, RegridMethod::bilinear), regrid_identity(a, b, RegridMethod::nearest));
-  EXPECT_NE(regrid_identity(a, b, RegridMethod::bilinear), regrid_identity(c, b, RegridMethod::bilinear));
+  const auto field = random_field(a, "cache");
+  const Regridder first = ingest::cached_regridder(a, b, RegridMethod::bilinear);
+  EXPECT_EQ(regridded(first, field), regridded(Regridder(a, b, RegridMethod::bilinear), field));
+  EXPECT_EQ(ingest::cached_regridder(b, a, RegridMethod::bilinear).target(), a);
+  EXPECT_EQ(ingest::cached_regridder(a, b, RegridMethod::nearest).method(), RegridMethod::nearest);
+  EXPECT_EQ(ingest::cached_regridder(c, b, RegridMethod::bilinear).source(), c);
+  EXPECT_EQ(ingest::cached_regridder(a, b, RegridMethod::bilinear, 0.9).minimum_valid(), 0.9);
+  // Grids that differ by less than files round their coordinates are equal, but their weights are not.
+  const Grid near = Grid::latlon(19, 36, true, 1e-7);
+  ASSERT_EQ(near, a);
+  EXPECT_EQ(ingest::cached_regridder(near, b, RegridMethod::bilinear).source().longitudes()[0], 1e-7);
   for (int turn = 0; turn < 2; ++turn) {
     for (std::size_t n = 4; n < 30; ++n) {  // more than the cache keeps
       const Regridder regridder = ingest::cached_regridder(a, Grid::latlon(n, 2 * n, false), RegridMethod::bilinear);
