@@ -415,10 +415,15 @@ std::vector<double> PrimitiveEquations::take_rain() {
 std::size_t PrimitiveEquations::bytes() const {
   const Work& w = *work_;
   std::size_t doubles = transform_.table_size() + w.spectral_in.size() + w.spectral_out.size() + w.fourier_in.size() +
-                        w.fourier_out.size() + rain_.size() + 2 * (now_.vorticity.size() * 3 + now_.humidity.size());
+                        w.fourier_out.size() + memory_size();
   for (const Work::Thread& t : w.threads)
     doubles += t.in.size() + t.out.size() + t.scratch.size() + t.line.size() + t.physics.size() + t.column.size();
   return doubles * sizeof(double);
+}
+
+std::size_t PrimitiveEquations::memory_size() const {
+  const std::size_t field = index().size() * 2 * std::size_t(parameters_.levels.count());
+  return 1 + 2 * (field * (parameters_.moist ? 4 : 3) + index().size() * 2) + rain_.size();
 }
 
 std::vector<double> PrimitiveEquations::memory() const {
@@ -434,9 +439,7 @@ std::vector<double> PrimitiveEquations::memory() const {
 void PrimitiveEquations::restore(std::span<const double> memory, std::int64_t steps, Time start) {
   previous_ = SpectralState(index().size(), parameters_.levels.count(), parameters_.moist);
   now_ = previous_;
-  const std::size_t expected =
-      1 + 2 * (previous_.vorticity.size() * 3 + previous_.humidity.size() + previous_.log_pressure.size()) +
-      rain_.size();
+  const std::size_t expected = memory_size();
   if (memory.size() != expected)
     fail(ErrorKind::data, "a restart of {} numbers does not fit this model, which needs {}", memory.size(), expected);
   dry_mass_ = memory[0];

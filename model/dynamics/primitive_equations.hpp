@@ -81,6 +81,7 @@ class PrimitiveEquations {
 
   /// All that a restart needs; `restore` continues with the same bits. restore throws Error(data) if the sizes do not
   /// fit.
+  std::size_t memory_size() const;
   std::vector<double> memory() const;
   void restore(std::span<const double> memory, std::int64_t steps, Time start);
 
