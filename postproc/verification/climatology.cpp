@@ -22,7 +22,7 @@
 namespace zonda::postproc {
 namespace {
 
-constexpr const char* format_name = "zonda climatology 1";
+constexpr const char* format_name = "zonda climatology 2";
 
 nlohmann::ordered_json header(const FieldSeries& series, const ClimatologyDefinition& definition) {
   nlohmann::ordered_json json;
@@ -125,8 +125,13 @@ ClimatologyDefinition define_climatology(const FieldSeries& series, std::optiona
   return definition;
 }
 
-ClimatologyFile::ClimatologyFile(const std::filesystem::path& path, std::size_t fields, const Grid& grid)
-    : path_(path), fields_(fields), nlat_(grid.nlat()), nlon_(grid.nlon()) {
+ClimatologyFile::ClimatologyFile(const std::filesystem::path& path, const ClimatologyDefinition& definition,
+                                 const Grid& grid)
+    : path_(path),
+      fields_(definition.fields()),
+      value_bytes_(definition.value_bytes()),
+      nlat_(grid.nlat()),
+      nlon_(grid.nlon()) {
   descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (descriptor_ < 0) fail(ErrorKind::failure, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
 }
@@ -136,12 +141,14 @@ ClimatologyFile::~ClimatologyFile() {
 }
 
 void ClimatologyFile::write(std::size_t channel, std::size_t field, std::size_t row_begin,
-                            std::span<const float> values) {
-  const std::size_t offset = header_bytes + (((channel * fields_ + field) * nlat_ + row_begin) * nlon_) * sizeof(float);
-  const char* data = reinterpret_cast<const char*>(values.data());
+                            std::span<const double> values) {
+  const std::size_t offset = header_bytes + (((channel * fields_ + field) * nlat_ + row_begin) * nlon_) * value_bytes_;
+  const std::vector<float> narrow(values.begin(), value_bytes_ == sizeof(float) ? values.end() : values.begin());
+  const std::span<const std::byte> bytes = narrow.empty() ? std::as_bytes(values) : std::as_bytes(std::span(narrow));
   std::size_t done = 0;
-  while (done < values.size_bytes()) {
-    const ssize_t n = ::pwrite(descriptor_, data + done, values.size_bytes() - done, static_cast<off_t>(offset + done));
+  while (done < bytes.size()) {
+    const ssize_t n =
+        ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) fail(ErrorKind::failure, "{}: cannot be written: {}", path_.string(), std::strerror(errno));
     done += static_cast<std::size_t>(n);
@@ -174,8 +181,8 @@ Climatology Climatology::fit(const FieldSeries& series, const ClimatologyDefinit
     }
     communicator.agree(kind, message);
   };
-  const std::size_t bytes = ClimatologyFile::header_bytes +
-                            series.channels().size() * definition.fields() * series.grid().size() * sizeof(float);
+  const std::size_t bytes = ClimatologyFile::header_bytes + series.channels().size() * definition.fields() *
+                                                                series.grid().size() * definition.value_bytes();
   std::optional<AtomicFile> output;
   const std::filesystem::path temporary = file.parent_path() / ("." + file.filename().string() + ".tmp");
   guarded([&] {
@@ -194,7 +201,7 @@ Climatology Climatology::fit(const FieldSeries& series, const ClimatologyDefinit
     const auto rows = parallel::partition(series.grid().nlat(), static_cast<std::size_t>(communicator.size()),
                                           static_cast<std::size_t>(communicator.rank()));
     if (rows.size() == 0) return;
-    ClimatologyFile slab(temporary, definition.fields(), series.grid());
+    ClimatologyFile slab(temporary, definition, series.grid());
     fit_climatology_rows(series, definition, rows.begin, rows.end, slab);
     slab.sync();
   });
@@ -218,7 +225,7 @@ Climatology::Climatology(const std::filesystem::path& file) {
   for (const auto& name : json.at("channels")) channels_.push_back(parse_channel(name.get<std::string>()));
   points_ = Grid::parse(json.at("grid").get<std::string>()).size();
   const std::size_t bytes =
-      ClimatologyFile::header_bytes + channels_.size() * definition_.fields() * points_ * sizeof(float);
+      ClimatologyFile::header_bytes + channels_.size() * definition_.fields() * points_ * definition_.value_bytes();
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail(ErrorKind::data, "{}: cannot be opened: {}", file.string(), std::strerror(errno));
   struct stat status {};
@@ -228,14 +235,22 @@ Climatology::Climatology(const std::filesystem::path& file) {
   if (mapped == MAP_FAILED)
     fail(ErrorKind::data, "{}: expected {} bytes, found {}", file.string(), bytes, status.st_size);
   const std::shared_ptr<void> mapping(mapped, [bytes](void* address) { ::munmap(address, bytes); });
-  fields_ = {mapping, reinterpret_cast<const float*>(static_cast<const char*>(mapped) + ClimatologyFile::header_bytes)};
+  fields_ = {mapping, static_cast<const std::byte*>(mapped) + ClimatologyFile::header_bytes};
 }
 
 void Climatology::evaluate(std::size_t channel, Time time, std::span<double> out) const {
   std::fill(out.begin(), out.end(), 0.0);
-  for (const auto& [field, weight] : definition_.combination(time)) {
-    const float* stored = fields_.get() + (channel * definition_.fields() + field) * points_;
+  const auto add = [&](const auto* stored, double weight) {
     for (std::size_t i = 0; i < points_; ++i) out[i] += weight * stored[i];
+  };
+  for (const auto& [field, weight] : definition_.combination(time)) {
+    const std::byte* stored =
+        fields_.get() + (channel * definition_.fields() + field) * points_ * definition_.value_bytes();
+    if (definition_.windowed) {
+      add(reinterpret_cast<const float*>(stored), weight);
+    } else {
+      add(reinterpret_cast<const double*>(stored), weight);
+    }
   }
 }
 

@@ -33,6 +33,9 @@ struct ClimatologyDefinition {
   static constexpr std::size_t days = 366, slots = 4, window = 61;
   /// Number of stored fields a channel.
   std::size_t fields() const;
+  /// Bytes of a stored value: harmonics in double (their sum must not lose what anomalies are made of), the many fields
+  /// of a window in float.
+  std::size_t value_bytes() const { return windowed ? sizeof(float) : sizeof(double); }
   /// climatology(time) = sum of weight * stored field.
   std::vector<std::pair<std::size_t, double>> combination(Time time) const;
   /// For the report: what it is, from when to when.
@@ -65,24 +68,24 @@ class Climatology {
   ClimatologyDefinition definition_;
   std::vector<Channel> channels_;
   std::size_t points_ = 0;
-  std::shared_ptr<const float> fields_;  ///< [channel, field, lat, lon], the mapped file
+  std::shared_ptr<const std::byte> fields_;  ///< [channel, field, lat, lon], the mapped file
 };
 
 /// Writes rows [row_begin, row_end) of field `field` of channel `channel`: `values [rows, lon]`.
 class ClimatologyFile {
  public:
-  ClimatologyFile(const std::filesystem::path& path, std::size_t fields, const Grid& grid);
+  ClimatologyFile(const std::filesystem::path& path, const ClimatologyDefinition& definition, const Grid& grid);
   ~ClimatologyFile();
   ClimatologyFile(const ClimatologyFile&) = delete;
   ClimatologyFile& operator=(const ClimatologyFile&) = delete;
-  void write(std::size_t channel, std::size_t field, std::size_t row_begin, std::span<const float> values);
+  void write(std::size_t channel, std::size_t field, std::size_t row_begin, std::span<const double> values);
   void sync();
 
   static constexpr std::size_t header_bytes = 65536;
 
  private:
   std::filesystem::path path_;
-  std::size_t fields_, nlat_, nlon_;
+  std::size_t fields_, value_bytes_, nlat_, nlon_;
   int descriptor_;
 };
 

@@ -67,13 +67,13 @@ void fit_harmonics(const FieldSeries& series, const ClimatologyDefinition& defin
       }
     }
     Eigen::VectorXd side(size);
-    std::vector<float> fitted(terms * points);
+    std::vector<double> fitted(terms * points);
     for (std::size_t i = 0; i < points; ++i) {
       for (std::size_t k = 0; k < terms; ++k) side[static_cast<Eigen::Index>(k)] = right[k * points + i];
       const Eigen::VectorXd solution = factor.solve(side);
       for (std::size_t k = 0; k < terms; ++k)
-        fitted[k * points + i] = static_cast<float>(solution[static_cast<Eigen::Index>(k)] +
-                                                    (k == 0 ? static_cast<double>(origin[i]) : 0.0));
+        fitted[k * points + i] =
+            solution[static_cast<Eigen::Index>(k)] + (k == 0 ? static_cast<double>(origin[i]) : 0.0);
     }
     const std::size_t slab = (end - begin) * nlon;
     for (std::size_t channel = 0; channel < channels; ++channel)
@@ -113,7 +113,8 @@ void fit_window(const FieldSeries& series, const ClimatologyDefinition& definiti
     for (std::size_t begin = row_begin; begin < row_end; begin += block) {
       const std::size_t end = std::min(begin + block, row_end), points = (end - begin) * nlon;
       std::vector<double> sums(days * slots * points, 0.0);
-      std::vector<float> values(points), fitted(points);
+      std::vector<float> values(points);
+      std::vector<double> fitted(points);
       for (const Use& use : uses) {
         series.read_channel(use.time, channel, begin, end, values);
         for (std::size_t i = 0; i < points; ++i)
@@ -140,7 +141,7 @@ void fit_window(const FieldSeries& series, const ClimatologyDefinition& definiti
           }
           // An hour the archive never has is never asked for either; its fields stay empty.
           if (weights <= 0) continue;
-          for (std::size_t i = 0; i < points; ++i) fitted[i] = static_cast<float>(total[i] / weights);
+          for (std::size_t i = 0; i < points; ++i) fitted[i] = total[i] / weights;
           file.write(channel, day * slots + slot, begin, fitted);
         }
       }

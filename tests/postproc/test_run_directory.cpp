@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "core/atomic_file.hpp"
 #include "ingest/archive/manifest.hpp"
@@ -111,6 +112,19 @@ TEST_F(RunDirectory, IsVerifiedAndReported) {
     EXPECT_NE(html.find(picture), std::string::npos) << picture;
     EXPECT_TRUE(std::filesystem::exists(run_.path() / picture)) << picture;
   }
+}
+
+TEST_F(RunDirectory, ScoresEqualAnIndependentComputation) {
+  const std::string python = "/usr/bin/python3";
+  if (std::system((python + " -c 'import h5py, netCDF4, numpy' 2>/dev/null").c_str()) != 0)
+    GTEST_SKIP() << python << " lacks h5py, netCDF4 or numpy";
+  write_archive();
+  for (const char* text : {"2020-01-09", "2020-01-10T06", "2020-01-11"}) write_forecast(text, parse_time(text));
+  run_verify({}, parallel::Communicator::self(), run_.path() / "archive", run_.path() / "forecast", run_.path());
+  const std::string command = "PYTHONDONTWRITEBYTECODE=1 " + python +
+                              " " ZONDA_SOURCE_DIR "/tests/peers/scores_numpy.py " + run_.path().string() +
+                              " --bound 1e-9";
+  EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
 TEST_F(RunDirectory, RanksShareTheFiles) {
