@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "core/error.hpp"
+#include "ingest/hdf5_lock.hpp"
 #include "ingest/sources/netcdf_classic_header.hpp"
 
 namespace zonda::ingest {
@@ -18,11 +19,6 @@ namespace {
 constexpr std::size_t most_open_files = 64;
 constexpr std::size_t most_chunk_cache = 256u << 20;
 constexpr std::size_t most_attribute = 1u << 20;
-
-std::mutex& library_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
 
 ElementType element_type(nc_type type) {
   using enum ElementType;
@@ -58,7 +54,7 @@ class NetcdfDataset : public CfDataset {
     char magic[4] = {};
     std::ifstream(path, std::ios::binary).read(magic, 4);
     if (magic[0] == 'C' && magic[1] == 'D' && magic[2] == 'F') check_length(path);
-    const std::lock_guard lock(library_mutex());
+    const Hdf5Lock lock(hdf5_mutex());
     open();
     try {
       read_structure();
@@ -69,7 +65,7 @@ class NetcdfDataset : public CfDataset {
   }
 
   ~NetcdfDataset() override {
-    const std::lock_guard lock(library_mutex());
+    const Hdf5Lock lock(hdf5_mutex());
     close();
   }
 
@@ -81,7 +77,7 @@ class NetcdfDataset : public CfDataset {
             std::span<double> values) const override {
     const CfArray& info = arrays_.at(array);
     if (info.type == ElementType::other) fail(ErrorKind::data, "{}: variable '{}' holds no numbers", path_, info.name);
-    const std::lock_guard lock(library_mutex());
+    const Hdf5Lock lock(hdf5_mutex());
     open();
     const int status = nc_get_vara_double(id_, ids_[array], start.data(), count.data(), values.data());
     if (status != NC_NOERR)
