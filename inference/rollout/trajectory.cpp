@@ -25,8 +25,13 @@ StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model
   if (strategy == "mean" || strategy == "largest-step") {
     plan.strategy = strategy == "mean" ? Strategy::homogeneous_mean : Strategy::largest_step;
   } else {
-    const auto named = std::find_if(model_steps.begin(), model_steps.end(),
-                                    [&](Duration step) { return to_string(step) == strategy; });
+    Duration asked{0};
+    try {
+      asked = parse_duration(strategy);
+    } catch (const Error&) {
+      asked = Duration{0};  // no duration: no step either
+    }
+    const auto named = std::find(model_steps.begin(), model_steps.end(), asked);
     if (named == model_steps.end())
       fail(ErrorKind::usage, "forecast.strategy: {}", unknown_word("strategy", strategy, known));
     plan.steps = {*named};

@@ -1,9 +1,11 @@
 // A network learns: below persistence on waves that turn, also over several steps.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/error.hpp"
 #include "core/philox.hpp"
 #include "ingest/archive/archive_reader.hpp"
 #include "model/training/archive_layout.hpp"
@@ -100,6 +102,37 @@ TEST(RolloutGradient, AgreesWithDifferences) {
         EXPECT_NEAR(found, expected, 0.02 * std::abs(expected) + 1e-4) << "rollout of " << count << " steps";
       }
     }
+}
+
+TEST(RolloutGradient, ALossThatIsNotFiniteNamesStepAndTimes) {
+  const TemporaryFolder folder;
+  TurningWaves{.times = 20}.write(folder / "archive");
+  const ingest::ArchiveReader archive(folder / "archive");
+  const TrainConfig config = small_training();
+  const ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings, Target::tendency);
+  const ForecastStep step(layout);
+  ForecastNetwork network(config.network, layout.grid, static_cast<int>(layout.input_channels()),
+                          static_cast<int>(layout.output_channels()), static_cast<int>(ForecastLayout::condition_size));
+  network.initialise(3);
+  for (float& value : network.parameters().values().span<float>()) value = std::numeric_limits<float>::quiet_NaN();
+  const parallel::Communicator self = parallel::Communicator::self();
+  StepOptions options;
+  options.channel_weights = {1, 1};
+  TrainingStep training(network, step, self, options, 1, 1, 1);
+  FieldCache cache(archive, layout, 1 << 30);
+  Batch batch;
+  batch.examples = {{4, Duration(21600)}};
+  load_batch(archive, layout, cache, batch);
+  try {
+    training.gradient(batch, 0, archive.times(), 17);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numerical);
+    EXPECT_NE(
+        std::string(error.what()).find("the loss of step 17 is not finite (batch times 2001-03-02T00:00:00Z + 6h)"),
+        std::string::npos)
+        << error.what();
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -213,25 +214,6 @@ TEST_F(TrainTest, AMissingValueEndsTheRunWithItsPlace) {
   });
   EXPECT_NE(error_of(small_training(), "run", false, ErrorKind::data).find("z500 at 2001-03-06T00:00:00Z"),
             std::string::npos);
-}
-
-TEST_F(TrainTest, ADivergedRunEndsWithStepAndTimes) {
-  TrainConfig config = small_training(200);
-  config.learning_rate = 1;
-  config.clip = 0;
-  config.outlier = 0;
-  config.warm_up = 0;
-  config.beta1 = 0;
-  // Fields so large that the loss overflows in fp32 once the weights have moved.
-  config.channel_weights = {"z500=1e30"};
-  config.learning_rate = 1e3;
-  try {
-    train(config, "run");
-    GTEST_SKIP() << "did not diverge";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::numerical);
-    EXPECT_NE(std::string(error.what()).find("of step"), std::string::npos) << error.what();
-  }
 }
 
 TEST_F(TrainTest, AModelIsNoCheckpointAndACheckpointNoModel) {

@@ -1,6 +1,7 @@
 #pragma once
 // An archive small enough for tests that a network can learn from: waves that turn around the globe, each channel at
 // its own speed, redrawn now and then so that no example can be known by heart.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -21,9 +22,9 @@ struct TurningWaves {
   std::size_t times = 80;
   Time first = parse_time("2001-03-01");
   Duration step{6 * 3600};
-  double columns_a_step = 1;         ///< eastward shift of the first channel in one step
-  std::size_t redraw_every = 40;     ///< times
-  std::vector<std::size_t> missing;  ///< indices of times that are left out
+  double columns_a_step = 1;           ///< eastward shift of the first channel in one step
+  std::size_t redraw_every = 40;       ///< times
+  std::vector<std::size_t> missing{};  ///< indices of times that are left out
 
   /// `[channel, lat, lon]`, SI.
   std::vector<float> fields(std::size_t t) const {
