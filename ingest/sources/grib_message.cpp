@@ -14,6 +14,7 @@ namespace {
 
 /// A WMO bulletin header or block padding between messages is shorter.
 constexpr std::uint64_t longest_gap = 4096;
+constexpr std::size_t longest_header = 256;
 
 std::uint64_t big_endian(std::span<const std::byte> bytes, std::size_t at, std::size_t width) {
   std::uint64_t value = 0;
@@ -84,7 +85,8 @@ class GribFile {
   void check_gap(std::uint64_t from, std::uint64_t to, std::size_t number) {
     if (from == to) return;
     const auto first = bytes(from, std::min(longest_gap, to - from));
-    const bool empty = std::all_of(first.begin(), first.end(), [](std::byte b) { return b == std::byte{0}; });
+    const bool empty = std::all_of(first.begin() + static_cast<std::ptrdiff_t>(std::min(first.size(), longest_header)),
+                                   first.end(), [](std::byte b) { return b == std::byte{0}; });
     const auto last = to - from >= 4 ? bytes(to - 4, 4) : first;
     if ((to - from > longest_gap && !empty) || text_at(last, 0, "7777")) {
       damaged(number, from, fmt::format("{} bytes that do not begin with 'GRIB'", to - from));

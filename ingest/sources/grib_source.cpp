@@ -86,10 +86,12 @@ Recognised recognise(const GribDescription& field, const NameMapping& mapping) {
     if (variable != nullptr && !fits(*variable)) variable = nullptr;
   }
   if (variable == nullptr) return {nullptr, 0, "not in the variable table"};
-  if (variable->accumulated ? field.step_type != "accum" && field.step_type != "instant"
-                            : field.step_type != "instant") {
+  // What the user named himself is taken for what he says: a monthly mean as a field.
+  const bool named = mapping.variables.contains(field.short_name);
+  if (!named && field.step_type != "instant" && !(variable->accumulated && field.step_type == "accum")) {
     return {nullptr, 0,
-            fmt::format("a value of type '{}' over {}", field.step_type, to_string(field.end - field.start))};
+            fmt::format("a value of type '{}' over {}, not of one time; taken where its name is given by the user",
+                        field.step_type, to_string(field.end - field.start))};
   }
   if (field.data_type == "em" || field.data_type == "es") return {nullptr, 0, "a statistic of an ensemble"};
   found.variable = variable;

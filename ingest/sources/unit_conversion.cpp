@@ -3,6 +3,7 @@
 #include <udunits2.h>
 
 #include <array>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -80,6 +81,7 @@ class Units {
     const double thousand = cv_convert_double(converter, 1000);
     cv_free(converter);
     // dBZ and other logarithmic units are not straight lines.
+    if (!std::isfinite(thousand - zero)) return std::nullopt;
     if (!(std::abs((thousand - zero) - 1000 * (one - zero)) <= 1e-9 * std::abs(thousand - zero))) return std::nullopt;
     return UnitConversion{(thousand - zero) / 1000, zero};
   }
