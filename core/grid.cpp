@@ -230,11 +230,11 @@ Grid Grid::from_coordinates(std::span<const double> latitudes_in, std::span<cons
     };
     const double first = wrap(longitudes_in[0]);
     if (std::abs(latitudes.front() - 90.0) < 1e-3 && std::abs(latitudes.back() + 90.0) < 1e-3) {
-      if (const Grid grid = latlon(nlat, nlon, true, first); near(grid)) return grid;
+      if (Grid grid = latlon(nlat, nlon, true, first); near(grid)) return grid;
     }
-    if (const Grid grid = latlon(nlat, nlon, false, first); near(grid)) return grid;
+    if (Grid grid = latlon(nlat, nlon, false, first); near(grid)) return grid;
     if (nlat % 2 == 0) {
-      if (const Grid grid = gaussian(nlat, nlon, first); near(grid)) return grid;
+      if (Grid grid = gaussian(nlat, nlon, first); near(grid)) return grid;
     }
   }
   auto t = std::make_shared<Tables>();

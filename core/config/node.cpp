@@ -13,7 +13,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): unistd.h has it only as a GNU extension
 
 namespace zonda::config {
 namespace {
@@ -234,6 +234,10 @@ Node& step_into(Node& node, const std::string& key, const Place& place) {
     }
     fail(ErrorKind::usage, "{}: '{}' is not an index of a list of {} items", place.to_string(), key, node.items.size());
   }
+  if (node.kind == Node::Kind::scalar) {
+    fail(ErrorKind::usage, "{}: '{}' ({}) is not a map: it has no '{}'", place.to_string(), node.scalar,
+         node.place.to_string(), key);
+  }
   return find_or_add(node, key, place);
 }
 
@@ -314,6 +318,8 @@ void apply_override(Node& document, std::string_view assignment, const std::stri
   const Place place{source + " '" + std::string(assignment) + "'", 0, 0};
   Node value = parse_yaml(assignment.substr(equals + 1), source);
   stamp(value, place);
+  // A document that is no map is the reader's to refuse: it names the file.
+  if (document.kind == Node::Kind::scalar || document.kind == Node::Kind::sequence) return;
   Node* node = &document;
   std::string_view path = assignment.substr(0, equals);
   for (bool more = true; more;) {

@@ -309,6 +309,7 @@ Key& Table::add_value(std::string name, T& value, std::string doc) {
   return key;
 }
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): T is a type
 #define ZONDA_KEY(T)                                             \
   Key& Table::key(std::string name, T& value, std::string doc) { \
     return add_value(std::move(name), value, std::move(doc));    \
@@ -348,7 +349,7 @@ Key& Table::add_section(std::string name, std::string doc, Describe describe) {
     describe(table);
     return table.dump();
   };
-  key.schema_ = [describe] {
+  key.schema_ = [describe = std::move(describe)] {
     Table table;
     describe(table);
     return table.schema();
@@ -359,13 +360,14 @@ Key& Table::add_section(std::string name, std::string doc, Describe describe) {
 Key& Table::add_optional_section(std::string name, std::string doc, std::function<void(bool)> make,
                                  std::function<bool()> present, Describe describe) {
   Key& key = add_section(std::move(name), std::move(doc), describe);
-  key.read_ = [describe, make](const Node& node, const std::string& path, std::vector<Fault>& faults) {
+  key.read_ = [describe, make = std::move(make)](const Node& node, const std::string& path,
+                                                 std::vector<Fault>& faults) {
     make(true);
     Table table;
     describe(table);
     table.read(node, path, faults);
   };
-  key.dump_ = [describe, present]() -> Json {
+  key.dump_ = [describe = std::move(describe), present = std::move(present)]() -> Json {
     if (!present()) return nullptr;
     Table table;
     describe(table);
@@ -379,7 +381,8 @@ Key& Table::add_list(std::string name, std::string doc, std::function<void(std::
   Key& key = add(std::move(name), std::move(doc));
   key.type_ = "list of maps";
   key.is_section_ = true;
-  key.read_ = [describe, resize, &key](const Node& node, const std::string& path, std::vector<Fault>& faults) {
+  key.read_ = [describe, resize = std::move(resize), &key](const Node& node, const std::string& path,
+                                                           std::vector<Fault>& faults) {
     if (node.kind != Node::Kind::sequence) {
       faults.push_back(Fault{node.place, path, fmt::format("expected a list of maps, found {}", kind_of(node))});
       return;
@@ -395,7 +398,7 @@ Key& Table::add_list(std::string name, std::string doc, std::function<void(std::
       table.read(node.items[i], fmt::format("{}[{}]", path, i), faults);
     }
   };
-  key.dump_ = [describe, size] {
+  key.dump_ = [describe, size = std::move(size)] {
     Json list = Json::array();
     for (std::size_t i = 0; i < size(); ++i) {
       Table table;
@@ -404,7 +407,7 @@ Key& Table::add_list(std::string name, std::string doc, std::function<void(std::
     }
     return list;
   };
-  key.schema_ = [describe, &key] {
+  key.schema_ = [describe = std::move(describe), &key] {
     Table table;
     describe(table, std::numeric_limits<std::size_t>::max());
     Json schema{{"type", "array"}, {"items", table.schema()}};
@@ -494,7 +497,7 @@ void reference_rows(const Json& schema, const std::string& prefix, std::string& 
   for (const auto& [name, property] : properties.items()) {
     const bool is_list = property.value("type", Json()) == "array" && property["items"].contains("properties");
     const bool is_map = property.contains("properties");
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    const std::string path = below(prefix, name);
     std::string type = is_map                        ? "map"
                        : is_list                     ? "list of maps"
                        : property["type"].is_array() ? property["type"][0]

@@ -11,6 +11,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -82,12 +83,7 @@ class Table {
           if (present && !value) value.emplace();
           if (!present) value.reset();
         },
-        [&value] { return value.has_value(); },
-        [&value](Table& t) {
-          if (value) return describe(t, *value);
-          T fresh{};
-          describe(t, fresh);
-        });
+        [&value] { return value.has_value(); }, [&value](Table& t) { describe(t, value ? *value : t.keep<T>()); });
   }
   /// A list of maps.
   template <class T>
@@ -95,11 +91,7 @@ class Table {
     return add_list(
         std::move(name), std::move(doc), [&value](std::size_t n) { value.assign(n, T{}); },
         [&value] { return value.size(); },
-        [&value](Table& t, std::size_t i) {
-          if (i < value.size()) return describe(t, value[i]);
-          T fresh{};
-          describe(t, fresh);
-        });
+        [&value](Table& t, std::size_t i) { describe(t, i < value.size() ? value[i] : t.keep<T>()); });
   }
   /// A check across keys, run after all of them were read without a fault. It returns the complaint, or "".
   /// `name` is the key the complaint points at ("" = the section itself).
@@ -123,6 +115,15 @@ class Table {
   template <class T>
   Key& add_value(std::string name, T& value, std::string doc);
 
+  /// A value with its defaults that lives as long as the table: what a schema describes where there is none.
+  template <class T>
+  T& keep() {
+    auto value = std::make_shared<T>();
+    kept_.push_back(value);
+    return *value;
+  }
+
+  std::vector<std::shared_ptr<void>> kept_;
   std::deque<Key> keys_;
   std::vector<std::pair<std::string, std::function<std::string()>>> checks_;
 };

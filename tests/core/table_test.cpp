@@ -291,6 +291,9 @@ TEST(Table, makes_a_schema) {
   EXPECT_EQ(properties["noise"]["properties"]["amplitude"]["type"], "number");
   EXPECT_EQ(properties["sources"]["items"]["required"], Json::array({"path"}));
   for (const auto& [name, property] : properties.items()) EXPECT_TRUE(property.contains("description")) << name;
+  // Of what is not there the defaults are those of a fresh value.
+  EXPECT_EQ(properties["extra"]["properties"]["amplitude"]["default"], 0.1);
+  EXPECT_EQ(properties["sources"]["items"]["properties"]["every"]["default"], 1);
 }
 
 TEST(Table, makes_a_reference_with_every_key) {

@@ -153,9 +153,18 @@ TEST(Override, of_an_empty_document) {
   EXPECT_EQ(document.find("a")->find("b")->scalar, "1");
 }
 
+TEST(Override, leaves_a_document_that_is_no_map_to_its_reader) {
+  Node words = parse_yaml("just words\n", "x"), list = parse_yaml("- a\n", "x");
+  apply_override(words, "a=1");
+  apply_override(list, "a=1");
+  EXPECT_EQ(words.scalar, "just words");
+  EXPECT_EQ(list.kind, Node::Kind::sequence);
+}
+
 TEST(Override, is_refused_when_it_is_none) {
-  Node document = parse_yaml("list: [1, 2]\n", "x");
-  for (const char* bad : {"word", "=1", "a..b=1", ".a=1", "list.7=1", "list.x=1", "a=[1", "a={b: 1, b: 2}", "a.=1"}) {
+  Node document = parse_yaml("list: [1, 2]\nname: run\n", "x");
+  for (const char* bad :
+       {"word", "=1", "a..b=1", ".a=1", "list.7=1", "name.x=1", "list.x=1", "a=[1", "a={b: 1, b: 2}", "a.=1"}) {
     try {
       apply_override(document, bad);
       ADD_FAILURE() << bad;
