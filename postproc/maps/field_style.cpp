@@ -113,10 +113,9 @@ FieldStyle error_style(const Channel& channel) {
   FieldStyle style = field_style(channel);
   style.title += " error";
   style.offset = 0;
-  if (channel.variable == "z") {
-    style.unit = "m";
-    style.scale = to_metres;
-  }
+  const ScoreUnit unit = score_unit(channel);
+  style.unit = unit.unit;
+  style.scale = unit.scale;
   style.colours = "diverging";
   style.contour_interval = 0;
   style.levels.clear();

@@ -22,7 +22,7 @@ struct FieldStyle {
 
 /// Of a channel; names `wind`, `10wind` (see wind_vector_name) give speed.
 FieldStyle field_style(const Channel& channel);
-/// Of differences of it: no offset, diverging colours; geopotential's are metres.
+/// Of differences of it: no offset, diverging colours, the unit of scores.
 FieldStyle error_style(const Channel& channel);
 /// "m", "K" ...: the unit a score such as RMSE is shown in, and the factor from SI. Geopotential's are metres.
 struct ScoreUnit {

@@ -263,14 +263,15 @@ void draw_bar(Canvas& canvas, const Box& box, const Shading& shading, const std:
   double widest = 0;
   for (const double level : levels) widest = std::max(widest, canvas.text_width(tick_text(level), 9));
   const auto every = std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil((widest + 6) / width)));
-  // The label at zero (or the middle one) is kept, and the others are counted from it.
-  const auto origin =
-      static_cast<std::size_t>(
-          std::min_element(levels.begin(), levels.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }) -
-          levels.begin()) %
-      every;
+  // Equally spaced levels are counted from zero, so that the labelled ones are round and symmetric; others from the
+  // first.
+  const double step = levels.size() > 1 ? levels[1] - levels[0] : 1;
+  const bool regular = std::all_of(levels.begin(), levels.end(), [&](double level) {
+    return std::abs(level / step - std::round(level / step)) < 1e-6;
+  });
   for (std::size_t k = 0; k < levels.size(); ++k) {
-    if (k % every != origin) continue;
+    const long number = regular ? std::lround(levels[k] / step) : static_cast<long>(k);
+    if (number % static_cast<long>(every) != 0) continue;
     const double x = left + static_cast<double>(k) * width;
     canvas.stroke(std::vector<Point>{{x, box.y + thickness}, {x, box.y + thickness + 3}}, {palette::muted, 0.6, 0});
     canvas.text({x, box.y + thickness + 13}, tick_text(levels[k]),

@@ -38,6 +38,13 @@ std::string amount(double value) {
                           : fmt::format("{:.3g}", value);
 }
 
+/// With a true minus sign, and no minus before nought.
+std::string decimals(double value, int digits) {
+  std::string text = fmt::format("{:.{}f}", std::abs(value), digits);
+  const bool nought = text.find_first_not_of("0.") == std::string::npos;
+  return value < 0 && !nought ? "\u2212" + text : text;
+}
+
 std::string lead_text(double hours) {
   return fmt::format("{:g} h", hours);
 }
@@ -191,30 +198,33 @@ class Report {
       HtmlTable table;
       table.head = {escape_html(channel_title(channel))};
       for (const double lead : leads) table.head.push_back(lead_text(lead));
-      const auto add = [&](const std::string& label, const std::string& metric, const std::string& source, double scale,
-                           int digits) {
+      const std::string metric = error_metric(channel);
+      // As many decimals as the error itself is worth.
+      double size = 0;
+      for (const double lead : leads)
+        size = std::max(size, scores_.find(channel, lead, config_.region, metric, "forecast").value_or(0) * unit.scale);
+      const int own = size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : size >= 0.01 ? 4 : 6;
+      const auto add = [&](const std::string& label, const std::string& metric_name, const std::string& source,
+                           double scale, int digits) {
         std::vector<std::string> row{escape_html(label)};
         bool any = false;
         for (const double lead : leads) {
-          const auto value = scores_.find(channel, lead, config_.region, metric, source);
-          row.push_back(!value       ? "–"
-                        : digits > 0 ? fmt::format("{:.{}f}", *value * scale, digits)
-                                     : amount(*value * scale));
+          const auto value = scores_.find(channel, lead, config_.region, metric_name, source);
+          row.push_back(value ? decimals(*value * scale, digits) : "–");
           any = any || value;
         }
         if (any) table.rows.push_back(row);
       };
-      const std::string metric = error_metric(channel);
       const std::string name = metric == "rmse" ? "RMSE" : "vector RMSE";
       const std::string in_unit = unit.unit.empty() ? "" : " (" + unit.unit + ")";
       for (const char* source : {"forecast", "persistence", "climatology"})
-        add(fmt::format("{} {}{}", name, source, in_unit), metric, source, unit.scale, 0);
+        add(fmt::format("{} {}{}", name, source, in_unit), metric, source, unit.scale, own);
       add("ACC forecast", "acc", "forecast", 1, 3);
       add("ACC persistence", "acc", "persistence", 1, 3);
-      add("bias forecast" + in_unit, "bias", "forecast", unit.scale, 0);
-      add("MAE forecast" + in_unit, "mae", "forecast", unit.scale, 0);
-      add("activity forecast" + in_unit, "activity", "forecast", unit.scale, 0);
-      add("CRPS forecast" + in_unit, "crps", "forecast", unit.scale, 0);
+      add("bias forecast" + in_unit, "bias", "forecast", unit.scale, own);
+      add("MAE forecast" + in_unit, "mae", "forecast", unit.scale, own);
+      add("activity forecast" + in_unit, "activity", "forecast", unit.scale, own);
+      add("CRPS forecast" + in_unit, "crps", "forecast", unit.scale, own);
       add("spread / error", "spread_error_ratio", "forecast", 1, 2);
       page_.html(table.render());
     }
