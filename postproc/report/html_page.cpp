@@ -35,7 +35,7 @@ tbody tr:hover{background:var(--panel)}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 .verdict{font-size:1.1rem;border-left:4px solid var(--accent);padding:4px 0 4px 14px;margin:14px 0}
 figure{margin:18px 0 26px}
-figure img{display:block;width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
+figure img{display:block;max-width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 figcaption{margin-top:6px}
 details{margin:10px 0}summary{cursor:pointer;color:var(--accent)}
 pre{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px 14px;overflow-x:auto;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",monospace}

@@ -126,7 +126,10 @@ def read_forecast(path, channels):
         fields = {int(time): np.empty((len(channels), len(data["lat"]), len(data["lon"]))) for time in times}
         for c, channel in enumerate(channels):
             name, level = re.fullmatch(r"(\d*[a-z_]+?)(\d*)", channel).groups()
-            variable = data[name] if name in data.variables else data["_" + name]
+            height, letters = re.fullmatch(r"(\d*)(.*)", name).groups()
+            # CF names begin with a letter: 10u is u10, 2t is t2m.
+            names = [n for n in (name, letters + height, letters + height + "m") if n in data.variables]
+            variable = data[names[0]]
             if level:
                 axis = data[variable.dimensions[1]]
                 scale = {"Pa": 100, "hPa": 1}[axis.units]
