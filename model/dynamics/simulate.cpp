@@ -28,10 +28,10 @@ class Schedule {
  public:
   explicit Schedule(const SimulateConfig& config) : start_(config.start), output_(config.output), files_(config.files) {
     steps_per_state_ = std::llround(double(config.output.count()) / time_step_seconds(config));
-    spinup_steps_ = config.spinup_days * day_seconds / config.output.count() * steps_per_state_;
+    spinup_steps_ = spinup_days(config) * day_seconds / config.output.count() * steps_per_state_;
     states_ = config.days * day_seconds / config.output.count() + 1;
     restart_steps_ = config.restart.count() / config.output.count() * steps_per_state_;
-    begin_ = config.start - std::chrono::seconds(config.spinup_days * day_seconds);
+    begin_ = config.start - std::chrono::seconds(spinup_days(config) * day_seconds);
   }
   Time begin() const { return begin_; }
   std::int64_t states() const { return states_; }
@@ -206,7 +206,7 @@ void run_simulate(const SimulateConfig& config, const parallel::Communicator& co
   const Schedule schedule(config);
   const parallel::Range mine = parallel::partition(std::size_t(config.members), std::size_t(communicator.size()),
                                                    std::size_t(communicator.rank()));
-  const double days_each = config.days + config.spinup_days;
+  const double days_each = config.days + spinup_days(config);
   int error_kind = 0;
   std::string message;
   std::int64_t stopped = 0;

@@ -14,7 +14,7 @@ constexpr std::int64_t day_seconds = 86400;
 std::string check_output(const SimulateConfig& c) {
   const std::int64_t output = c.output.count();
   if (output <= 0) return "expected a duration above zero";
-  if (c.days * day_seconds % output != 0 || c.spinup_days * day_seconds % output != 0)
+  if (c.days * day_seconds % output != 0 || spinup_days(c) * day_seconds % output != 0)
     return fmt::format("{} divides neither days nor spinup_days evenly", to_string(c.output));
   return "";
 }
@@ -78,7 +78,10 @@ void describe(config::Table& table, SimulateConfig& c) {
             "Time step; default: the longest stable one for the truncation that divides `output`");
   table.key("start", c.start, "First time that is written");
   table.key("days", c.days, "Days to write, from `start` on, both ends included").range(1, 1e6);
-  table.key("spinup_days", c.spinup_days, "Days simulated before `start` and not written").range(0, 1e6);
+  table
+      .key("spinup_days", c.spinup_days,
+           "Days simulated before `start` and not written; default 100 from rest with forcing, else 0")
+      .range(0, 1e6);
   table
       .key("initial", c.initial,
            "Initial state: rest, or Jablonowski & Williamson (2006): the steady jet, or with the perturbation that "
@@ -141,6 +144,10 @@ double time_step_seconds(const SimulateConfig& config) {
   const double longest = std::min(2400.0, 2160.0 * 30 / config.truncation);
   const double output = double(config.output.count());
   return output / std::ceil(output / longest);
+}
+
+int spinup_days(const SimulateConfig& config) {
+  return config.spinup_days.value_or(config.initial == "rest" && config.forcing != "none" ? 100 : 0);
 }
 
 CoreParameters core_parameters(const SimulateConfig& config) {

@@ -21,7 +21,7 @@ struct SimulateConfig {
   std::optional<Duration> time_step;
   Time start = parse_time("2000-01-01");
   int days = 30;
-  int spinup_days = 0;
+  std::optional<int> spinup_days;
   std::string initial = "rest";
   std::string forcing = "held-suarez";
   bool moisture = false;
@@ -53,6 +53,8 @@ void describe(config::Table& table, SimulateConfig& config);
 /// The time step, s: as given, or the longest that is stable for the truncation (2160 s at T30, inversely proportional)
 /// and divides `output`.
 double time_step_seconds(const SimulateConfig& config);
+/// Days before `start`: as given, or 100 where weather must first arise from rest, else 0.
+int spinup_days(const SimulateConfig& config);
 CoreParameters core_parameters(const SimulateConfig& config);
 /// The grid of the files. Throws Error(usage).
 Grid output_grid(const SimulateConfig& config);

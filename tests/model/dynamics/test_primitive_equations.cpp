@@ -228,6 +228,19 @@ TEST(MoistPhysics, SaturationIsThatOfTheTables) {
   EXPECT_NEAR(sea_surface_temperature(0), 300, 1e-12);
 }
 
+TEST(Seasons, TheWarmHemisphereFollowsTheSun) {
+  CoreParameters parameters = held_suarez(21, 5);
+  parameters.season_amplitude = 10;
+  const SpectralIndex index(21);
+  Trial trial(parameters);  // from January
+  trial.days(50);
+  const double winter = trial.model->present().temperature[index(0, 1) * 2 * 5 + 3];  // north less south, sigma 0.75
+  trial.days(180);
+  const double summer = trial.model->present().temperature[index(0, 1) * 2 * 5 + 3];
+  EXPECT_LT(winter, -2);
+  EXPECT_GT(summer, 2);
+}
+
 TEST(SeasonSine, TurnsWithTheYear) {
   EXPECT_GT(season_sine(parse_time("2001-07-20"), 10), 0.17);
   EXPECT_LT(season_sine(parse_time("2001-01-20"), 10), -0.17);

@@ -20,6 +20,7 @@
 #include "core/config/node.hpp"
 #include "core/error.hpp"
 #include "core/signals.hpp"
+#include "ingest/sources/source.hpp"
 #include "model/dynamics/restart_file.hpp"
 
 namespace zonda::model {
@@ -101,6 +102,27 @@ TEST_F(Simulate, FieldsAreThoseOfAnAtmosphere) {
   for (const float p : last("sp", 0)) EXPECT_TRUE(p > 55000 && p < 105000) << p;
   for (const float p : last("msl", 0)) EXPECT_NEAR(p, 1e5, 4000);
   nc_close(file);
+}
+
+TEST_F(Simulate, IngestReadsTheFilesLikeAnybodys) {
+  SimulateConfig config = small_config();
+  config.members = 1;
+  reference(config);
+  const auto source = ingest::open_sources(simulated_files(config, directory_ / "reference"));
+  EXPECT_TRUE(source->ignored().empty());
+  // 25 times of z, t, u, v on two levels, sp, msl, 2t; and the ground
+  EXPECT_EQ(source->fields().size(), 25u * (4 * 2 + 3) + 1);
+  const Channel pressure{"sp", 0};
+  EXPECT_EQ(source->grid(pressure), output_grid(config));
+  std::vector<float> field(output_grid(config).size());
+  double mean = 0;
+  for (const ingest::FieldKey& key : source->fields()) {
+    if (key.channel != pressure || key.valid_time != parse_time("2000-02-04")) continue;
+    source->read(key, field);
+    for (std::size_t i = 0; i < field.size(); ++i)
+      mean += field[i] * output_grid(config).row_weights()[i / output_grid(config).nlon()] / double(field.size());
+  }
+  EXPECT_NEAR(mean, 99500, 500);
 }
 
 TEST_F(Simulate, StopAndResumeGiveTheSameBytes) {
