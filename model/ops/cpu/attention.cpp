@@ -222,7 +222,7 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
   Tensor scratch = ctx.take({threads_, room});
   if (!ctx.planning()) {
     const std::int64_t tasks = shape.batch * table.sequences() * shape.heads;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
     for (std::int64_t task = 0; task < tasks; ++task) {
       const HeadTask t = task_of(task, shape, table, qkv, q_gain, k_gain, log_sum);
       head_forward(t, y.as<float>() + task % shape.heads * shape.head_size,
@@ -244,7 +244,7 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
   Tensor scratch = ctx.take({threads_, room});
   Tensor gain_sums = ctx.take({tasks, 2 * size});
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
     for (std::int64_t task = 0; task < tasks; ++task) {
       const HeadTask t = task_of(task, shape, table, qkv, q_gain, k_gain, log_sum);
       const std::int64_t column = task % shape.heads * size;

@@ -118,9 +118,9 @@ ZONDA_CLONES void correlate(int channels, const float* x, std::int64_t x_plane, 
 
 /// Planes [rows, columns] -> [rows + 2, stride] with the operation's borders; the rest of a padded row is zero.
 void pad_planes(bool periodic, const float* x, float* out, std::int64_t planes, std::int64_t rows, std::int64_t columns,
-                int threads) {
+                [[maybe_unused]] int threads) {
   const std::int64_t stride = stride_of(columns + 2);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
   for (std::int64_t task = 0; task < planes * (rows + 2); ++task) {
     const std::int64_t plane = task / (rows + 2), row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
     const float* from = x + (plane * rows + row) * columns;
@@ -134,8 +134,8 @@ void pad_planes(bool periodic, const float* x, float* out, std::int64_t planes, 
 
 /// Planes -> [rows + 2 border, stride]: zeros around, the image's first pixel at (border, border).
 void pad_zero(std::int64_t border, const float* x, float* out, std::int64_t planes, std::int64_t rows,
-              std::int64_t columns, std::int64_t stride, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
+              std::int64_t columns, std::int64_t stride, [[maybe_unused]] int threads) {
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
   for (std::int64_t task = 0; task < planes * (rows + 2 * border); ++task) {
     const std::int64_t plane = task / (rows + 2 * border), row = task % (rows + 2 * border) - border;
     float* to = out + task * stride;
@@ -154,8 +154,8 @@ void CpuBackend::convolution(Context& ctx, bool periodic, const Tensor& x, const
   const std::int64_t stride = stride_of(columns + 2), plane = (rows + 2) * stride;
   Tensor padded = ctx.take({batch, in, rows + 2, stride});
   if (!ctx.planning()) {
-    pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, threads_);
-#pragma omp parallel for schedule(static) num_threads(threads_)
+    pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, team(x.count()));
+#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
     for (std::int64_t task = 0; task < batch * rows; ++task) {
       const std::int64_t b = task / rows, i = task % rows;
       convolve_row(padded.as<float>() + b * in * plane + i * stride, plane, stride, in, weight.as<float>(),
@@ -180,16 +180,16 @@ void CpuBackend::convolution_backward_input(Context& ctx, bool periodic, const T
       for (std::int64_t o = 0; o < out; ++o)
         for (int t = 0; t < 9; ++t)
           mirrored.as<float>()[(c * out + o) * 9 + t] = weight.as<float>()[(o * in + c) * 9 + 8 - t];
-    pad_zero(2, dy.as<float>(), around.as<float>(), batch * out, rows, columns, stride, threads_);
+    pad_zero(2, dy.as<float>(), around.as<float>(), batch * out, rows, columns, stride, team(dy.count()));
     const std::int64_t wide = columns + 2, full_plane = (rows + 2) * wide;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
     for (std::int64_t task = 0; task < batch * (rows + 2); ++task) {
       const std::int64_t b = task / (rows + 2), i = task % (rows + 2);
       convolve_row(around.as<float>() + b * out * plane + i * stride, plane, stride, out, mirrored.as<float>(), nullptr,
                    full.as<float>() + b * in * full_plane + i * wide, full_plane, in, wide);
     }
     // The adjoint of padding: what the borders received goes to the pixels they were copied from.
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(dx.count()))
     for (std::int64_t p = 0; p < batch * in; ++p)
       for (std::int64_t i = 0; i < rows; ++i) {
         float* to = dx.as<float>() + (p * rows + i) * columns;
@@ -214,10 +214,10 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
   Tensor padded = ctx.take({batch, in, rows + 2, stride});
   Tensor widened = ctx.take({batch, out, rows, stride});
   if (!ctx.planning()) {
-    pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, threads_);
-    pad_zero(0, dy.as<float>(), widened.as<float>(), batch * out, rows, columns, stride, threads_);
+    pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, team(x.count()));
+    pad_zero(0, dy.as<float>(), widened.as<float>(), batch * out, rows, columns, stride, team(dy.count()));
     const std::int64_t triples = (out + 2) / 3;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
     for (std::int64_t task = 0; task < triples * in; ++task) {
       const std::int64_t o = task / in * 3, c = task % in;
       const int channels = static_cast<int>(std::min<std::int64_t>(3, out - o));
@@ -228,7 +228,7 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
         for (int t = 0; t < 9; ++t) weight_gradient.as<float>()[((o + r) * in + c) * 9 + t] += sum[r * 9 + t];
     }
     if (!bias_gradient.none()) {
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
       for (std::int64_t o = 0; o < out; ++o) {
         double sum = 0;
         for (std::int64_t b = 0; b < batch; ++b) {

@@ -8,8 +8,9 @@ namespace zonda::model {
 
 class CpuBackend : public ReferenceBackend {
  public:
-  /// `threads` 0: OpenMP's number at this moment.
-  explicit CpuBackend(int threads = 0);
+  /// `threads` 0: OpenMP's number at this moment. Operations on fewer than `smallest_shared` numbers stay on one
+  /// thread: waking the others would cost more than the work.
+  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768);
   std::string name() const override { return "cpu"; }
   int threads() const override { return threads_; }
 
@@ -43,7 +44,9 @@ class CpuBackend : public ReferenceBackend {
                                    const Tensor& weight_gradient, const Tensor& bias_gradient) override;
 
  private:
+  int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }
   int threads_;
+  std::int64_t smallest_shared_;
 };
 
 }  // namespace zonda::model

@@ -1,6 +1,7 @@
 // Matrix products by oneDNN's sgemm, one call per piece of rows on each thread: pieces are fixed, so that the bits do
 // not depend on the number of threads, and the epilogue runs while the piece is in the cache.
 #include <dnnl.h>
+#include <omp.h>
 
 #include <algorithm>
 
@@ -36,6 +37,18 @@ ZONDA_CLONES void add_row_sums(const float* x, float* sum, std::int64_t rows, st
   }
 }
 
+/// oneDNN asks OpenMP how many threads it may use; within a team of ours, and in a team of one, that is one.
+class OneThreadEach {
+ public:
+  OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThreadEach() { omp_set_num_threads(before_); }
+  OneThreadEach(const OneThreadEach&) = delete;
+  OneThreadEach& operator=(const OneThreadEach&) = delete;
+
+ private:
+  int before_;
+};
+
 constexpr std::int64_t kRows = 512;         // of a forward piece: amortises the packing of the right operand
 constexpr std::int64_t kGradientRows = 64;  // of a weight gradient's piece
 constexpr std::int64_t kSumRows = 256;
@@ -47,8 +60,10 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
   if (c.dtype != DType::f32 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
   const std::int64_t piece = options.transpose_a ? kGradientRows : kRows, pieces = (m + piece - 1) / piece;
+  const int threads = pieces == 1 ? 1 : team(m * n * k / 32);
+  const OneThreadEach one_thread_each;
   bool failed = false;
-#pragma omp parallel for schedule(static) num_threads(threads_) reduction(|| : failed)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(|| : failed)
   for (std::int64_t p = 0; p < pieces; ++p) {
     const std::int64_t first = p * piece, rows = std::min(piece, m - first);
     float* out = c.as<float>() + first * n;
@@ -70,7 +85,7 @@ void CpuBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gra
                      pieces = (rows + kSumRows - 1) / kSumRows;
   Tensor partial = ctx.take({pieces, n});
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
     for (std::int64_t p = 0; p < pieces; ++p) {
       float* sum = partial.as<float>() + p * n;
       std::fill_n(sum, n, 0.0f);

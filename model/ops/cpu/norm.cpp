@@ -104,7 +104,7 @@ void CpuBackend::norm_modulate(Context& ctx, NormKind kind, const Tensor& x, con
   if (x.dtype != DType::f32) return ReferenceBackend::norm_modulate(ctx, kind, x, modulation, y, statistics);
   const std::int64_t width = x.shape[1], groups = modulation.rows.shape[0], per_group = x.shape[0] / groups;
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
   for (std::int64_t p = 0; p < groups * pieces; ++p) {
     const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
     const float* m = modulation.rows.as<float>() + g * modulation.rows.shape[1];
@@ -123,7 +123,7 @@ void CpuBackend::norm_modulate_backward(Context& ctx, NormKind kind, const Tenso
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   Tensor partial = ctx.take({groups * pieces, 2, width});
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
     for (std::int64_t p = 0; p < groups * pieces; ++p) {
       const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
       float* sums = partial.as<float>() + p * 2 * width;
@@ -151,7 +151,7 @@ void CpuBackend::gated_add(Context& ctx, const Tensor& x, const Tensor& branch, 
   if (y.dtype != DType::f32) return ReferenceBackend::gated_add(ctx, x, branch, rows, gate, y);
   const std::int64_t width = y.shape[1], groups = rows.shape[0], per_group = y.shape[0] / groups;
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(y.count()))
   for (std::int64_t p = 0; p < groups * pieces; ++p) {
     const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
     gated_rows(x.none() ? nullptr : x.as<float>() + at, branch.as<float>() + at,
@@ -168,7 +168,7 @@ void CpuBackend::gated_add_backward(Context& ctx, const Tensor& branch, const Te
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   Tensor partial = ctx.take({groups * pieces, width});
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
     for (std::int64_t p = 0; p < groups * pieces; ++p) {
       const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
       float* sum = partial.as<float>() + p * width;

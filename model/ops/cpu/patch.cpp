@@ -11,7 +11,7 @@ void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor
   const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
   const std::int64_t numbers = channels * g.kernel_rows * g.size;
   const bool overlap = average && g.kernel_rows > g.size;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(patches.count()))
   for (std::int64_t task = 0; task < image.shape[0] * g.token_rows; ++task) {
     const std::int64_t b = task / g.token_rows, i = task % g.token_rows;
     for (std::int64_t c = 0; c < channels; ++c)
@@ -31,7 +31,7 @@ void CpuBackend::patch_scatter(Context& ctx, const PatchGeometry& g, const Tenso
   if (image.dtype != DType::f32) return ReferenceBackend::patch_scatter(ctx, g, patches, image, average);
   const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
   const std::int64_t numbers = channels * g.kernel_rows * g.size;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic, 32) num_threads(team(patches.count()))
   for (std::int64_t task = 0; task < image.shape[0] * channels * rows; ++task) {
     const std::int64_t r = task % rows, c = task / rows % channels, b = task / rows / channels;
     float* to = image.as<float>() + task * columns;

@@ -45,7 +45,7 @@ void CpuBackend::gelu(Context& ctx, const Tensor& x, const Tensor& y) {
   if (ctx.planning()) return;
   if (x.dtype != DType::f32) return ReferenceBackend::gelu(ctx, x, y);
   const std::int64_t n = x.count();
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(n))
   for (std::int64_t i = 0; i < n; i += kPiece)
     gelu_piece(x.as<float>() + i, y.as<float>() + i, std::min(kPiece, n - i));
 }
@@ -54,7 +54,7 @@ void CpuBackend::gelu_backward(Context& ctx, const Tensor& x, const Tensor& dy, 
   if (ctx.planning()) return;
   if (x.dtype != DType::f32) return ReferenceBackend::gelu_backward(ctx, x, dy, dx, y);
   const std::int64_t n = x.count();
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(n))
   for (std::int64_t i = 0; i < n; i += kPiece)
     gelu_backward_piece(x.as<float>() + i, dy.as<float>() + i, dx.as<float>() + i,
                         y.none() ? nullptr : y.as<float>() + i, std::min(kPiece, n - i));
@@ -64,7 +64,7 @@ void CpuBackend::add(Context& ctx, const Tensor& x, const Tensor& y) {
   if (ctx.planning()) return;
   if (x.dtype != DType::f32) return ReferenceBackend::add(ctx, x, y);
   const std::int64_t n = x.count();
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(n))
   for (std::int64_t i = 0; i < n; i += kPiece)
     add_piece(x.as<float>() + i, y.as<float>() + i, y.as<float>() + i, std::min(kPiece, n - i));
 }
@@ -73,7 +73,7 @@ void CpuBackend::add_rows(Context& ctx, const Tensor& x, const Tensor& rows, con
   if (ctx.planning()) return;
   if (x.dtype != DType::f32) return ReferenceBackend::add_rows(ctx, x, rows, y);
   const std::int64_t period = rows.count(), pieces = (period + kPiece - 1) / kPiece, groups = x.count() / period;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
   for (std::int64_t p = 0; p < groups * pieces; ++p) {
     const std::int64_t within = p % pieces * kPiece, at = p / pieces * period + within;
     add_piece(x.as<float>() + at, rows.as<float>() + within, y.as<float>() + at, std::min(kPiece, period - within));
@@ -84,7 +84,7 @@ void CpuBackend::sum_rows(Context& ctx, const Tensor& dy, const Tensor& gradient
   if (ctx.planning()) return;
   if (dy.dtype != DType::f32) return ReferenceBackend::sum_rows(ctx, dy, gradient, accumulate);
   const std::int64_t period = gradient.count(), groups = dy.count() / period;
-#pragma omp parallel for schedule(static) num_threads(threads_)
+#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
   for (std::int64_t at = 0; at < period; at += kPiece) {
     const std::int64_t n = std::min(kPiece, period - at);
     float* sum = gradient.as<float>() + at;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "model/ops/cpu/cpu_backend.hpp"
 #include "operation_bench.hpp"
 
 namespace zonda::model::testing {
@@ -27,7 +28,9 @@ struct Operation {
   double f32_tolerance = 2e-6;
 };
 
-void PrintTo(const Operation& op, std::ostream* stream) { *stream << op.name; }
+void PrintTo(const Operation& op, std::ostream* stream) {
+  *stream << op.name;
+}
 
 /// Sequences of uneven lengths over `count` tokens, with rotary phases.
 struct UnevenSequences {
@@ -300,7 +303,8 @@ class OperationTable : public ::testing::TestWithParam<Operation> {};
 
 TEST_P(OperationTable, AgreesWithTheReference) {
   const Operation& op = GetParam();
-  const auto reference = make_backend("reference"), cpu1 = make_backend("cpu", 1), cpu3 = make_backend("cpu", 3);
+  const auto reference = make_backend("reference"), cpu1 = make_backend("cpu", 1);
+  const auto cpu3 = std::make_shared<CpuBackend>(3, 0);
   const auto truth = run(op, *reference, DType::f64);
   struct Other {
     Backend* backend;
@@ -320,8 +324,8 @@ TEST_P(OperationTable, AgreesWithTheReference) {
 
 TEST_P(OperationTable, HasTheSameBitsOnAnyNumberOfThreads) {
   const Operation& op = GetParam();
-  const auto one = make_backend("cpu", 1), five = make_backend("cpu", 5);
-  const auto a = run(op, *one, DType::f32), b = run(op, *five, DType::f32);
+  CpuBackend one(1), five(5, 0);
+  const auto a = run(op, one, DType::f32), b = run(op, five, DType::f32);
   EXPECT_EQ(std::memcmp(a->output.data, b->output.data, a->output.bytes()), 0);
   for (std::size_t i = 0; i < a->gradients.size(); ++i)
     EXPECT_EQ(std::memcmp(a->gradients[i].data, b->gradients[i].data, a->gradients[i].bytes()), 0) << "gradient " << i;

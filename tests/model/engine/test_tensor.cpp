@@ -41,7 +41,7 @@ TEST(Arena, PiecesAliveTogetherDoNotOverlap) {
   step(nullptr);
   const std::size_t peak = arena.finish_plan();
   EXPECT_EQ(arena.live_bytes(), peak);  // here the placement loses nothing
-  EXPECT_EQ(peak, 4096u + 128u);       // c and d lie where a was
+  EXPECT_EQ(peak, 4096u + 128u);        // c and d lie where a was
   arena.allocate();
   for (int repeat = 0; repeat < 2; ++repeat) {
     std::vector<Tensor> seen;
