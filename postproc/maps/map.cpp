@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/constants.hpp"
 #include "core/error.hpp"
@@ -342,6 +343,10 @@ void draw_maps(const MapSheet& sheet, std::span<const MapPanel> panels, const st
     if (panel.field.size() != panel.grid.size())
       fail(ErrorKind::usage, "map '{}': {} values do not fit the grid {}", panel.title, panel.field.size(),
            panel.grid.to_string());
+    if (!panel.levels.empty() &&
+        (panel.levels.size() < 2 ||
+         std::adjacent_find(panel.levels.begin(), panel.levels.end(), std::greater_equal<>()) != panel.levels.end()))
+      fail(ErrorKind::usage, "map '{}': shading needs two levels or more, in ascending order", panel.title);
     projections.push_back(make_projection(sheet.projection, panel.grid));
     tallest = std::max(tallest, sheet.panel_width / projections.back()->aspect());
   }

@@ -110,6 +110,15 @@ TEST_F(Pictures, AFieldThatDoesNotFitItsGridIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x.png"));
 }
 
+TEST_F(Pictures, LevelsMustAscend) {
+  const Grid grid = Grid::latlon(4, 8, false);
+  for (const std::vector<double>& levels : {std::vector<double>{5}, {5, 5}, {6, 5}}) {
+    const MapPanel panel{"t",    "", grid, std::vector<float>(grid.size(), 1.0F), field_style({"2t", 0}),
+                         levels, {}, true};
+    EXPECT_THROW(draw_maps({}, {&panel, 1}, folder_ / "x.png"), Error);
+  }
+}
+
 TEST_F(Pictures, ChartsDrawLinesOnBothKindsOfAxis) {
   Chart linear{.title = "RMSE", .x = {.label = "lead (h)"}, .y = {.label = "m", .from_zero = true}, .lines = {}};
   linear.lines.push_back({"forecast", {{6, 10}, {12, 20}, {24, 40}}, palette::forecast, 2, 0, true});
