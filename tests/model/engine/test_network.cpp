@@ -221,6 +221,9 @@ TEST(Network, PresetsHaveTheSizesOfTheDesign) {
 }
 
 TEST(Network, MemoryIsKnownBeforeItIsTaken) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitiser's shadow is resident, too";
+#endif
   NetworkConfig config;
   const Grid grid = Grid::gaussian(48, 96);
   const auto resident = [] {
