@@ -258,6 +258,22 @@ TEST_F(TrainTest, RanksDoNotChangeABit) {
   }
 }
 
+TEST_F(TrainTest, ThePlanKnowsParametersExamplesAndFileSizes) {
+  const TrainConfig config = small_training();
+  const TrainPlan plan = plan_train(config, folder / "archive", 1);
+  const TrainSummary summary = train(config, "run");
+  EXPECT_EQ(plan.parameters, summary.parameters);
+  EXPECT_EQ(plan.steps, 12);
+  EXPECT_GT(plan.examples, 0);
+  EXPECT_GT(plan.flops_per_step, 0);
+  EXPECT_EQ(plan.checkpoint_bytes, 4 * sizeof(float) * static_cast<std::size_t>(summary.parameters));
+  // Chunks are aligned, so a file of many small tensors is larger than its numbers.
+  EXPECT_GE(fs::file_size(folder / "run" / "step-12" / "rank-0.bin"), plan.checkpoint_bytes);
+  EXPECT_GT(plan.memory_bytes(), plan.network_bytes + plan.cache_bytes);
+  // A second rank takes half of the samples.
+  EXPECT_EQ(plan_train(config, folder / "archive", 2).batch_bytes, plan.batch_bytes / 2);
+}
+
 TEST_F(TrainTest, ConfigurationRoundTripAndFaults) {
   TrainConfig config;
   const auto text = config::to_yaml(config::dump(small_training()));
