@@ -95,7 +95,7 @@ class MemberRun {
   void begin(bool resume) {
     std::error_code ignored;
     if (!resume) std::filesystem::remove(restart_path(), ignored);
-    if (resume && std::filesystem::exists(restart_path())) return restore();
+    if (resume && std::filesystem::exists(restart_path()) && restore()) return;
     SpectralState state = std::move(*initial_);
     const double noise = config_.noise.value_or(config_.initial == "rest" ? 1.0 : 0.0);
     if (noise > 0) add_noise(model_.index(), model_.parameters().levels.count(), noise, config_.seed, member_, state);
@@ -145,18 +145,26 @@ class MemberRun {
     return directory_ / "restart" / fmt::format("m{:03d}.restart", member_);
   }
 
-  void restore() {
+  /// False where files that the restart counts as written are gone: the member then starts anew.
+  bool restore() {
     const Restart restart = read_restart(restart_path());
     if (restart.identity != identity_ || restart.member != member_)
-      fail(ErrorKind::usage, "{} is of another configuration; run without --resume to start anew",
-           restart_path().string());
+      fail(ErrorKind::usage, "{} is of another configuration; remove {} to start anew", restart_path().string(),
+           directory_.string());
+    for (std::int64_t s = 0; s < restart.states_written - restart.states_in_file; ++s) {
+      const std::filesystem::path path = directory_ / schedule_.file(member_, s);
+      if (std::filesystem::exists(path)) continue;
+      log::warning("{} is gone; member {} starts anew", path.string(), member_);
+      return false;
+    }
     model_.restore(restart.memory, restart.steps, schedule_.begin());
     written_ = restart.states_written;
     saved_ = restart.steps;
-    if (restart.states_in_file == 0) return;
+    if (restart.states_in_file == 0) return true;
     std::vector<Time> times;
     for (std::int64_t s = written_ - restart.states_in_file; s < written_; ++s) times.push_back(schedule_.time(s));
     files_.open(schedule_.file(member_, written_ - 1), times, restart.spool_checksum);
+    return true;
   }
 
   void save() {

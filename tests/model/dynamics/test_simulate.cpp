@@ -198,6 +198,15 @@ TEST_F(Simulate, ResumingAFinishedRunChangesNothing) {
   EXPECT_EQ(contents(directory_ / "reference"), wanted);
 }
 
+TEST_F(Simulate, AMissingFileIsMadeAgain) {
+  SimulateConfig config = small_config();
+  config.members = 1;
+  const auto wanted = reference(config);
+  fs::remove(directory_ / "reference/simulation_m000_2000-01.nc");
+  run_simulate(config, parallel::Communicator::self(), directory_ / "reference", true);
+  EXPECT_EQ(contents(directory_ / "reference"), wanted);
+}
+
 TEST_F(Simulate, RanksAndThreadsGiveTheSameBytes) {
   SimulateConfig config = small_config();
   config.members = 3;
