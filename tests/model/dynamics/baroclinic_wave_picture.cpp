@@ -57,19 +57,26 @@ int main(int argc, char** argv) {
     for (const int truncation : truncations) {
       State state = day_nine(truncation);
       for (std::size_t c = 0; c < 2; ++c) {
-        const auto field = state.field(c);
+        const auto whole = state.field(c);
+        // The waves have reached 120 E to 240 E.
+        const Grid::Window window = state.grid.window(85, 15, 90, 270);
+        std::vector<float> field;
+        for (std::size_t row = window.first_row; row < window.first_row + window.rows; ++row) {
+          const auto from = whole.begin() + long(row * state.grid.nlon() + window.first_column);
+          field.insert(field.end(), from, from + long(window.columns));
+        }
         const auto lowest = *std::min_element(field.begin(), field.end());
         postproc::MapPanel panel{
             .title = fmt::format("T{}", truncation),
             .note = c == 0 ? fmt::format("lowest {:.1f} hPa", lowest / 100) : std::string("850 hPa"),
-            .grid = state.grid,
-            .field = std::vector<float>(field.begin(), field.end()),
+            .grid = state.grid.sub_grid(window),
+            .field = field,
             .style = postproc::field_style(state.channels[c]),
             .levels = {},
             .isolines = {},
             .coastlines = false};
         if (c == 0)
-          for (double level = 940; level <= 1020; level += 5) panel.levels.push_back(level);
+          for (double level = 942.5; level <= 1020; level += 5) panel.levels.push_back(level);
         panels.push_back(std::move(panel));
         std::printf("T%d %s: lowest %.2f\n", truncation, state.channels[c].name().c_str(),
                     c == 0 ? lowest / 100 : lowest);
