@@ -37,6 +37,8 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
   const std::size_t input = layout.input_channels() * points * sizeof(float);
   const auto micro = static_cast<std::size_t>(config.micro_batch);
   const auto extent = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
+  std::size_t touched = static_cast<std::size_t>(config.validation.samples) *
+                        static_cast<std::size_t>(config.validation.lead / layout.steps.front() + 2);
   const TrainingPeriods periods = periods_of(config, archive.statistics());
   for (const TrainingPhase& phase : phases_of(config, layout.steps)) {
     const auto count = static_cast<std::size_t>(phase.count);
@@ -50,6 +52,7 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
     // Ranks exchange their terms: own ones, and as many again for what arrives and the sum.
     buffers += ranks > 1 ? 2 * mine * extent : gradient_sum_bytes(terms, extent);
     plan.buffer_bytes = std::max(plan.buffer_bytes, buffers);
+    touched += static_cast<std::size_t>(phase.steps) * samples * (count + 2);  // a short run does not see every field
     plan.examples += static_cast<std::int64_t>(phase_examples(config, archive.times(), periods, phase).size());
     const double passes = count > 1 ? 2.0 * static_cast<double>(count) - 1 + 2.0 * static_cast<double>(count) : 3.0;
     plan.flops_per_step = std::max(plan.flops_per_step, passes * phase.batch * network.flops_per_sample());
@@ -59,7 +62,7 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
            (time >= periods.validation_first && time <= periods.validation_last);
   };
   const auto fields = static_cast<std::size_t>(std::count_if(archive.times().begin(), archive.times().end(), within));
-  plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), fields * (state + forcing));
+  plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), std::min(fields, touched) * (state + forcing));
 
   const auto parameters = static_cast<std::size_t>(plan.parameters) * sizeof(float);
   plan.checkpoint_bytes = 4 * parameters;
