@@ -48,7 +48,6 @@ void record_provenance(const RunFile& run_file, const RunDirectory& directory, c
   if (const fs::path manifest = directory.model() / "manifest.json"; fs::exists(manifest)) {
     inputs["model"] = sha256_file(manifest);  // holds the checksum of every tensor
   }
-  for (const fs::path& source : run_file.source_files()) inputs[source.string()] = sha256_file(source);
   record["sha256"] = inputs;
   write_file(directory.root / "provenance.json", record.dump(2) + "\n");
 }

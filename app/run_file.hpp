@@ -55,8 +55,6 @@ struct RunFile {
   /// Names of the stages that are there, in order.
   std::vector<std::string> stages() const;
   std::map<std::string, std::uint64_t> seeds() const;
-  /// The files that ingest reads, as far as they are there.
-  std::vector<std::filesystem::path> source_files() const;
 };
 
 /// Default < file < ZONDA_* environment < key=value. Throws Error(usage) with all faults.

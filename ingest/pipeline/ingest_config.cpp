@@ -90,10 +90,9 @@ void describe(config::Table& table, StatisticsConfig& config) {
 }
 
 void describe(config::Table& table, IngestConfig& config) {
-  table
-      .list("sources", config.sources, "Where the fields come from; a field is taken from the first source that has it")
-      .required()
-      .at_least(1);
+  table.list("sources", config.sources,
+             "Where the fields come from; a field is taken from the first source that has it; default: what simulate "
+             "wrote");
   table
       .key("preset", config.preset,
            "Channel list of a published model: fengwu (69 channels), fengwu-ghr (74), or empty")

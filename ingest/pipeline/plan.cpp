@@ -62,6 +62,7 @@ void estimate(IngestPlan& plan, const FieldCatalogue& catalogue, const std::vect
 
 std::vector<std::unique_ptr<Source>> open_configured_sources(const IngestConfig& config) {
   std::vector<std::unique_ptr<Source>> sources;
+  if (config.sources.empty()) fail(ErrorKind::usage, "ingest.sources: no source; expected at least one");
   for (const SourceConfig& source : config.sources) {
     NameMapping mapping;
     for (const std::string& text : source.variables) {

@@ -32,7 +32,7 @@ train:
   steps: 120
   checkpoint: {{every: 7}}
   validation: {{every: 30, samples: 2}}
-  steps_between: [6h, 12h]
+  between: [6h, 12h]
 """
 
 

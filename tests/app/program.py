@@ -68,7 +68,7 @@ train:
   steps: 20
   checkpoint: {{every: 10}}
   validation: {{every: 10, samples: 2}}
-  steps_between: [6h]
+  between: [6h]
 """
 
 
