@@ -5,7 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "app/stages.hpp"
+#include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
 #include "core/error.hpp"
+#include "ingest/sources/path_pattern.hpp"
 
 namespace zonda::app {
 namespace {
@@ -36,10 +39,34 @@ void check_archive(const RunDirectory& directory, const Session& session) {
   }
 }
 
+/// inputs.json: size and SHA-256 of the source files, for the provenance. Files that were hashed before and have their
+/// size still are not read again.
+void record_sources(const ingest::IngestConfig& config, const RunDirectory& directory, const Session& session) {
+  if (!session.speaks()) return;
+  const std::filesystem::path path = directory.root / "inputs.json";
+  nlohmann::ordered_json before = nlohmann::ordered_json::object(), inputs = before;
+  if (std::filesystem::exists(path)) before = nlohmann::ordered_json::parse(read_file(path), nullptr, false);
+  for (const ingest::SourceConfig& source : config.sources) {
+    for (const std::string& pattern : source.path) {
+      for (const std::filesystem::path& file : ingest::match_pattern(pattern)) {
+        if (std::filesystem::is_directory(file))
+          continue;  // a Zarr store: its chunks are named by the archive's journal
+        const auto bytes = std::filesystem::file_size(file);
+        const std::string name = file.string();
+        const bool known =
+            before.is_object() && before.contains(name) && before[name].value("bytes", std::uintmax_t{0}) == bytes;
+        inputs[name] = known ? before[name] : nlohmann::ordered_json{{"bytes", bytes}, {"sha256", sha256_file(file)}};
+      }
+    }
+  }
+  write_file(path, inputs.dump(2) + "\n");
+}
+
 }  // namespace
 
 void ingest(const RunFile& run_file, const RunDirectory& directory, const Session& session) {
   ingest::run_ingest(*run_file.sections.ingest, session.world, directory.archive());
+  record_sources(*run_file.sections.ingest, directory, session);
 }
 
 Verb ingest_verb() {

@@ -48,7 +48,10 @@ void record_provenance(const RunFile& run_file, const RunDirectory& directory, c
   if (const fs::path manifest = directory.model() / "manifest.json"; fs::exists(manifest)) {
     inputs["model"] = sha256_file(manifest);  // holds the checksum of every tensor
   }
-  record["sha256"] = inputs;
+  if (const fs::path sources = directory.root / "inputs.json"; fs::exists(sources)) {
+    inputs["sources"] = nlohmann::ordered_json::parse(read_file(sources));
+  }
+  record["inputs_sha256"] = inputs;
   write_file(directory.root / "provenance.json", record.dump(2) + "\n");
 }
 

@@ -1,7 +1,5 @@
 #include "inference/rollout/forecast.hpp"
 
-#include <glob.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -19,6 +17,7 @@
 #include "inference/rollout/physical_bounds.hpp"
 #include "inference/rollout/trajectory.hpp"
 #include "ingest/cf/cf_writer.hpp"
+#include "ingest/sources/path_pattern.hpp"
 #include "ingest/sources/source.hpp"
 #include "parallel/communicator.hpp"
 #include "parallel/partition.hpp"
@@ -33,12 +32,8 @@ namespace fs = std::filesystem;
 std::vector<fs::path> expand(const std::vector<std::string>& patterns) {
   std::vector<fs::path> paths;
   for (const std::string& pattern : patterns) {
-    glob_t matches{};
-    if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
-      paths.insert(paths.end(), matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
-    else
-      paths.emplace_back(pattern);  // open_sources says what is wrong with it
-    ::globfree(&matches);
+    const std::vector<fs::path> found = ingest::match_pattern(pattern);
+    paths.insert(paths.end(), found.begin(), found.end());
   }
   return paths;
 }

@@ -1,5 +1,3 @@
-#include <glob.h>
-
 #include <algorithm>
 #include <set>
 
@@ -7,20 +5,10 @@
 #include "ingest/pipeline/field_catalogue.hpp"
 #include "ingest/pipeline/ingest.hpp"
 #include "ingest/pipeline/time_coverage.hpp"
+#include "ingest/sources/path_pattern.hpp"
 
 namespace zonda::ingest {
 namespace {
-
-std::vector<std::filesystem::path> matches(const std::string& pattern) {
-  glob_t found{};
-  const int result = ::glob(pattern.c_str(), GLOB_BRACE | GLOB_TILDE, nullptr, &found);
-  std::vector<std::filesystem::path> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  ::globfree(&found);
-  if (result == GLOB_NOMATCH || paths.empty()) fail(ErrorKind::data, "sources: no file matches '{}'", pattern);
-  if (result != 0) fail(ErrorKind::data, "sources: '{}' cannot be looked up", pattern);
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
 
 /// The grid of the archive: the target grid or the sources' own, cut to the area.
 Grid target_grid(const IngestConfig& config, const FieldCatalogue& catalogue, const std::vector<FieldRecipe>& recipes,
@@ -72,7 +60,7 @@ std::vector<std::unique_ptr<Source>> open_configured_sources(const IngestConfig&
     for (const std::string& text : source.units) mapping.units.insert(split_assignment(text, "sources.units"));
     std::vector<std::filesystem::path> paths;
     for (const std::string& pattern : source.path) {
-      for (std::filesystem::path& path : matches(pattern)) {
+      for (std::filesystem::path& path : match_pattern(pattern)) {
         if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(std::move(path));
       }
     }
