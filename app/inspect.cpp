@@ -9,6 +9,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/sources/inspect_source.hpp"
 #include "ingest/sources/source.hpp"
 #include "model/forecast_state/forecast_model.hpp"
 #include "postproc/maps/map.hpp"
@@ -24,7 +25,7 @@ struct Words {
   std::string channel, time, title;
   fs::path png, raw;
   std::vector<double> levels;
-  bool coastlines = true;
+  bool coastlines = true, statistics = false;
 };
 
 std::vector<std::string> names_of(const std::vector<Channel>& channels) {
@@ -59,30 +60,13 @@ Json describe_archive(const fs::path& path) {
   return record;
 }
 
-Json describe_source(const fs::path& path) {
-  const auto source = ingest::open_source(path);
-  std::set<std::string> channels, times, references;
-  std::set<int> members;
-  for (const ingest::FieldKey& key : source->fields()) {
-    channels.insert(key.channel.name());
-    times.insert(to_string(key.valid_time));
-    if (key.reference_time) references.insert(to_string(*key.reference_time));
-    if (key.member) members.insert(*key.member);
-  }
-  Json record{{"kind", "source"},
-              {"path", path.string()},
-              {"format", source->describe()},
-              {"fields", source->fields().size()},
-              {"channels", channels}};
-  if (!times.empty()) record["times"] = {{"count", times.size()}, {"first", *times.begin()}, {"last", *times.rbegin()}};
-  if (!references.empty()) record["reference_times"] = references;
-  if (!members.empty()) record["members"] = members;
-  if (!source->fields().empty()) record["grid"] = source->grid(source->fields().front().channel).to_string();
-  record["ignored"] = source->ignored();
+Json describe_source(const fs::path& path, bool statistics) {
+  Json record{{"kind", "source"}, {"path", path.string()}};
+  record.update(Json(ingest::inspect_source(path, {}, {.statistics = statistics, .most_fields = 0})));
   return record;
 }
 
-Json describe_path(const fs::path& path) {
+Json describe_path(const fs::path& path, bool statistics) {
   if (!fs::exists(path)) fail(ErrorKind::data, "{}: no such file or folder", path.string());
   if (fs::exists(path / "archive.json")) return describe_archive(path);
   if (fs::exists(path / "archive" / "archive.json")) return describe_archive(path / "archive");
@@ -91,14 +75,24 @@ Json describe_path(const fs::path& path) {
     record.update(Json(model::describe_model(path)));
     return record;
   }
-  return describe_source(path);
+  return describe_source(path, statistics);
 }
 
+/// `key: value` lines; objects are indented, a list of objects is a line each.
 void write_text(const Json& value, const std::string& indent, std::string& text) {
   for (const auto& [key, item] : value.items()) {
     if (item.is_object()) {
       text += indent + key + ":\n";
       write_text(item, indent + "  ", text);
+    } else if (item.is_array() && !item.empty() && item.front().is_object()) {
+      text += indent + key + ":\n";
+      for (const auto& element : item) {
+        std::string line;
+        for (const auto& [name, part] : element.items()) {
+          line += (line.empty() ? "" : ", ") + name + " " + (part.is_string() ? part.get<std::string>() : part.dump());
+        }
+        text += indent + "  " + line + '\n';
+      }
     } else if (item.is_array()) {
       text += indent + key + ":";
       for (const auto& element : item)
@@ -215,7 +209,8 @@ Verb inspect_verb() {
           Json records = Json::array();
           std::string text;
           for (const fs::path& path : words->paths) {
-            Json record = describe_path(path);
+            Json record = describe_path(path, words->statistics);
+            if (!session.json && !words->statistics) record.erase("fields");
             write_text(record, "", text);
             records.push_back(std::move(record));
           }

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "inference/rollout/forecast.hpp"
 #include "ingest/pipeline/ingest.hpp"
+#include "ingest/sources/path_pattern.hpp"
 #include "model/dynamics/simulate.hpp"
 #include "model/training/train.hpp"
 
@@ -17,6 +18,43 @@ using Json = nlohmann::ordered_json;
 
 std::string mebibytes(std::size_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 1048576.0);
+}
+
+bool sources_are_there(const ingest::IngestConfig& config) {
+  try {
+    for (const ingest::SourceConfig& source : config.sources) {
+      for (const std::string& pattern : source.path) ingest::match_pattern(pattern);
+    }
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// The archive as the run file alone describes it: where the grid and the period are given, or the simulation gives
+/// them.
+std::optional<model::ArchiveShape> coming_archive(const Sections& sections) {
+  if (!sections.ingest) return std::nullopt;
+  const ingest::IngestConfig& config = *sections.ingest;
+  std::optional<Grid> grid;
+  std::optional<Time> start = config.start, end = config.end;
+  std::optional<Duration> step = config.step;
+  if (sections.simulate) {
+    const model::SimulateConfig& simulation = *sections.simulate;
+    grid = model::output_grid(simulation);
+    if (!start) start = simulation.start;
+    if (!end) end = simulation.start + std::chrono::days(simulation.days);
+    if (!step) step = simulation.output;
+  }
+  if (!config.grid.empty()) grid = Grid::parse(config.grid);
+  if (!grid || !start || !end || !step) return std::nullopt;
+  if (!config.area.empty()) {
+    grid = grid->sub_grid(grid->window(config.area[0], config.area[2], config.area[1], config.area[3]));
+  }
+  model::ArchiveShape shape{*grid, ingest::configured_channels(config),      config.statics.size(),
+                            {},    config.statistics.start.value_or(*start), config.statistics.end.value_or(*end)};
+  for (Time time = *start; time <= *end; time += *step) shape.times.push_back(time);
+  return shape;
 }
 
 struct Planner {
@@ -49,7 +87,10 @@ struct Planner {
                         mebibytes(plan.output_bytes));
   }
   void ingest() {
-    const auto plan = ingest::plan_ingest(*run_file.sections.ingest);
+    const auto& config = *run_file.sections.ingest;
+    const std::optional<model::ArchiveShape> shape = coming_archive(run_file.sections);
+    if (shape && !sources_are_there(config)) return coming_ingest(*shape);
+    const auto plan = ingest::plan_ingest(config);
     record["ingest"] = {{"times", plan.times()},
                         {"channels", plan.layout.channels.size()},
                         {"grid", plan.layout.grid.to_string()},
@@ -59,8 +100,23 @@ struct Planner {
                         {"memory_bytes_per_rank", plan.memory_per_rank}};
     text += "ingest:\n" + plan.to_string();
   }
+  /// The sources are still to come: what the run file alone tells.
+  void coming_ingest(const model::ArchiveShape& shape) {
+    const std::size_t state = shape.channels.size() * shape.grid.size() * sizeof(float);
+    record["ingest"] = {{"times", shape.times.size()},
+                        {"channels", shape.channels.size()},
+                        {"grid", shape.grid.to_string()},
+                        {"bytes_as_floats", state * shape.times.size()}};
+    text +=
+        fmt::format("ingest: {} times of {} channels on {}: {} as floats, a time {}; the sources are not there yet\n",
+                    shape.times.size(), shape.channels.size(), shape.grid.to_string(),
+                    mebibytes(state * shape.times.size()), mebibytes(state));
+  }
   void train() {
-    const auto plan = model::plan_train(*run_file.sections.train, directory.archive(), ranks);
+    const std::optional<model::ArchiveShape> shape = coming_archive(run_file.sections);
+    const bool there = std::filesystem::exists(directory.archive() / "archive.json");
+    const auto plan = shape && !there ? model::plan_train(*run_file.sections.train, *shape, ranks)
+                                      : model::plan_train(*run_file.sections.train, directory.archive(), ranks);
     record["train"] = {{"parameters", plan.parameters},
                        {"examples", plan.examples},
                        {"steps", plan.steps},

@@ -20,8 +20,27 @@ constexpr std::size_t library_bytes = 12u << 20;
 
 TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& archive_dir, int ranks) {
   const ingest::ArchiveReader archive(archive_dir);
-  const ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings,
-                                                  config.target == "state" ? Target::state : Target::tendency);
+  // The archive's own checks: static fields without gaps, statistics for every step.
+  layout_of_archive(archive, config.steps_between, config.forcings,
+                    config.target == "state" ? Target::state : Target::tendency);
+  return plan_train(config,
+                    ArchiveShape{archive.grid(), archive.channels(), archive.static_channels().size(), archive.times(),
+                                 archive.statistics().first, archive.statistics().last},
+                    ranks);
+}
+
+TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int ranks) {
+  std::vector<Duration> steps = config.steps_between;
+  std::sort(steps.begin(), steps.end());
+  ForecastLayout layout{.grid = archive.grid,
+                        .channels = archive.channels,
+                        .static_channels = std::vector<Channel>(archive.static_channels),
+                        .static_fields = {},
+                        .forcings = config.forcings,
+                        .steps = steps,
+                        .target = Target::tendency,
+                        .normalisation = {},
+                        .trained_lead = Duration{0}};
   const ForecastNetwork network(config.network, layout.grid, static_cast<int>(layout.input_channels()),
                                 static_cast<int>(layout.output_channels()),
                                 static_cast<int>(ForecastLayout::condition_size));
@@ -39,7 +58,10 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
   const auto extent = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
   std::size_t touched = static_cast<std::size_t>(config.validation.samples) *
                         static_cast<std::size_t>(config.validation.lead / layout.steps.front() + 2);
-  const TrainingPeriods periods = periods_of(config, archive.statistics());
+  ingest::Statistics statistics;
+  statistics.first = archive.training_first;
+  statistics.last = archive.training_last;
+  const TrainingPeriods periods = periods_of(config, statistics);
   for (const TrainingPhase& phase : phases_of(config, layout.steps)) {
     const auto count = static_cast<std::size_t>(phase.count);
     const std::size_t terms = static_cast<std::size_t>(phase.batch) / micro;
@@ -53,7 +75,7 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
     buffers += ranks > 1 ? 2 * mine * extent : gradient_sum_bytes(terms, extent);
     plan.buffer_bytes = std::max(plan.buffer_bytes, buffers);
     touched += static_cast<std::size_t>(phase.steps) * samples * (count + 2);  // a short run does not see every field
-    plan.examples += static_cast<std::int64_t>(phase_examples(config, archive.times(), periods, phase).size());
+    plan.examples += static_cast<std::int64_t>(phase_examples(config, archive.times, periods, phase).size());
     const double passes = count > 1 ? 2.0 * static_cast<double>(count) - 1 + 2.0 * static_cast<double>(count) : 3.0;
     plan.flops_per_step = std::max(plan.flops_per_step, passes * phase.batch * network.flops_per_sample());
   }
@@ -61,7 +83,7 @@ TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& arc
     return (time >= periods.first && time <= periods.last) ||
            (time >= periods.validation_first && time <= periods.validation_last);
   };
-  const auto fields = static_cast<std::size_t>(std::count_if(archive.times().begin(), archive.times().end(), within));
+  const auto fields = static_cast<std::size_t>(std::count_if(archive.times.begin(), archive.times.end(), within));
   plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), std::min(fields, touched) * (state + forcing));
 
   const auto parameters = static_cast<std::size_t>(plan.parameters) * sizeof(float);

@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "core/grid.hpp"
+#include "core/variables.hpp"
 #include "model/training/train_config.hpp"
 
 namespace zonda::parallel {
@@ -45,5 +48,15 @@ struct TrainPlan {
   std::size_t disk_bytes = 0;        ///< all that stay, with the model file
 };
 TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& archive_dir, int ranks);
+
+/// What an archive will hold that is not there yet.
+struct ArchiveShape {
+  Grid grid;
+  std::vector<Channel> channels;
+  std::size_t static_channels = 0;
+  std::vector<Time> times;
+  Time training_first, training_last;
+};
+TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int ranks);
 
 }  // namespace zonda::model

@@ -16,7 +16,8 @@ namespace zonda::model {
 
 /// Where the model is judged while it learns.
 struct ValidationConfig {
-  std::optional<Time> start, end;  ///< default: the last `fraction` of the training period
+  std::optional<Time> start,
+      end;  ///< default: the last `fraction` of the training period, at least one initial time with its states
   double fraction = 0.05;
   int every = 200;                    ///< optimiser steps between two validations; 0: only at the end
   int samples = 32;                   ///< initial times, spread evenly over the period

@@ -46,7 +46,10 @@ TrainingPeriods periods_of(const TrainConfig& c, const ingest::Statistics& stati
   } else {
     p.validation_last = p.last;
     const auto length = static_cast<double>((p.last - p.first).count());
-    p.validation_first = p.last - Duration{static_cast<std::int64_t>(length * c.validation.fraction)};
+    // However short the fraction is, one initial time with its earlier state and its truth fits.
+    const Duration longest = *std::max_element(c.steps_between.begin(), c.steps_between.end());
+    const Duration least = longest + std::max(longest, c.validation.lead);
+    p.validation_first = p.last - std::max(least, Duration{static_cast<std::int64_t>(length * c.validation.fraction)});
     p.last = p.validation_first;
   }
   return p;
