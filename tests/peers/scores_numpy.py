@@ -188,6 +188,8 @@ def main():
     stored = {}
     for r in json.loads((run / "scores.json").read_text()):
         stored[r["variable"], r["level_hpa"], r["lead_hours"], r["region"], r["metric"], r["source"]] = r["value"]
+    scored = {key[3] for key in stored}  # a run may ask for some regions only
+    weights = {region: w for region, w in weights.items() if region in scored}
     wanted_leads = {key[2] for key in stored}
     known = set(archive.times.tolist())
 
