@@ -110,24 +110,24 @@ void load_share(const IngestConfig& config, const parallel::Communicator& commun
   const parallel::Range of_share = parallel::partition(file.plan.units.size(), share.of, share.i);
   const parallel::Range of_rank = parallel::partition(of_share.size(), static_cast<std::size_t>(communicator.size()),
                                                       static_cast<std::size_t>(communicator.rank()));
-  std::vector<PlannedUnit> todo;
-  std::int64_t todo_times = 0;
+  std::vector<PlannedUnit> pending;
+  std::int64_t pending_times = 0;
   for (std::size_t u = of_share.begin + of_rank.begin; u < of_share.begin + of_rank.end; ++u) {
     const PlannedUnit& unit = file.plan.units[u];
     remove_stale_files(archive, unit);
     if (unit_is_done(file, times, unit, archive)) continue;
-    todo.push_back(unit);
-    todo_times += static_cast<std::int64_t>(unit.count);
+    pending.push_back(unit);
+    pending_times += static_cast<std::int64_t>(unit.count);
   }
   const bool statics = share.i == 0 && communicator.is_root() && !read_static_journal(file, archive);
-  if (todo.empty() && !statics) return;
+  if (pending.empty() && !statics) return;
 
   const FieldCatalogue catalogue(open(config), config);
   const TimeLoader loader(catalogue, config, file.plan.layout.grid, accumulation_of(config, file.plan.axis));
   if (statics) load_statics(file, loader, archive);
-  Progress progress("ingest", todo_times, "time");
+  Progress progress("ingest", pending_times, "time");
   std::int64_t done = 0;
-  for (const PlannedUnit& unit : todo) {
+  for (const PlannedUnit& unit : pending) {
     load_unit(file, times, unit, loader, archive, [&] { progress.update(++done, unit.file); });
   }
   progress.finish();
