@@ -11,6 +11,12 @@
 #include "core/error.hpp"
 #include "ingest/sources/source.hpp"
 
+/// What the libraries forget where they refuse: ecCodes 2.28 some hundred bytes of a message, udunits 2.2 the text of a
+/// wrong unit.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libeccodes\nleak:libudunits2";
+}
+
 namespace zonda::fuzz {
 
 /// Opens the bytes as a source and reads its first fields; refusals with Error(data) are as good as success.
