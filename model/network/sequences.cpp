@@ -37,6 +37,7 @@ Sequences settle(SequenceTable table, const std::vector<double>& phases, int hea
   }
   for (std::size_t s = 0; s + 1 < table.offsets.size(); ++s)
     table.longest = std::max(table.longest, table.offsets[s + 1] - table.offsets[s]);
+  table.id = IndexTable::next_id();
   result.table = std::move(table);
   return result;
 }

@@ -1,10 +1,41 @@
 #include "model/ops/backend.hpp"
 
+#include <atomic>
+
 #include "core/error.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
 #include "model/ops/reference/reference_backend.hpp"
 
 namespace zonda::model {
+
+std::uint64_t IndexTable::next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                     const Tensor& gradient, double scale, std::span<double> per_channel) {
+  if (ctx.planning()) return 0;
+  return weighted_loss(terms.kind, prediction, target, terms.row_weight, terms.channel_weight, terms.sample_weight,
+                       gradient, scale, per_channel);
+}
+
+void Backend::adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
+                    const Tensor& m, const Tensor& v) {
+  adamw_step(options, step, decay, w, g, m, v);
+}
+
+double Backend::square_sum(const Tensor& x, std::int64_t raster) {
+  return model::square_sum(x, raster);
+}
+
+void Backend::scale(const Tensor& x, double factor) {
+  scale_by(x, factor);
+}
+
+void Backend::average(const Tensor& x, const Tensor& mean, double decay) {
+  average_into(x, mean, decay);
+}
 
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
   if (name == "reference") return std::make_shared<ReferenceBackend>();

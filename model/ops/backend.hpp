@@ -2,14 +2,28 @@
 // Backend: the operations a network is made of. ReferenceBackend (plain loops) decides what is right; CpuBackend is
 // fast.
 //
-// Conventions: row-major; N = rows = batch x tokens; outputs are overwritten unless "accumulates" is said. All
-// operations but copy and cast work on one element type. In the planning pass they take their scratch from the context
-// and return.
+// Conventions: row-major; N = rows = batch x tokens; outputs are overwritten unless "accumulates" is said. In the
+// planning pass operations take their scratch from the context and return.
+//
+// Element types: an operation works on f64, or on f32, or in mixed precision. In mixed precision the tensors marked
+// (h) below are bf16, each operation's (h) tensors all alike, and everything else, sums included, is f32:
+//   gemm                     a, b (h); c bf16 or f32 (f32 where it accumulates); `activated` like c; bias f32
+//   bias_gradient            dy (h)
+//   attention, its backward  qkv, y, dy, dqkv (h); gains, phases, log_sum and gain gradients f32
+//   norm_modulate            y (h), dy (h) of its backward; x, dx, rows, statistics f32
+//   gated_add                branch, dbranch (h); x, y, dy, rows f32
+//   gelu, gelu_backward      all (h), derivative in f32
+//   add_rows, copy, fill, permute_rows   all (h)
+// Tangents and images are not mixed. Tensors live in memory().
 #include <memory>
+#include <span>
 #include <string>
 
 #include "model/ops/attention.hpp"
 #include "model/ops/context.hpp"
+#include "model/ops/loss.hpp"
+#include "model/ops/optimiser.hpp"
+#include "model/tensor/memory.hpp"
 #include "model/tensor/tensor.hpp"
 
 namespace zonda::model {
@@ -27,6 +41,18 @@ enum class NormKind {
   layer,  ///< (x - mean(x)) / sqrt(var(x) + eps)
 };
 
+/// One term of a map between channels: to += factor * from.
+struct ChannelTerm {
+  std::int32_t from = 0, to = 0;
+  float factor = 1;
+};
+
+/// Tokens as a raster: rows x columns for each sample; columns wrap around when `periodic`.
+struct TokenRaster {
+  std::int64_t rows = 0, columns = 0;
+  bool periodic = true;
+};
+
 /// How image rows map to patch rows: kernel_rows x size pixels, stride `size`; kernel_rows = size + 1 overlaps by one
 /// row.
 struct PatchGeometry {
@@ -40,6 +66,10 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
   virtual int threads() const { return 1; }
+  /// Where this backend's tensors live.
+  virtual Memory& memory() const { return host_memory(); }
+  /// Returns when everything given to the backend so far is done.
+  virtual void synchronise() {}
 
   // --- products
   virtual void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options = {}) = 0;
@@ -119,6 +149,36 @@ class Backend {
   /// Both gradients accumulate.
   virtual void convolution_backward_weight(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                            const Tensor& weight_gradient, const Tensor& bias_gradient) = 0;
+
+  // --- channels of images: y[b, to, :] = (y +) sum over the terms of factor * x[b, from, :]; x [B, Cx, H, W], y [B,
+  // Cy, H, W]. Without `accumulate`, channels of y that no term names become 0.
+  virtual void map_channels(Context&, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
+                            bool accumulate) = 0;
+
+  // --- tokens as rows: y[b, i, :] = x[b, index[i], :], x and y [B T, D]. `index` is a permutation of 0 .. T - 1.
+  virtual void permute_rows(Context&, const Tensor& x, const IndexTable& index, const Tensor& y) = 0;
+
+  // --- 3x3 depthwise convolution of tokens [B T, D], weight [9, D] (row above first), bias [D]; rows beyond the edge
+  // count as zero, and columns too unless the raster is periodic.
+  virtual void depthwise(Context&, const TokenRaster&, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const Tensor& y) = 0;
+  virtual void depthwise_backward_input(Context&, const TokenRaster&, const Tensor& weight, const Tensor& dy,
+                                        const Tensor& dx) = 0;
+  /// Both gradients accumulate.
+  virtual void depthwise_backward_weight(Context&, const TokenRaster&, const Tensor& x, const Tensor& dy,
+                                         const Tensor& weight_gradient, const Tensor& bias_gradient) = 0;
+
+  // --- training; here the host's versions of loss.hpp and optimiser.hpp. Tensors of one element type, f32 or f64.
+  virtual double loss(Context&, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                      const Tensor& gradient, double scale, std::span<double> per_channel = {});
+  virtual void adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
+                     const Tensor& m, const Tensor& v);
+  /// Sum of x^2. `raster`: number of x's first element on the whole arena's raster of chunks, so that the parts of a
+  /// shard add up alike.
+  virtual double square_sum(const Tensor& x, std::int64_t raster);
+  virtual void scale(const Tensor& x, double factor);
+  /// mean += (1 - decay) (x - mean).
+  virtual void average(const Tensor& x, const Tensor& mean, double decay);
 };
 
 /// `reference` or `cpu`; `threads` 0 takes OpenMP's. Throws Error(usage) listing the names.

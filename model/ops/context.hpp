@@ -8,10 +8,14 @@ class Backend;
 
 class Context {
  public:
-  Context(Backend& backend, Arena& arena, DType dtype) : backend_(&backend), arena_(&arena), dtype_(dtype) {}
+  Context(Backend& backend, Arena& arena, DType dtype) : Context(backend, arena, dtype, dtype) {}
+  Context(Backend& backend, Arena& arena, DType dtype, DType trunk)
+      : backend_(&backend), arena_(&arena), dtype_(dtype), trunk_(trunk) {}
   /// True in the pass that plans memory: operations take and release their scratch and do nothing else.
   bool planning() const { return arena_->planning(); }
   DType dtype() const { return dtype_; }
+  /// Of the operands of the trunk's matrix products and attention: bf16 in mixed precision, else dtype().
+  DType trunk() const { return trunk_; }
   Tensor take(Shape shape) { return arena_->take(shape, dtype_); }
   Tensor take(Shape shape, DType dtype) { return arena_->take(shape, dtype); }
   template <class... T>
@@ -29,7 +33,7 @@ class Context {
  private:
   Backend* backend_;
   Arena* arena_;
-  DType dtype_;
+  DType dtype_, trunk_;
 };
 
 }  // namespace zonda::model

@@ -8,6 +8,13 @@ namespace zonda::model {
 
 enum class LossKind { squared, absolute };
 
+/// What a loss weighs by; spans as in weighted_loss().
+struct LossTerms {
+  LossKind kind = LossKind::squared;
+  std::span<const double> row_weight;
+  std::span<const float> channel_weight, sample_weight;
+};
+
 /// loss = sum over b, c, i, j of sample_weight[b] channel_weight[c] row_weight[i] d / (B * H * W * sum of channel
 /// weights), d = (prediction - target)^2 or |prediction - target|. Summed in f64 in fixed chunks: the same bits on any
 /// number of threads. A target that is NaN is left out of the sum and gets gradient 0 (masked); the divisor stays. A

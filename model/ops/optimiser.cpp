@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
+#include "model/ops/backend.hpp"
 
 namespace zonda::model {
 
@@ -64,49 +65,38 @@ void by_type(DType type, F&& f) {
 
 }  // namespace
 
-void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, std::int64_t first, std::int64_t n) {
-  if (store.gradients().none() || store.first_moment().none())
-    fail(ErrorKind::failure, "an optimiser step needs gradients and moments");
-  const std::int64_t end = n < 0 ? store.extent() : first + n;
-  if (first < 0 || end > store.extent())
-    fail(ErrorKind::failure, "the shard [{}, {}) is outside the parameters [0, {})", first, end, store.extent());
-  const double correction1 = 1 - std::pow(options.beta1, double(step)),
-               correction2 = 1 - std::pow(options.beta2, double(step));
-  Rates rates{options.learning_rate / correction1,
-              0,
-              options.beta1,
-              options.beta2,
-              1 / correction2,
-              options.epsilon,
-              options.gradient_scale};
-  for (const Parameter& p : store.list()) {
-    const std::int64_t begin = std::max(p.offset, first), stop = std::min(p.offset + p.count, end);
-    if (begin >= stop) continue;
-    rates.decay = p.decay ? options.learning_rate * options.weight_decay : 0;
-    by_type(store.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      T *w = store.values().as<T>(), *g = store.gradients().as<T>(), *m = store.first_moment().as<T>(),
-        *v = store.second_moment().as<T>();
-#pragma omp parallel for schedule(static) if (stop - begin > kChunk)
-      for (std::int64_t i = begin; i < stop; i += kChunk)
-        adamw_range(w + i, g + i, m + i, v + i, std::min(kChunk, stop - i), rates);
-    });
-  }
+void adamw_step(const AdamW& o, std::int64_t step, double decay, const Tensor& w, const Tensor& g, const Tensor& m,
+                const Tensor& v) {
+  const double correction1 = 1 - std::pow(o.beta1, double(step)), correction2 = 1 - std::pow(o.beta2, double(step));
+  const Rates rates{o.learning_rate / correction1,
+                    o.learning_rate * decay,
+                    o.beta1,
+                    o.beta2,
+                    1 / correction2,
+                    o.epsilon,
+                    o.gradient_scale};
+  const std::int64_t n = w.count();
+  by_type(w.dtype, [&](auto zero) {
+    using T = decltype(zero);
+#pragma omp parallel for schedule(static) if (n > kChunk)
+    for (std::int64_t i = 0; i < n; i += kChunk)
+      adamw_range(w.as<T>() + i, g.as<T>() + i, m.as<T>() + i, v.as<T>() + i, std::min(kChunk, n - i), rates);
+  });
 }
 
-double gradient_square_sum(const ParameterStore& store, std::int64_t first, std::int64_t n) {
-  const std::int64_t end = first + n;
+double square_sum(const Tensor& x, std::int64_t raster) {
+  const std::int64_t n = x.count(), end = raster + n;
   // Chunks are cut on the whole arena's raster: the parts of a shard add up alike wherever it begins on the raster.
-  const std::int64_t chunk0 = first / kChunk, chunks = n > 0 ? (end - 1) / kChunk - chunk0 + 1 : 0;
+  const std::int64_t chunk0 = raster / kChunk, chunks = n > 0 ? (end - 1) / kChunk - chunk0 + 1 : 0;
   std::vector<double> part(static_cast<std::size_t>(chunks));
-  by_type(store.dtype(), [&](auto zero) {
+  by_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const T* g = store.gradients().as<T>();
+    const T* g = x.as<T>();
 #pragma omp parallel for schedule(static)
     for (std::int64_t c = 0; c < chunks; ++c) {
-      const std::int64_t begin = std::max(first, (chunk0 + c) * kChunk),
+      const std::int64_t begin = std::max(raster, (chunk0 + c) * kChunk),
                          stop = std::min(end, (chunk0 + c + 1) * kChunk);
-      part[static_cast<std::size_t>(c)] = square_sum(g + begin, stop - begin);
+      part[static_cast<std::size_t>(c)] = square_sum(g + (begin - raster), stop - begin);
     }
   });
   double sum = 0;
@@ -114,31 +104,67 @@ double gradient_square_sum(const ParameterStore& store, std::int64_t first, std:
   return sum;
 }
 
-double gradient_norm(const ParameterStore& store) {
-  if (store.gradients().none()) fail(ErrorKind::failure, "no gradients to take the norm of");
-  return std::sqrt(gradient_square_sum(store, 0, store.extent()));
-}
-
-void scale_gradients(ParameterStore& store, double factor) {
-  by_type(store.dtype(), [&](auto zero) {
+void scale_by(const Tensor& x, double factor) {
+  by_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* g = store.gradients().as<T>();
-    const std::int64_t n = store.extent();
+    T* g = x.as<T>();
+    const std::int64_t n = x.count();
 #pragma omp parallel for simd schedule(static)
     for (std::int64_t i = 0; i < n; ++i) g[i] *= T(factor);
   });
 }
 
-void average_update(ParameterStore& store, double decay) {
-  if (store.average().none()) fail(ErrorKind::failure, "the parameters have no moving average");
-  by_type(store.dtype(), [&](auto zero) {
+void average_into(const Tensor& x, const Tensor& mean, double decay) {
+  by_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const T* w = store.values().as<T>();
-    T* a = store.average().as<T>();
-    const std::int64_t n = store.extent();
+    const T* w = x.as<T>();
+    T* a = mean.as<T>();
+    const std::int64_t n = x.count();
 #pragma omp parallel for simd schedule(static)
     for (std::int64_t i = 0; i < n; ++i) a[i] += T(1 - decay) * (w[i] - a[i]);
   });
+}
+
+void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, std::int64_t first, std::int64_t n,
+                Backend* backend) {
+  if (store.gradients().none() || store.first_moment().none())
+    fail(ErrorKind::failure, "an optimiser step needs gradients and moments");
+  const std::int64_t end = n < 0 ? store.extent() : first + n;
+  if (first < 0 || end > store.extent())
+    fail(ErrorKind::failure, "the shard [{}, {}) is outside the parameters [0, {})", first, end, store.extent());
+  for (const Parameter& p : store.list()) {
+    const std::int64_t begin = std::max(p.offset, first), stop = std::min(p.offset + p.count, end);
+    if (begin >= stop || p.frozen) continue;
+    const double decay = p.decay ? options.weight_decay : 0;
+    const auto part = [&](const Tensor& arena) { return arena.slice(begin, stop - begin); };
+    const Tensor w = part(store.values()), g = part(store.gradients()), m = part(store.first_moment()),
+                 v = part(store.second_moment());
+    if (backend)
+      backend->adamw(options, step, decay, w, g, m, v);
+    else
+      adamw_step(options, step, decay, w, g, m, v);
+  }
+  store.values_changed();
+}
+
+double gradient_square_sum(const ParameterStore& store, std::int64_t first, std::int64_t n, Backend* backend) {
+  const Tensor part = store.gradients().slice(first, n);
+  return backend ? backend->square_sum(part, first) : square_sum(part, first);
+}
+
+double gradient_norm(const ParameterStore& store, Backend* backend) {
+  if (store.gradients().none()) fail(ErrorKind::failure, "no gradients to take the norm of");
+  return std::sqrt(gradient_square_sum(store, 0, store.extent(), backend));
+}
+
+void scale_gradients(ParameterStore& store, double factor, Backend* backend) {
+  backend ? backend->scale(store.gradients(), factor) : scale_by(store.gradients(), factor);
+}
+
+void average_update(ParameterStore& store, double decay, Backend* backend) {
+  if (store.average().none()) fail(ErrorKind::failure, "the parameters have no moving average");
+  backend ? backend->average(store.values(), store.average(), decay)
+          : average_into(store.values(), store.average(), decay);
 }
 
 }  // namespace zonda::model

@@ -1,7 +1,6 @@
 #include "model/tensor/arena.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -17,7 +16,7 @@ void Arena::begin_plan() {
 }
 
 Tensor Arena::take(Shape shape, DType dtype) {
-  Tensor tensor(nullptr, shape, dtype);
+  Tensor tensor(nullptr, shape, dtype, memory_->device());
   tensor.slot = static_cast<std::int32_t>(cursor_);
   const std::size_t bytes = (tensor.bytes() + 63) / 64 * 64;
   if (planning_) {
@@ -85,12 +84,12 @@ std::size_t Arena::finish_plan() {
 void Arena::allocate() {
   if (buffer_.bytes() < peak_) {
     buffer_ = Buffer();
-    buffer_ = Buffer(peak_);
+    buffer_ = Buffer(peak_, *memory_);
   }
 }
 
 void Arena::poison() {
-  if (buffer_.data()) std::memset(buffer_.data(), 0xff, buffer_.bytes());
+  if (buffer_.data()) memory_->fill_bytes(buffer_.data(), 0xff, buffer_.bytes());
 }
 
 }  // namespace zonda::model

@@ -16,6 +16,7 @@ namespace zonda::model {
 
 class Arena {
  public:
+  explicit Arena(Memory& memory = host_memory()) : memory_(&memory) {}
   void begin_plan();
   /// Places the pieces (largest first, tightest gap) and returns the exact peak in bytes.
   std::size_t finish_plan();
@@ -49,6 +50,7 @@ class Arena {
   std::size_t cursor_ = 0, protected_ = 0, peak_ = 0, live_ = 0;
   std::int64_t clock_ = 0;
   bool planning_ = false;
+  Memory* memory_;
   Buffer buffer_;
 };
 

@@ -1,14 +1,16 @@
 #pragma once
-// Buffer: one owned piece of host memory, 2 MiB aligned on huge pages when large, touched once when made.
+// Buffer: one owned piece of memory.
 #include <cstddef>
+
+#include "model/tensor/memory.hpp"
 
 namespace zonda::model {
 
 class Buffer {
  public:
   Buffer() = default;
-  /// Zero-filled. Throws Error(failure) naming the size when memory is short.
-  explicit Buffer(std::size_t bytes);
+  /// Zero-filled. `memory` outlives the buffer. Throws Error(failure) naming the size when memory is short.
+  explicit Buffer(std::size_t bytes, Memory& memory = host_memory());
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   Buffer(const Buffer&) = delete;
@@ -16,8 +18,11 @@ class Buffer {
   ~Buffer();
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
+  Device device() const { return memory_->device(); }
+  Memory& memory() const { return *memory_; }
 
  private:
+  Memory* memory_ = &host_memory();
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
 };

@@ -1,7 +1,6 @@
 #include "model/tensor/parameter_store.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.hpp"
 
@@ -22,21 +21,21 @@ ParameterId ParameterStore::add(std::string name, Shape shape, bool decay, float
 }
 
 void ParameterStore::allocate_values() {
-  if (!values_.data()) values_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_));
+  if (!values_.data()) values_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_), *memory_);
 }
 
 void ParameterStore::allocate_gradients() {
-  if (!gradients_.data()) gradients_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_));
+  if (!gradients_.data()) gradients_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_), *memory_);
 }
 
 void ParameterStore::allocate_optimiser(bool average) {
   const std::size_t bytes = static_cast<std::size_t>(extent_) * size_of(dtype_);
-  if (!first_moment_.data()) first_moment_ = Buffer(bytes);
-  if (!second_moment_.data()) second_moment_ = Buffer(bytes);
+  if (!first_moment_.data()) first_moment_ = Buffer(bytes, *memory_);
+  if (!second_moment_.data()) second_moment_ = Buffer(bytes, *memory_);
   if (average && !average_.data()) {
     allocate_values();
-    average_ = Buffer(bytes);
-    std::memcpy(average_.data(), values_.data(), bytes);
+    average_ = Buffer(bytes, *memory_);
+    memory_->copy(average_.data(), values_.data(), bytes);
   }
 }
 
@@ -47,34 +46,59 @@ ParameterId ParameterStore::find(std::string_view name) const {
 }
 
 Tensor ParameterStore::value(ParameterId id) const {
-  return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_);
+  return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_, memory_->device());
+}
+
+Tensor ParameterStore::copy_of(ParameterId id) const {
+  const Parameter& p = at(id);
+  Tensor tensor(nullptr, p.shape, DType::bf16, memory_->device());
+  if (copies_.data())
+    tensor.data = static_cast<std::byte*>(copies_.data()) + static_cast<std::size_t>(p.offset) * size_of(DType::bf16);
+  return tensor;
+}
+
+void ParameterStore::allocate_copies() {
+  if (!copies_.data()) copies_ = Buffer(static_cast<std::size_t>(extent_) * size_of(DType::bf16), *memory_);
+}
+
+Tensor ParameterStore::copies() const {
+  return copies_.data() ? Tensor(copies_.data(), {extent_}, DType::bf16, memory_->device()) : Tensor{};
 }
 
 Tensor ParameterStore::view(const Buffer& buffer, ParameterId id) const {
   if (!buffer.data()) return {};
   const Parameter& p = at(id);
   return Tensor(static_cast<std::byte*>(buffer.data()) + static_cast<std::size_t>(p.offset) * size_of(dtype_), p.shape,
-                dtype_);
+                dtype_, memory_->device());
 }
 
 Tensor ParameterStore::whole(const Buffer& buffer) const {
-  return buffer.data() ? Tensor(buffer.data(), {extent_}, dtype_) : Tensor{};
+  return buffer.data() ? Tensor(buffer.data(), {extent_}, dtype_, memory_->device()) : Tensor{};
 }
 
 void ParameterStore::zero_gradients() {
   allocate_gradients();
-  std::memset(gradients_.data(), 0, gradients_.bytes());
+  memory_->fill_bytes(gradients_.data(), 0, gradients_.bytes());
 }
 
 void ParameterStore::swap_average() {
   if (!average_.data()) fail(ErrorKind::failure, "the parameters have no moving average to exchange with");
-  // Contents, not buffers: views of the values stay valid.
-  auto* a = static_cast<std::byte*>(values_.data());
-  std::swap_ranges(a, a + values_.bytes(), static_cast<std::byte*>(average_.data()));
+  // Contents, not buffers: views of the values stay valid. Piece by piece, through a small buffer.
+  constexpr std::size_t piece = std::size_t{4} << 20;
+  Buffer spare(std::min(piece, values_.bytes()), *memory_);
+  auto *a = static_cast<std::byte*>(values_.data()), *b = static_cast<std::byte*>(average_.data());
+  for (std::size_t at = 0; at < values_.bytes(); at += piece) {
+    const std::size_t n = std::min(piece, values_.bytes() - at);
+    memory_->copy(spare.data(), a + at, n);
+    memory_->copy(a + at, b + at, n);
+    memory_->copy(b + at, spare.data(), n);
+  }
+  values_changed();
 }
 
 std::size_t ParameterStore::bytes() const {
-  return values_.bytes() + gradients_.bytes() + first_moment_.bytes() + second_moment_.bytes() + average_.bytes();
+  return values_.bytes() + gradients_.bytes() + first_moment_.bytes() + second_moment_.bytes() + average_.bytes() +
+         copies_.bytes();
 }
 
 }  // namespace zonda::model

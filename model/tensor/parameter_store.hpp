@@ -21,6 +21,7 @@ struct Parameter {
   bool decay = false;       ///< weight decay applies (matrices; not biases, gains, tables)
   float initial_scale = 0;  ///< standard deviation of the normal start (cut at three); 0 starts at `initial_value`
   float initial_value = 0;
+  bool frozen = false;  ///< the optimiser leaves it as it is, and its gradient is not computed
 };
 
 /// Handle of a parameter within its store.
@@ -28,8 +29,14 @@ using ParameterId = std::int32_t;
 
 class ParameterStore {
  public:
-  explicit ParameterStore(DType dtype = DType::f32) : dtype_(dtype) {}
+  explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory()) : dtype_(dtype), memory_(&memory) {}
   ParameterId add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value = 0);
+  /// Freezes or thaws the parameters for which `choose(name)` is true.
+  template <class Choose>
+  void freeze(Choose&& choose, bool frozen = true) {
+    for (Parameter& p : parameters_)
+      if (choose(std::string_view(p.name))) p.frozen = frozen;
+  }
   /// Allocates the values; call once after the last add().
   void allocate_values();
   /// Allocates the gradients (idempotent). A store that only infers never calls it.
@@ -38,6 +45,7 @@ class ParameterStore {
   void allocate_optimiser(bool average);
 
   DType dtype() const { return dtype_; }
+  Memory& memory() const { return *memory_; }
   std::span<const Parameter> list() const { return parameters_; }
   const Parameter& at(ParameterId id) const { return parameters_[static_cast<std::size_t>(id)]; }
   /// Position of a name; -1 if there is none.
@@ -47,6 +55,15 @@ class ParameterStore {
 
   /// Shape without memory before allocate_values(): enough to plan with.
   Tensor value(ParameterId id) const;
+  /// The bf16 copy of a parameter; shape without memory before allocate_copies().
+  Tensor copy_of(ParameterId id) const;
+  /// Allocates bf16 copies of the values (idempotent), in an arena with the same offsets.
+  void allocate_copies();
+  Tensor copies() const;  ///< [extent()], bf16; none where not allocated
+  /// Counts changes of the values: whoever writes them says so, and the copies are made again before they are read.
+  void values_changed() { ++version_; }
+  bool copies_stale() const { return copies_.data() && copied_ != version_; }
+  void copies_made() { copied_ = version_; }
   /// None before allocate_gradients().
   Tensor gradient(ParameterId id) const { return view(gradients_, id); }
   Tensor view(const Buffer& buffer, ParameterId id) const;
@@ -67,9 +84,11 @@ class ParameterStore {
  private:
   Tensor whole(const Buffer& buffer) const;
   DType dtype_;
+  Memory* memory_;
   std::vector<Parameter> parameters_;
   std::int64_t count_ = 0, extent_ = 0;
-  Buffer values_, gradients_, first_moment_, second_moment_, average_;
+  std::uint64_t version_ = 1, copied_ = 0;
+  Buffer values_, gradients_, first_moment_, second_moment_, average_, copies_;
 };
 
 }  // namespace zonda::model

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "model/tensor/bfloat16.hpp"
+
 namespace zonda::model {
 
 enum class DType : std::uint8_t { f64, f32, bf16, i8 };
@@ -26,6 +28,14 @@ constexpr DType dtype_of<double>() {
 template <>
 constexpr DType dtype_of<float>() {
   return DType::f32;
+}
+template <>
+constexpr DType dtype_of<BFloat16>() {
+  return DType::bf16;
+}
+template <>
+constexpr DType dtype_of<std::int8_t>() {
+  return DType::i8;
 }
 
 /// Up to five extents, outermost first.

@@ -1,0 +1,54 @@
+#include "model/tensor/memory.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "core/error.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+class HostMemory final : public Memory {
+ public:
+  Device device() const override { return Device::cpu; }
+  void* allocate(std::size_t bytes) override {
+    constexpr std::size_t huge = std::size_t{2} << 20;
+    const std::size_t alignment = bytes >= huge ? huge : 64;
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void* data = std::aligned_alloc(alignment, rounded);
+    if (!data) fail(ErrorKind::failure, "cannot allocate {:.1f} MiB of memory", static_cast<double>(bytes) / 1048576.0);
+#ifdef MADV_HUGEPAGE
+    // Best effort: a kernel without transparent huge pages serves small ones.
+    if (alignment == huge) (void)madvise(data, rounded, MADV_HUGEPAGE);
+#endif
+    std::memset(data, 0, rounded);  // page faults happen here, not in the first step
+    return data;
+  }
+  void release(void* data, std::size_t) noexcept override {
+    std::free(data);
+  }
+  void fill_bytes(void* data, int byte, std::size_t bytes) override {
+    std::memset(data, byte, bytes);
+  }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    std::memmove(to, from, bytes);
+  }
+  void copy_in(void* to, const void* host, std::size_t bytes) override {
+    std::memcpy(to, host, bytes);
+  }
+  void copy_out(void* host, const void* from, std::size_t bytes) override {
+    std::memcpy(host, from, bytes);
+  }
+};
+
+}  // namespace
+
+Memory& host_memory() {
+  static HostMemory memory;
+  return memory;
+}
+
+}  // namespace zonda::model
