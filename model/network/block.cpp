@@ -9,75 +9,94 @@ Block::Block(ParameterStore& store, const std::string& name, int width, int head
       table_(store.add(name + ".modulation", {6 * width}, false, 0)),
       q_gain_(store.add(name + ".query_gain", {width / heads}, false, 0, 1)),
       k_gain_(store.add(name + ".key_gain", {width / heads}, false, 0, 1)),
-      qkv_(store, name + ".qkv", width, 3 * width),
-      projection_(store, name + ".projection", width, width),
-      up_(store, name + ".up", width, std::int64_t{mlp_ratio} * width),
-      down_(store, name + ".down", std::int64_t{mlp_ratio} * width, width) {}
+      qkv_(Linear(store, name + ".qkv", width, 3 * width).in_trunk()),
+      projection_(Linear(store, name + ".projection", width, width).in_trunk()),
+      up_(Linear(store, name + ".up", width, std::int64_t{mlp_ratio} * width).in_trunk()),
+      down_(Linear(store, name + ".down", std::int64_t{mlp_ratio} * width, width).in_trunk()) {}
 
 void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation,
-                    const Tensor& y, Saved& saved) const {
-  const std::int64_t n = x.shape[0], batch = modulation.shape[0];
-  const auto done = [&](auto&... tensors) {
-    if (!ctx.keep) ctx.release(tensors...);
-  };
+                    const Tensor& y, Saved& saved, Recompute recompute) const {
+  saved.recompute = recompute;
   saved.modulation = ctx.take(modulation.shape);
   ctx->add_rows(ctx, modulation, store_->value(table_), saved.modulation);
+  branches(ctx, table, x, saved, ctx.keep && recompute != Recompute::block, ctx.keep && recompute == Recompute::none);
+  ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
+  if (!ctx.keep || recompute == Recompute::block) ctx.release(saved.branch, saved.middle);
+  if (!ctx.keep) ctx.release(saved.modulation);
+}
 
-  Tensor normed = ctx.take(x.shape);
+void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
+                     bool keep_hidden) const {
+  const std::int64_t n = x.shape[0], batch = saved.modulation.shape[0];
+  const DType trunk = ctx.trunk();
+  const auto done = [&](auto&... tensors) {
+    if (!keep) ctx.release(tensors...);
+  };
+  Tensor normed = ctx.take(x.shape, trunk);
   saved.statistics1 = ctx.take({n, 2});
   ctx->norm_modulate(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, normed, saved.statistics1);
-  saved.qkv = ctx.take({n, 3 * width_});
+  saved.qkv = ctx.take({n, 3 * width_}, trunk);
   qkv_.forward(ctx, normed, saved.qkv);
   ctx.release(normed);
   done(saved.statistics1);
-  saved.attended = ctx.take(x.shape);
+  saved.attended = ctx.take(x.shape, trunk);
   saved.log_sum = ctx.take({n, heads_});
   ctx->attention(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_), saved.attended,
                  saved.log_sum);
   done(saved.qkv, saved.log_sum);
-  saved.projected = ctx.take(x.shape);
+  saved.projected = ctx.take(x.shape, trunk);
   projection_.forward(ctx, saved.attended, saved.projected);
   done(saved.attended);
   saved.middle = ctx.take(x.shape);
   ctx->gated_add(ctx, x, saved.projected, saved.modulation, gate(0), saved.middle);
   done(saved.projected);
 
-  normed = ctx.take(x.shape);
+  normed = ctx.take(x.shape, trunk);
   saved.statistics2 = ctx.take({n, 2});
   ctx->norm_modulate(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)}, normed,
                      saved.statistics2);
   done(saved.statistics2);
-  saved.hidden = ctx.take({n, up_.out()});
-  Tensor active = ctx.take({n, up_.out()});
+  saved.hidden = ctx.take({n, up_.out()}, trunk);
+  Tensor active = ctx.take({n, up_.out()}, trunk);
   up_.forward(ctx, normed, saved.hidden, active);
   ctx.release(normed);
-  done(saved.hidden);
-  saved.branch = ctx.take(x.shape);
+  if (!keep_hidden) ctx.release(saved.hidden);
+  saved.branch = ctx.take(x.shape, trunk);
   down_.forward(ctx, active, saved.branch);
   ctx.release(active);
-  ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
-  done(saved.branch, saved.middle, saved.modulation);
 }
 
 void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
                      const Tensor& dmodulation) const {
   const std::int64_t n = x.shape[0], batch = dmodulation.shape[0];
-  const bool weights = ctx.weight_gradients;
+  const DType trunk = ctx.trunk();
+  const bool weights = ctx.weight_gradients, again = saved.recompute == Recompute::mlp;
+  if (saved.recompute == Recompute::block) branches(ctx, table, x, saved, true, true);
   Tensor dm = ctx.take(dmodulation.shape);
 
-  Tensor dbranch = ctx.take(x.shape);
+  const Backend::Modulation second{saved.modulation, scale(1), shift(1)}, first{saved.modulation, scale(0), shift(0)};
+  Tensor dbranch = ctx.take(x.shape, trunk);
   ctx->gated_add_backward(ctx, saved.branch, saved.modulation, gate(1), d, dbranch, dm);
   ctx.release(saved.branch);
-  Tensor dhidden = ctx.take({n, up_.out()}), active = ctx.take({n, up_.out()});
+  // The normed input is computed again rather than kept: one pass over memory against D numbers a token.
+  Tensor normed;
+  const auto norm_again = [&] {
+    normed = ctx.take(x.shape, trunk);
+    if (weights || again) ctx->norm_modulate(ctx, NormKind::rms, saved.middle, second, normed, saved.statistics2);
+  };
+  if (again) norm_again();
+  Tensor active = ctx.take({n, up_.out()}, trunk);
+  if (again) {
+    saved.hidden = ctx.take({n, up_.out()}, trunk);
+    up_.forward(ctx, normed, saved.hidden, active);
+  }
+  Tensor dhidden = ctx.take({n, up_.out()}, trunk);
   down_.backward_input(ctx, dbranch, dhidden);
-  ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, weights ? active : Tensor{});
+  ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, weights && !again ? active : Tensor{});
   ctx.release(saved.hidden);
   down_.backward_weight(ctx, active, dbranch);
   ctx.release(active, dbranch);
-  // The normed input is computed again rather than kept: one pass over memory against D numbers a token.
-  Tensor normed = ctx.take(x.shape);
-  const Backend::Modulation second{saved.modulation, scale(1), shift(1)}, first{saved.modulation, scale(0), shift(0)};
-  if (weights) ctx->norm_modulate(ctx, NormKind::rms, saved.middle, second, normed, saved.statistics2);
+  if (!again) norm_again();
   up_.backward_weight(ctx, normed, dhidden);
   up_.backward_input(ctx, dhidden, normed);
   ctx.release(dhidden);
@@ -85,20 +104,20 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
                               {dm, scale(1), shift(1)});
   ctx.release(normed, saved.middle, saved.statistics2);
 
-  Tensor dprojected = ctx.take(x.shape);
+  Tensor dprojected = ctx.take(x.shape, trunk);
   ctx->gated_add_backward(ctx, saved.projected, saved.modulation, gate(0), d, dprojected, dm);
   ctx.release(saved.projected);
-  Tensor dattended = ctx.take(x.shape);
+  Tensor dattended = ctx.take(x.shape, trunk);
   projection_.backward_input(ctx, dprojected, dattended);
   projection_.backward_weight(ctx, saved.attended, dprojected);
   ctx.release(dprojected);
-  Tensor dqkv = ctx.take({n, 3 * width_});
+  Tensor dqkv = ctx.take({n, 3 * width_}, trunk);
   ctx->attention_backward(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
                           saved.attended, saved.log_sum, dattended, dqkv,
                           weights ? store_->gradient(q_gain_) : Tensor{},
                           weights ? store_->gradient(k_gain_) : Tensor{});
   ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
-  normed = ctx.take(x.shape);
+  normed = ctx.take(x.shape, trunk);
   if (weights) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
   qkv_.backward_weight(ctx, normed, dqkv);
   qkv_.backward_input(ctx, dqkv, normed);

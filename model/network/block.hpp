@@ -5,6 +5,9 @@
 
 namespace zonda::model {
 
+/// What backward computes again instead of keeping it: nothing; the hidden layer of the MLP; everything but the input.
+enum class Recompute { none, mlp, block };
+
 class Block {
  public:
   Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio);
@@ -16,11 +19,13 @@ class Block {
     Tensor qkv, attended, log_sum;    // [N, 3 D], [N, D], [N, heads]
     Tensor projected, middle;         // [N, D]
     Tensor hidden, branch;            // [N, 4 D], [N, D]
+    Recompute recompute = Recompute::none;
   };
 
-  /// x [N, D], modulation [B, 6 D] shared by all blocks -> y [N, D].
+  /// x [N, D], modulation [B, 6 D] shared by all blocks -> y [N, D]. In mixed precision the residual stream and
+  /// everything per row is f32; what the products read and write is bf16.
   void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
-               Saved& saved) const;
+               Saved& saved, Recompute recompute = Recompute::none) const;
   /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates.
   void backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
                 const Tensor& dmodulation) const;
@@ -28,6 +33,9 @@ class Block {
                const Tensor& dy) const;
 
  private:
+  /// Everything up to the MLP's branch; what `keep` leaves out is released after its last use.
+  void branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
+                bool keep_hidden) const;
   AttentionShape shape_of(std::int64_t batch) const { return {batch, heads_, width_ / heads_}; }
   // Columns of the modulation.
   std::int64_t shift(int half) const { return 3 * half * std::int64_t{width_}; }

@@ -1,23 +1,15 @@
 #include "model/network/embedding.hpp"
 
-#include <vector>
-
 namespace zonda::model {
 
-Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, int channels, int width, DType dtype)
+Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, int channels, int width, DType dtype, Memory& memory)
     : geometry_(grid.patches),
       tokens_(grid.count()),
       width_(width),
       patch_(store, "embedding.patch", std::int64_t{channels} * geometry_.kernel_rows * geometry_.size, width),
       position_(store, "embedding.position", TokenGrid::feature_count, width, 1, false) {
-  const std::vector<double> features = grid.position_features();
-  storage_ = Buffer(features.size() * size_of(dtype));
-  features_ = Tensor(storage_.data(), {tokens_, TokenGrid::feature_count}, dtype);
-  for (std::size_t i = 0; i < features.size(); ++i)
-    if (dtype == DType::f64)
-      features_.as<double>()[i] = features[i];
-    else
-      features_.as<float>()[i] = static_cast<float>(features[i]);
+  storage_ = numbers_in(memory, dtype, grid.position_features());
+  features_ = Tensor(storage_.data(), {tokens_, TokenGrid::feature_count}, dtype, memory.device());
 }
 
 void Embedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens) const {

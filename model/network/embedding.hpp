@@ -8,7 +8,8 @@ namespace zonda::model {
 
 class Embedding {
  public:
-  Embedding(ParameterStore& store, const TokenGrid& grid, int channels, int width, DType dtype);
+  Embedding(ParameterStore& store, const TokenGrid& grid, int channels, int width, DType dtype,
+            Memory& memory = host_memory());
   /// x [B, C, H, W] -> tokens [B T, D].
   void forward(Context& ctx, const Tensor& x, const Tensor& tokens) const;
   /// dx [B, C, H, W] overwritten; may be none.

@@ -1,5 +1,7 @@
 #include "model/network/forecast_network.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -38,18 +40,41 @@ struct ForecastNetwork::Implementation {
         condition_numbers(conditions),
         dtype(type),
         backend(which ? std::move(which) : make_backend(type == DType::f64 ? "reference" : "cpu")),
-        store(type),
+        store(type, backend->memory()),
         tokens(on, shape.patch),
-        embedding(store, tokens, in, shape.width, type),
+        embedding(store, tokens, in, shape.width, type, backend->memory()),
         conditioning(store, conditions, shape.width),
         head(store, tokens, shape.width, out) {
     const int head_size = shape.width / shape.heads;
-    windows = window_sequences(tokens, shape.window_rows, shape.window_columns, false, head_size, dtype);
-    shifted = window_sequences(tokens, shape.window_rows, shape.window_columns, true, head_size, dtype);
-    across = across_window_sequences(tokens, shape.window_rows, shape.window_columns, head_size, dtype);
+    windows =
+        window_sequences(tokens, shape.window_rows, shape.window_columns, false, head_size, dtype, backend->memory());
+    shifted =
+        window_sequences(tokens, shape.window_rows, shape.window_columns, true, head_size, dtype, backend->memory());
+    across =
+        across_window_sequences(tokens, shape.window_rows, shape.window_columns, head_size, dtype, backend->memory());
     for (int i = 0; i < shape.blocks; ++i)
       blocks.emplace_back(store, "block" + std::to_string(i), shape.width, shape.heads, shape.mlp_ratio);
     activations = fresh();
+    if (config.recompute == "mlp") recompute.mlps = shape.blocks;
+    if (config.recompute == "block") recompute.blocks = shape.blocks;
+  }
+
+  DType trunk() const { return config.precision == "bf16" && dtype == DType::f32 ? DType::bf16 : dtype; }
+  Context context(Arena& in, Use purpose) const {
+    return Context(*backend, in, dtype, purpose == Use::tangent ? dtype : trunk());
+  }
+  Recompute recompute_of(std::size_t block, const RecomputePolicy& policy, Use purpose) const {
+    if (purpose != Use::training) return Recompute::none;
+    const auto i = static_cast<int>(block);
+    return i < policy.blocks ? Recompute::block : i < policy.blocks + policy.mlps ? Recompute::mlp : Recompute::none;
+  }
+  /// Products of the trunk read bf16 copies of the weights.
+  void refresh_copies(Context& ctx) {
+    if (ctx.trunk() == dtype) return;
+    store.allocate_copies();
+    if (!store.copies_stale()) return;
+    ctx->cast(ctx, store.values(), store.copies());
+    store.copies_made();
   }
 
   Activations fresh() const {
@@ -67,7 +92,8 @@ struct ForecastNetwork::Implementation {
 
   Shape token_shape(std::int64_t batch_size) const { return {batch_size * tokens.count(), shape.width}; }
 
-  void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& y) const {
+  void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& y, Use purpose,
+               const RecomputePolicy& policy) const {
     const std::int64_t n = x.shape[0];
     a.modulation = ctx.take({n, 6 * shape.width});
     conditioning.forward(ctx, condition, a.modulation, a.conditioning);
@@ -75,7 +101,8 @@ struct ForecastNetwork::Implementation {
     embedding.forward(ctx, x, a.tokens[0]);
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       a.tokens[i + 1] = ctx.take(token_shape(n));
-      blocks[i].forward(ctx, table(i), a.tokens[i], a.modulation, a.tokens[i + 1], a.blocks[i]);
+      blocks[i].forward(ctx, table(i), a.tokens[i], a.modulation, a.tokens[i + 1], a.blocks[i],
+                        recompute_of(i, policy, purpose));
       if (!ctx.keep) ctx.release(a.tokens[i]);
     }
     if (!ctx.keep) ctx.release(a.modulation);
@@ -113,18 +140,19 @@ struct ForecastNetwork::Implementation {
 
   Tensor image(std::int64_t n, int channels) const {
     return Tensor(nullptr,
-                  {n, channels, static_cast<std::int64_t>(grid.nlat()), static_cast<std::int64_t>(grid.nlon())}, dtype);
+                  {n, channels, static_cast<std::int64_t>(grid.nlat()), static_cast<std::int64_t>(grid.nlon())}, dtype,
+                  backend->memory().device());
   }
 
   /// Walks a whole step without memory.
-  Sections walk(Arena& to, int n, Use purpose) const {
+  Sections walk(Arena& to, int n, Use purpose, const RecomputePolicy& policy) const {
     Activations a = fresh();
     const Tensor x = image(n, inputs), y = image(n, outputs), condition(nullptr, {n, condition_numbers}, dtype);
     Sections found;
     to.begin_plan();
-    Context ctx(*backend, to, dtype);
+    Context ctx = context(to, purpose);
     ctx.keep = purpose != Use::inference;
-    forward(ctx, a, x, condition, y);
+    forward(ctx, a, x, condition, y, purpose, policy);
     if (purpose == Use::tangent) {
       to.protect();
       found.tangent = to.position();
@@ -146,6 +174,8 @@ struct ForecastNetwork::Implementation {
     if (tensor.shape != expected || tensor.dtype != dtype || !tensor.data)
       fail(ErrorKind::failure, "network: {} is {} of {}, expected {} of {}", what, name_of(tensor.dtype),
            tensor.shape.to_string(), name_of(dtype), expected.to_string());
+    if (tensor.device != backend->memory().device())
+      fail(ErrorKind::failure, "network: {} lies in another memory than the {} backend's", what, backend->name());
   }
 
   NetworkConfig config;
@@ -162,13 +192,14 @@ struct ForecastNetwork::Implementation {
   Sequences windows, shifted, across;
   std::vector<Block> blocks;
 
-  Arena arena;
+  RecomputePolicy recompute;
+  Arena arena{backend->memory()};
   Sections sections;
   int batch = 0;
   Use use = Use::inference;
   Activations activations;
   Tensor last_x, last_condition;  // of the last forward()
-  bool kept = false;    // the last forward()'s activations are there
+  bool kept = false;              // the last forward()'s activations are there
 };
 
 ForecastNetwork::ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
@@ -198,28 +229,66 @@ void ForecastNetwork::allocate() {
 
 void ForecastNetwork::initialise(std::uint64_t seed) {
   allocate();
-  const ParameterStore& store = self_->store;
+  ParameterStore& store = self_->store;
+  std::vector<double> numbers;
   for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
     const Parameter& p = store.at(id);
-    const Tensor value = store.value(id);
     const Philox random(seed, "initial weights " + p.name);
-    for (std::int64_t i = 0; i < p.count; ++i) {
-      double number = double(p.initial_value);
-      if (p.initial_scale > 0)
-        number += double(p.initial_scale) * std::clamp(random.normal(static_cast<std::uint64_t>(i)), -3.0, 3.0);
-      if (store.dtype() == DType::f64)
-        value.as<double>()[i] = number;
-      else
-        value.as<float>()[i] = static_cast<float>(number);
-    }
+    numbers.assign(static_cast<std::size_t>(p.count), double(p.initial_value));
+    if (p.initial_scale > 0)
+      for (std::size_t i = 0; i < numbers.size(); ++i)
+        numbers[i] += double(p.initial_scale) * std::clamp(random.normal(i), -3.0, 3.0);
+    const Tensor value = store.value(id);
+    const Buffer drawn = numbers_in(host_memory(), store.dtype(), numbers);
+    store.memory().copy_in(value.data, drawn.data(), value.bytes());
   }
+  store.values_changed();
+}
+
+const RecomputePolicy& ForecastNetwork::recompute() const {
+  return self_->recompute;
+}
+
+void ForecastNetwork::set_recompute(const RecomputePolicy& policy) {
+  if (policy == self_->recompute) return;
+  self_->recompute = policy;
+  self_->batch = 0;
+  self_->kept = false;
+}
+
+std::optional<RecomputePolicy> ForecastNetwork::recompute_within(std::size_t bytes, int batch, bool average) const {
+  const int blocks = self_->shape.blocks;
+  // From keeping everything to keeping nothing but the blocks' inputs, in 2 x blocks steps.
+  const auto policy_of = [blocks](int step) {
+    return step <= blocks ? RecomputePolicy{0, step} : RecomputePolicy{step - blocks, 2 * blocks - step};
+  };
+  const auto fits = [&](int step) {
+    return memory_with(policy_of(step), batch, Use::training, average).total() <= bytes;
+  };
+  int low = 0, high = 2 * blocks;
+  if (!fits(high)) return std::nullopt;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (fits(middle))
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return policy_of(low);
+}
+
+std::string RecomputePolicy::to_string() const {
+  if (blocks == 0 && mlps == 0) return "nothing";
+  std::string text = blocks > 0 ? fmt::format("{} blocks", blocks) : "";
+  if (mlps > 0) text += fmt::format("{}the MLPs of {} blocks", blocks > 0 ? " and " : "", mlps);
+  return text;
 }
 
 std::size_t ForecastNetwork::plan(int batch, Use use) {
   if (batch < 1) fail(ErrorKind::usage, "network: a batch of {} samples", batch);
   Implementation& s = *self_;
   if (batch != s.batch || use != s.use) {
-    s.sections = s.walk(s.arena, batch, use);
+    s.sections = s.walk(s.arena, batch, use, s.recompute);
     s.batch = batch;
     s.use = use;
     s.kept = false;
@@ -228,13 +297,19 @@ std::size_t ForecastNetwork::plan(int batch, Use use) {
 }
 
 MemoryPlan ForecastNetwork::memory(int batch, Use use, bool average) const {
-  Arena arena;
-  self_->walk(arena, batch, use);
+  return memory_with(self_->recompute, batch, use, average);
+}
+
+MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch, Use use, bool average) const {
+  Arena arena(self_->backend->memory());
+  self_->walk(arena, batch, use, policy);
   MemoryPlan plan;
   plan.parameters = static_cast<std::size_t>(self_->store.extent()) * size_of(self_->dtype);
   plan.activations = arena.peak_bytes();
   plan.tables =
       self_->embedding.table_bytes() + self_->windows.bytes() + self_->shifted.bytes() + self_->across.bytes();
+  if (use != Use::tangent && trunk() == DType::bf16)
+    plan.copies = static_cast<std::size_t>(self_->store.extent()) * size_of(DType::bf16);
   if (use == Use::training) {
     plan.gradients = plan.parameters;
     plan.moments = 2 * plan.parameters;
@@ -252,9 +327,10 @@ void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Te
   s.check("y", y, s.image(s.batch, s.outputs).shape);
   s.arena.allocate();
   s.arena.rewind(0);
-  Context ctx(*s.backend, s.arena, s.dtype);
+  Context ctx = s.context(s.arena, s.use);
   ctx.keep = s.use != Use::inference;
-  s.forward(ctx, s.activations, x, condition, y);
+  s.refresh_copies(ctx);
+  s.forward(ctx, s.activations, x, condition, y, s.use, s.recompute);
   s.last_x = x;
   s.last_condition = condition;
   s.kept = ctx.keep;
@@ -270,7 +346,7 @@ void ForecastNetwork::backward(const Tensor& dy, const Tensor& dx, bool weight_g
   if (!dx.none()) s.check("dx", dx, s.image(s.batch, s.inputs).shape);
   if (weight_gradients) s.store.allocate_gradients();
   s.arena.rewind(weight_gradients ? s.sections.backward : s.sections.adjoint);
-  Context ctx(*s.backend, s.arena, s.dtype);
+  Context ctx = s.context(s.arena, s.use);
   ctx.weight_gradients = weight_gradients;
   s.backward(ctx, s.activations, s.last_x, s.last_condition, dy, dx);
   s.kept = s.use == Use::tangent;
@@ -282,10 +358,16 @@ void ForecastNetwork::tangent(const Tensor& dx, const Tensor& dy) {
   s.check("dx", dx, s.image(s.batch, s.inputs).shape);
   s.check("dy", dy, s.image(s.batch, s.outputs).shape);
   s.arena.rewind(s.sections.tangent);
-  Context ctx(*s.backend, s.arena, s.dtype);
+  Context ctx = s.context(s.arena, s.use);
   s.tangent(ctx, s.activations, dx, dy);
 }
 
+Backend& ForecastNetwork::backend() const {
+  return *self_->backend;
+}
+DType ForecastNetwork::trunk() const {
+  return self_->trunk();
+}
 const NetworkShape& ForecastNetwork::shape() const {
   return self_->shape;
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "model/network/network_config.hpp"
 #include "model/tensor/parameter_store.hpp"
@@ -25,8 +27,16 @@ enum class Use {
 
 /// Exact bytes, known before anything is allocated.
 struct MemoryPlan {
-  std::size_t parameters = 0, gradients = 0, moments = 0, average = 0, activations = 0, tables = 0;
-  std::size_t total() const { return parameters + gradients + moments + average + activations + tables; }
+  std::size_t parameters = 0, copies = 0, gradients = 0, moments = 0, average = 0, activations = 0, tables = 0;
+  std::size_t total() const { return parameters + copies + gradients + moments + average + activations + tables; }
+};
+
+/// What backward computes again: the first `blocks` blocks from their input, the next `mlps` blocks their MLP's hidden
+/// layer, the rest nothing.
+struct RecomputePolicy {
+  int blocks = 0, mlps = 0;
+  std::string to_string() const;  ///< `nothing`, `the MLPs of 3 blocks`, `2 blocks and the MLPs of 4`
+  friend bool operator==(const RecomputePolicy&, const RecomputePolicy&) = default;
 };
 
 class ForecastNetwork {
@@ -50,11 +60,20 @@ class ForecastNetwork {
   /// persistence.
   void initialise(std::uint64_t seed);
 
+  /// `none`, `mlp`, `block` for all blocks, as the configuration says; `auto` keeps everything until a policy is set.
+  const RecomputePolicy& recompute() const;
+  /// Replaces the plan; the results are the same bits with any policy.
+  void set_recompute(const RecomputePolicy& policy);
+  /// The policy that computes least again with which a training step of this batch fits into `bytes` (all of
+  /// MemoryPlan); nothing if none does.
+  std::optional<RecomputePolicy> recompute_within(std::size_t bytes, int batch, bool average = true) const;
+
   /// Plans the memory of a step for this batch. Returns the bytes of the arena, which the first forward() allocates.
   /// Planning again (another batch or use) replaces the plan; the same plan is kept.
   std::size_t plan(int batch, Use use);
   /// The same numbers without changing the present plan; gradients, moments and average count when `use` is training.
   MemoryPlan memory(int batch, Use use, bool average = true) const;
+  MemoryPlan memory_with(const RecomputePolicy& policy, int batch, Use use, bool average = true) const;
 
   /// x [B, C_in, H, W], condition [B, n], y [B, C_out, H, W] overwritten. B must be the planned batch.
   /// x and condition must stay unchanged until backward() or tangent() is done.
@@ -66,6 +85,10 @@ class ForecastNetwork {
   /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
   void tangent(const Tensor& dx, const Tensor& dy);
 
+  /// The backend it runs on; x, condition, y and the gradients live in its memory.
+  Backend& backend() const;
+  /// Of the trunk's products in training and inference: bf16 in mixed precision. Tangent plans use dtype().
+  DType trunk() const;
   const NetworkShape& shape() const;
   const NetworkConfig& config() const;
   const Grid& grid() const;

@@ -15,7 +15,7 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
   GemmOptions options;
   if (bias_ >= 0) options.bias = store_->value(bias_);
   options.activated = activated;
-  ctx->gemm(ctx, x, store_->value(weight_), y, options);
+  ctx->gemm(ctx, x, operand(ctx), y, options);
 }
 
 void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {
@@ -23,11 +23,11 @@ void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bo
   GemmOptions options;
   options.transpose_b = true;
   options.accumulate = accumulate;
-  ctx->gemm(ctx, dy, store_->value(weight_), dx, options);
+  ctx->gemm(ctx, dy, operand(ctx), dx, options);
 }
 
 void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
-  if (!ctx.weight_gradients) return;
+  if (!learns(ctx)) return;
   GemmOptions options;
   options.transpose_a = true;
   options.accumulate = true;
@@ -36,7 +36,7 @@ void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) co
 }
 
 void Linear::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {
-  ctx->gemm(ctx, dx, store_->value(weight_), dy, {});
+  ctx->gemm(ctx, dx, operand(ctx), dy, {});
 }
 
 }  // namespace zonda::model

@@ -12,20 +12,31 @@ class Linear {
   /// Starts at a normal of standard deviation `gain` / sqrt(in); gain 0 starts at zero. The bias starts at zero.
   Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain = 1,
          bool bias = true);
+  /// A layer of the trunk: in mixed precision its products read the bf16 copy of W; weight gradients stay f32.
+  Linear& in_trunk() {
+    trunk_ = true;
+    return *this;
+  }
   std::int64_t in() const { return in_; }
   std::int64_t out() const { return out_; }
   /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y).
   void forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated = {}) const;
   /// dx overwritten, or accumulates; may be none.
   void backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate = false) const;
-  /// Weight and bias gradients accumulate, unless the context asks for none.
+  /// Weight and bias gradients accumulate, unless the context asks for none or they are frozen.
   void backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const;
   void tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const;
+  /// Whether backward_weight() does anything.
+  bool learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }
 
  private:
+  Tensor operand(const Context& ctx) const {
+    return trunk_ && ctx.trunk() != ctx.dtype() ? store_->copy_of(weight_) : store_->value(weight_);
+  }
   ParameterStore* store_;
   ParameterId weight_, bias_ = -1;
   std::int64_t in_, out_;
+  bool trunk_ = false;
 };
 
 }  // namespace zonda::model

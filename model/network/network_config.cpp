@@ -63,7 +63,15 @@ void describe(config::Table& table, NetworkConfig& c) {
       .range(1, 4096);
   table.key("window_columns", c.window_columns, "Attention window, tokens").range(1, 4096);
   table.key("mlp_ratio", c.mlp_ratio, "Hidden width of the MLP over the width").range(1, 64);
-  table.key("precision", c.precision, "Of the trunk's matrix products").one_of({"fp32"});
+  table
+      .key("precision", c.precision,
+           "Of the trunk's matrix products. With bf16 the weights, the state, embedding, head and all sums stay fp32")
+      .one_of({"fp32", "bf16"});
+  table
+      .key("recompute", c.recompute,
+           "What the backward pass computes again instead of keeping it: nothing, the MLPs' hidden layers, whole "
+           "blocks, or as little as the memory allows")
+      .one_of({"auto", "none", "mlp", "block"});
   table.check("heads", [&c]() -> std::string {
     try {
       resolve(c);

@@ -20,7 +20,8 @@ struct NetworkConfig {
   std::optional<int> window_rows;  ///< tokens; the nearest size that tiles the token grid evenly is taken
   std::optional<int> window_columns;
   std::optional<int> mlp_ratio;
-  std::string precision = "fp32";  ///< of the trunk's matrix products
+  std::string precision = "fp32";  ///< of the trunk's matrix products: fp32 or bf16
+  std::string recompute = "auto";  ///< what backward computes again: none, mlp, block, or auto, as memory asks for
 };
 
 /// A NetworkConfig with every value settled.

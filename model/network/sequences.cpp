@@ -17,24 +17,20 @@ void append_phases(std::vector<double>& phases, int head_size, double row, doubl
                                    : column * frequencies[static_cast<std::size_t>(k - pairs / 2)]);
 }
 
-Sequences settle(SequenceTable table, const std::vector<double>& phases, int head_size, DType dtype) {
+Sequences settle(SequenceTable table, const std::vector<double>& phases, int head_size, DType dtype, Memory& memory) {
   Sequences result;
   const auto n = static_cast<std::int64_t>(phases.size());
-  const std::size_t bytes = phases.size() * size_of(dtype);
-  result.storage = Buffer(2 * bytes);
-  const Shape shape{n / (head_size / 2), head_size / 2};
-  table.cosine = Tensor(result.storage.data(), shape, dtype);
-  table.sine = Tensor(static_cast<std::byte*>(result.storage.data()) + bytes, shape, dtype);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double phase = phases[static_cast<std::size_t>(i)];
-    if (dtype == DType::f64) {
-      table.cosine.as<double>()[i] = std::cos(phase);
-      table.sine.as<double>()[i] = std::sin(phase);
-    } else {
-      table.cosine.as<float>()[i] = static_cast<float>(std::cos(phase));
-      table.sine.as<float>()[i] = static_cast<float>(std::sin(phase));
-    }
+  // Cosines, then sines.
+  std::vector<double> turns(2 * phases.size());
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    turns[i] = std::cos(phases[i]);
+    turns[phases.size() + i] = std::sin(phases[i]);
   }
+  result.storage = numbers_in(memory, dtype, turns);
+  const Shape shape{n / (head_size / 2), head_size / 2};
+  table.cosine = Tensor(result.storage.data(), shape, dtype, memory.device());
+  table.sine = Tensor(static_cast<std::byte*>(result.storage.data()) + phases.size() * size_of(dtype), shape, dtype,
+                      memory.device());
   for (std::size_t s = 0; s + 1 < table.offsets.size(); ++s)
     table.longest = std::max(table.longest, table.offsets[s + 1] - table.offsets[s]);
   table.id = IndexTable::next_id();
@@ -80,7 +76,7 @@ std::vector<std::int64_t> window_cuts(std::int64_t n, int wanted) {
 }
 
 Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
-                           DType dtype) {
+                           DType dtype, Memory& memory) {
   const auto rows = axis_windows(grid.patches.token_rows, window_rows, shifted, false);
   const auto columns = axis_windows(grid.patches.token_columns, window_columns, shifted, grid.periodic);
   std::vector<double> frequencies;  // one radian a token down to 1/100
@@ -97,11 +93,11 @@ Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_co
         }
       table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
     }
-  return settle(std::move(table), phases, head_size, dtype);
+  return settle(std::move(table), phases, head_size, dtype, memory);
 }
 
 Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
-                                  DType dtype) {
+                                  DType dtype, Memory& memory) {
   const auto rows = axis_windows(grid.patches.token_rows, window_rows, false, false);
   const auto columns = axis_windows(grid.patches.token_columns, window_columns, false, grid.periodic);
   std::vector<double> harmonics;  // integers 1 to 64, each about 1.3 times the last
@@ -124,7 +120,7 @@ Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int wi
         }
       table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
     }
-  return settle(std::move(table), phases, head_size, dtype);
+  return settle(std::move(table), phases, head_size, dtype, memory);
 }
 
 }  // namespace zonda::model

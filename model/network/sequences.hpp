@@ -23,11 +23,11 @@ struct Sequences {
 /// latitude (and on a regional grid) the halves at the edges stay windows of their own, so that nothing attends across
 /// a pole. Rotary phases are the row and column within the window.
 Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
-                           DType dtype);
+                           DType dtype, Memory& memory = host_memory());
 
 /// Tokens with the same place in their (unshifted) windows. Rotary phases are multiples of the true latitude and
 /// integer multiples of the true longitude, periodic around the globe.
 Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
-                                  DType dtype);
+                                  DType dtype, Memory& memory = host_memory());
 
 }  // namespace zonda::model

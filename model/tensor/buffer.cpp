@@ -1,6 +1,7 @@
 #include "model/tensor/buffer.hpp"
 
 #include <utility>
+#include <vector>
 
 namespace zonda::model {
 
@@ -20,6 +21,17 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 Buffer::~Buffer() {
   if (data_) memory_->release(data_, bytes_);
+}
+
+Buffer numbers_in(Memory& memory, DType dtype, std::span<const double> values) {
+  Buffer buffer(values.size() * size_of(dtype), memory);
+  if (dtype == DType::f64) {
+    memory.copy_in(buffer.data(), values.data(), values.size_bytes());
+  } else {
+    const std::vector<float> rounded(values.begin(), values.end());
+    memory.copy_in(buffer.data(), rounded.data(), buffer.bytes());
+  }
+  return buffer;
 }
 
 }  // namespace zonda::model

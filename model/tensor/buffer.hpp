@@ -1,6 +1,7 @@
 #pragma once
 // Buffer: one owned piece of memory.
 #include <cstddef>
+#include <span>
 
 #include "model/tensor/memory.hpp"
 
@@ -26,5 +27,8 @@ class Buffer {
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
 };
+
+/// A buffer of `values` in the element type `dtype`, f64 or f32.
+Buffer numbers_in(Memory& memory, DType dtype, std::span<const double> values);
 
 }  // namespace zonda::model
