@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/small_product.hpp"
 #include "model/ops/cpu/vector_math.hpp"
 
@@ -25,22 +25,24 @@ struct Rows {
 };
 
 /// out [length, size] = rotate(norm(x) gain) * factor; inverse [length] gets 1 / rms.
-[[gnu::always_inline]] inline void load_rotated(const Rows& rows, const float* x, const float* gain,
-                                                const float* cosine, const float* sine, std::int64_t size, float factor,
-                                                float* out, float* inverse) {
+template <class H>
+[[gnu::always_inline]] inline void load_rotated(const Rows& rows, const H* x, const float* gain, const float* cosine,
+                                                const float* sine, std::int64_t size, float factor, float* out,
+                                                float* inverse) {
   const std::int64_t half = size / 2;
   for (std::int64_t i = 0; i < rows.length; ++i) {
-    const float* row = x + rows.at(i);
+    const H* row = x + rows.at(i);
     float square = 0;
 #pragma omp simd reduction(+ : square)
-    for (std::int64_t d = 0; d < size; ++d) square += row[d] * row[d];
+    for (std::int64_t d = 0; d < size; ++d) square += widen(row[d]) * widen(row[d]);
     const float scale = 1.0f / std::sqrt(square / float(size) + float(AttentionShape::epsilon));
     inverse[i] = scale;
     const float *c = cosine + i * half, *s = sine + i * half;
     float* to = out + i * size;
 #pragma omp simd
     for (std::int64_t d = 0; d < half; ++d) {
-      const float a = row[d] * gain[d] * (scale * factor), b = row[d + half] * gain[d + half] * (scale * factor);
+      const float a = widen(row[d]) * gain[d] * (scale * factor),
+                  b = widen(row[d + half]) * gain[d + half] * (scale * factor);
       to[d] = a * c[d] - b * s[d];
       to[d + half] = a * s[d] + b * c[d];
     }
@@ -48,14 +50,15 @@ struct Rows {
 }
 
 /// Adjoint of load_rotated with factor already applied to g [length, size]; gain_sum [size] accumulates.
-[[gnu::always_inline]] inline void store_rotated_adjoint(const Rows& rows, const float* x, const float* gain,
+template <class H>
+[[gnu::always_inline]] inline void store_rotated_adjoint(const Rows& rows, const H* x, const float* gain,
                                                          const float* cosine, const float* sine, std::int64_t size,
-                                                         float factor, float* g, const float* inverse, float* dx,
+                                                         float factor, float* g, const float* inverse, H* dx,
                                                          float* gain_sum) {
   const std::int64_t half = size / 2;
   for (std::int64_t i = 0; i < rows.length; ++i) {
-    const float* row = x + rows.at(i);
-    float* to = dx + rows.at(i);
+    const H* row = x + rows.at(i);
+    H* to = dx + rows.at(i);
     float* gi = g + i * size;
     const float *c = cosine + i * half, *s = sine + i * half;
     float dot = 0;
@@ -63,7 +66,7 @@ struct Rows {
     for (std::int64_t d = 0; d < half; ++d) {
       const float a = gi[d] * factor, b = gi[d + half] * factor;
       const float ga = a * c[d] + b * s[d], gb = b * c[d] - a * s[d];
-      const float ua = row[d] * inverse[i], ub = row[d + half] * inverse[i];
+      const float ua = widen(row[d]) * inverse[i], ub = widen(row[d + half]) * inverse[i];
       gain_sum[d] += ga * ua;
       gain_sum[d + half] += gb * ub;
       gi[d] = ga * gain[d];
@@ -72,7 +75,7 @@ struct Rows {
     }
     dot /= float(size);
 #pragma omp simd
-    for (std::int64_t d = 0; d < size; ++d) to[d] = inverse[i] * (gi[d] - row[d] * inverse[i] * dot);
+    for (std::int64_t d = 0; d < size; ++d) store(inverse[i] * (gi[d] - widen(row[d]) * inverse[i] * dot), to[d]);
   }
 }
 
@@ -93,14 +96,28 @@ struct Rows {
   }
 }
 
-[[gnu::always_inline]] inline void gather(const Rows& rows, const float* x, std::int64_t size, float* out) {
-  for (std::int64_t i = 0; i < rows.length; ++i)
-    std::memcpy(out + i * size, x + rows.at(i), static_cast<std::size_t>(size) * sizeof(float));
+template <class H>
+[[gnu::always_inline]] inline void gather(const Rows& rows, const H* x, std::int64_t size, float* out) {
+  for (std::int64_t i = 0; i < rows.length; ++i) {
+    const H* row = x + rows.at(i);
+#pragma omp simd
+    for (std::int64_t d = 0; d < size; ++d) out[i * size + d] = widen(row[d]);
+  }
 }
 
+template <class H>
+[[gnu::always_inline]] inline void scatter(const Rows& rows, const float* x, std::int64_t size, H* out) {
+  for (std::int64_t i = 0; i < rows.length; ++i) {
+    H* row = out + rows.at(i);
+#pragma omp simd
+    for (std::int64_t d = 0; d < size; ++d) store(x[i * size + d], row[d]);
+  }
+}
+
+template <class H>
 struct HeadTask {
-  Rows qkv, y;             // strides 3 D and D
-  const float *q, *k, *v;  // columns of the head in qkv
+  Rows qkv, y;         // strides 3 D and D
+  const H *q, *k, *v;  // columns of the head in qkv
   const float *q_gain, *k_gain, *cosine, *sine;
   float* log_sum;  // of row 0 of the sample, this head
   std::int64_t heads, size, padded;
@@ -111,7 +128,8 @@ std::int64_t forward_scratch(std::int64_t longest, std::int64_t size) {
   return 3 * longest * size + padded * size + longest * padded + 2 * padded;
 }
 
-ZONDA_CLONES void head_forward(const HeadTask& t, float* y, float* scratch) {
+template <class H>
+ZONDA_CLONES void head_forward(const HeadTask<H>& t, H* y, float* scratch) {
   const std::int64_t n = t.qkv.length, size = t.size, padded = t.padded;
   float *q = scratch, *k = q + n * size, *v = k + n * size, *transposed = v + n * size, *p = transposed + padded * size,
         *inverse = p + n * padded;
@@ -136,8 +154,7 @@ ZONDA_CLONES void head_forward(const HeadTask& t, float* y, float* scratch) {
     t.log_sum[t.qkv.tokens[i] * t.heads] = highest + std::log(total);
   }
   small::product(p, padded, 1, v, size, q, size, n, size, n);
-  for (std::int64_t i = 0; i < n; ++i)
-    std::memcpy(y + t.y.at(i), q + i * size, static_cast<std::size_t>(size) * sizeof(float));
+  scatter(t.y, q, size, y);
 }
 
 std::int64_t backward_scratch(std::int64_t longest, std::int64_t size) {
@@ -146,7 +163,8 @@ std::int64_t backward_scratch(std::int64_t longest, std::int64_t size) {
 }
 
 /// gain_sum [2, size] overwritten.
-ZONDA_CLONES void head_backward(const HeadTask& t, const float* dy, float* dqkv, float* gain_sum, float* scratch) {
+template <class H>
+ZONDA_CLONES void head_backward(const HeadTask<H>& t, const H* dy, H* dqkv, float* gain_sum, float* scratch) {
   const std::int64_t n = t.qkv.length, size = t.size, padded = t.padded;
   float *q = scratch, *k = q + n * size, *v = k + n * size, *g = v + n * size, *out = g + n * size,
         *transposed = out + n * size, *p = transposed + padded * size, *ds = p + n * padded,
@@ -173,11 +191,10 @@ ZONDA_CLONES void head_backward(const HeadTask& t, const float* dy, float* dqkv,
     for (std::int64_t j = 0; j < n; ++j) drow[j] = row[j] * (drow[j] - mean);
   }
   const std::int64_t width = t.y.stride;  // D: queries, keys and values lie D columns apart
-  float* dq = dqkv;
+  H* dq = dqkv;
   std::fill_n(gain_sum, 2 * size, 0.0f);
   small::product(p, 1, padded, g, size, out, size, n, size, n);
-  for (std::int64_t i = 0; i < n; ++i)
-    std::memcpy(dq + 2 * width + t.qkv.at(i), out + i * size, static_cast<std::size_t>(size) * sizeof(float));
+  scatter(t.qkv, out, size, dq + 2 * width);
   small::product(ds, padded, 1, k, size, out, size, n, size, n);
   store_rotated_adjoint(t.qkv, t.q, t.q_gain, t.cosine, t.sine, size, factor, out, q_inverse, dq, gain_sum);
   small::product(ds, 1, padded, q, size, out, size, n, size, n);
@@ -185,17 +202,18 @@ ZONDA_CLONES void head_backward(const HeadTask& t, const float* dy, float* dqkv,
                         gain_sum + size);
 }
 
-HeadTask task_of(std::int64_t task, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
-                 const Tensor& q_gain, const Tensor& k_gain, const Tensor& log_sum) {
+template <class H>
+HeadTask<H> task_of(std::int64_t task, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
+                    const Tensor& q_gain, const Tensor& k_gain, const Tensor& log_sum) {
   const std::int64_t head = task % shape.heads, sequence = task / shape.heads % table.sequences(),
                      sample = task / shape.heads / table.sequences();
   const std::int64_t width = shape.width(), first = table.offsets[static_cast<std::size_t>(sequence)],
                      length = table.offsets[static_cast<std::size_t>(sequence) + 1] - first,
                      row = sample * table.token_count();
-  HeadTask t{};
+  HeadTask<H> t{};
   t.qkv = {table.tokens.data() + first, length, 3 * width, row};
   t.y = {table.tokens.data() + first, length, width, row};
-  t.q = qkv.as<float>() + head * shape.head_size;
+  t.q = qkv.as<H>() + head * shape.head_size;
   t.k = t.q + width;
   t.v = t.k + width;
   t.q_gain = q_gain.as<float>();
@@ -210,7 +228,7 @@ HeadTask task_of(std::int64_t task, const AttentionShape& shape, const SequenceT
 }
 
 bool vectorisable(const AttentionShape& shape, const Tensor& qkv) {
-  return qkv.dtype == DType::f32 && shape.head_size % small::kLanes == 0;
+  return qkv.dtype != DType::f64 && shape.head_size % small::kLanes == 0;
 }
 
 }  // namespace
@@ -219,15 +237,18 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
                            const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) {
   if (!vectorisable(shape, qkv)) return ReferenceBackend::attention(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum);
   const std::int64_t room = small::padded(forward_scratch(table.longest, shape.head_size));
-  Tensor scratch = ctx.take({threads_, room});
+  Tensor scratch = ctx.take({threads_, room}, DType::f32);
   if (!ctx.planning()) {
     const std::int64_t tasks = shape.batch * table.sequences() * shape.heads;
+    for_half_type(qkv.dtype, [&](auto half) {
+      using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
-    for (std::int64_t task = 0; task < tasks; ++task) {
-      const HeadTask t = task_of(task, shape, table, qkv, q_gain, k_gain, log_sum);
-      head_forward(t, y.as<float>() + task % shape.heads * shape.head_size,
-                   scratch.as<float>() + omp_get_thread_num() * room);
-    }
+      for (std::int64_t task = 0; task < tasks; ++task) {
+        const HeadTask<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
+        head_forward(t, y.as<H>() + task % shape.heads * shape.head_size,
+                     scratch.as<float>() + omp_get_thread_num() * room);
+      }
+    });
   }
   ctx.release(scratch);
 }
@@ -241,16 +262,19 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
                                                 dk_gain);
   const std::int64_t room = small::padded(backward_scratch(table.longest, shape.head_size));
   const std::int64_t tasks = shape.batch * table.sequences() * shape.heads, size = shape.head_size;
-  Tensor scratch = ctx.take({threads_, room});
-  Tensor gain_sums = ctx.take({tasks, 2 * size});
+  Tensor scratch = ctx.take({threads_, room}, DType::f32);
+  Tensor gain_sums = ctx.take({tasks, 2 * size}, DType::f32);
   if (!ctx.planning()) {
+    for_half_type(qkv.dtype, [&](auto half) {
+      using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
-    for (std::int64_t task = 0; task < tasks; ++task) {
-      const HeadTask t = task_of(task, shape, table, qkv, q_gain, k_gain, log_sum);
-      const std::int64_t column = task % shape.heads * size;
-      head_backward(t, dy.as<float>() + column, dqkv.as<float>() + column, gain_sums.as<float>() + task * 2 * size,
-                    scratch.as<float>() + omp_get_thread_num() * room);
-    }
+      for (std::int64_t task = 0; task < tasks; ++task) {
+        const HeadTask<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
+        const std::int64_t column = task % shape.heads * size;
+        head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, gain_sums.as<float>() + task * 2 * size,
+                      scratch.as<float>() + omp_get_thread_num() * room);
+      }
+    });
     for (int part = 0; part < 2; ++part) {
       const Tensor& gradient = part == 0 ? dq_gain : dk_gain;
       if (gradient.none()) continue;

@@ -1,7 +1,7 @@
 #pragma once
-// CpuBackend: f32 on all cores. Products by oneDNN, the rest by own vectorised loops; f64 is left to the reference
-// loops. The same bits on any number of threads: work is cut into pieces that do not depend on it, partial sums are
-// added in order.
+// CpuBackend: f32 and mixed precision on all cores. Products by oneDNN, the rest by own vectorised loops; f64 is left
+// to the reference loops. The same bits on any number of threads: work is cut into pieces that do not depend on it,
+// partial sums are added in order.
 #include "model/ops/reference/reference_backend.hpp"
 
 namespace zonda::model {
@@ -9,8 +9,11 @@ namespace zonda::model {
 class CpuBackend : public ReferenceBackend {
  public:
   /// `threads` 0: OpenMP's number at this moment. Operations on fewer than `smallest_shared` numbers stay on one
-  /// thread: waking the others would cost more than the work.
-  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768);
+  /// thread: waking the others would cost more than the work. Without `bf16_products` operands in bf16 are widened and
+  /// multiplied in f32.
+  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768, bool bf16_products = has_bf16_products());
+  /// Whether this machine and oneDNN multiply bf16.
+  static bool has_bf16_products();
   std::string name() const override { return "cpu"; }
   int threads() const override { return threads_; }
 
@@ -34,6 +37,8 @@ class CpuBackend : public ReferenceBackend {
   void add(Context&, const Tensor& x, const Tensor& y) override;
   void add_rows(Context&, const Tensor& x, const Tensor& rows, const Tensor& y) override;
   void sum_rows(Context&, const Tensor& dy, const Tensor& gradient, bool accumulate) override;
+  void copy(Context&, const Tensor& x, const Tensor& y) override;
+  void cast(Context&, const Tensor& x, const Tensor& y) override;
   void patch_gather(Context&, const PatchGeometry&, const Tensor& image, const Tensor& patches, bool average) override;
   void patch_scatter(Context&, const PatchGeometry&, const Tensor& patches, const Tensor& image, bool average) override;
   void convolution(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -47,6 +52,7 @@ class CpuBackend : public ReferenceBackend {
   int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }
   int threads_;
   std::int64_t smallest_shared_;
+  bool bf16_products_;
 };
 
 }  // namespace zonda::model

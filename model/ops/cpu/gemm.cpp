@@ -1,5 +1,5 @@
-// Matrix products by oneDNN's sgemm, one call per piece of rows on each thread: pieces are fixed, so that the bits do
-// not depend on the number of threads, and the epilogue runs while the piece is in the cache.
+// Matrix products by oneDNN, one call per piece of rows on each thread: pieces are fixed, so that the bits do not
+// depend on the number of threads, and the epilogue runs while the piece is in the cache.
 #include <dnnl.h>
 #include <omp.h>
 
@@ -8,32 +8,56 @@
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/vector_math.hpp"
+
+// The bf16 sibling of dnnl_sgemm: exported since oneDNN 1.0, though its header does not declare it. Absent, bf16
+// operands are widened.
+extern "C" [[gnu::weak]] dnnl_status_t dnnl_gemm_bf16bf16f32(char transpose_a, char transpose_b, dnnl_dim_t m,
+                                                             dnnl_dim_t n, dnnl_dim_t k, float alpha,
+                                                             const zonda::model::BFloat16* a, dnnl_dim_t a_stride,
+                                                             const zonda::model::BFloat16* b, dnnl_dim_t b_stride,
+                                                             float beta, float* c, dnnl_dim_t c_stride);
 
 namespace zonda::model {
 
 namespace {
 
-ZONDA_CLONES void epilogue(float* c, const float* bias, float* activated, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t i = 0; i < rows; ++i) {
-    float* row = c + i * columns;
-    if (bias) {
-#pragma omp simd
-      for (std::int64_t j = 0; j < columns; ++j) row[j] += bias[j];
-    }
+/// c = sum [+ bias], activated = GELU(c before it is rounded); sum may be c.
+template <class C>
+ZONDA_CLONES void epilogue(const float* sum, const float* bias, C* c, C* activated, std::int64_t rows,
+                           std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i, sum += columns, c += columns) {
     if (activated) {
-      float* out = activated + i * columns;
+      C* out = activated + i * columns;
 #pragma omp simd
-      for (std::int64_t j = 0; j < columns; ++j) out[j] = fast_gelu(row[j]);
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const float value = sum[j] + (bias ? bias[j] : 0.0f);
+        store(value, c[j]);
+        store(fast_gelu(value), out[j]);
+      }
+    } else {
+#pragma omp simd
+      for (std::int64_t j = 0; j < columns; ++j) store(sum[j] + (bias ? bias[j] : 0.0f), c[j]);
     }
   }
 }
 
-ZONDA_CLONES void add_row_sums(const float* x, float* sum, std::int64_t rows, std::int64_t columns) {
+template <class H>
+ZONDA_CLONES void add_row_sums(const H* x, float* sum, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t i = 0; i < rows; ++i) {
-    const float* row = x + i * columns;
+    const H* row = x + i * columns;
 #pragma omp simd
-    for (std::int64_t j = 0; j < columns; ++j) sum[j] += row[j];
+    for (std::int64_t j = 0; j < columns; ++j) sum[j] += widen(row[j]);
+  }
+}
+
+/// out [rows, columns] = the block of x whose rows lie `stride` apart.
+ZONDA_CLONES void widen_block(const BFloat16* x, std::int64_t stride, float* out, std::int64_t rows,
+                              std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j) out[i * columns + j] = widen(x[i * stride + j]);
   }
 }
 
@@ -53,44 +77,98 @@ constexpr std::int64_t kRows = 512;         // of a forward piece: amortises the
 constexpr std::int64_t kGradientRows = 64;  // of a weight gradient's piece
 constexpr std::int64_t kSumRows = 256;
 
+/// Operands of one piece as oneDNN's routines take them.
+struct Piece {
+  char transpose_a, transpose_b;
+  std::int64_t rows, n, k, a_stride, b_stride;
+};
+
+bool multiply(const Piece& p, const float* a, const float* b, bool accumulate, float* c) {
+  return dnnl_sgemm(p.transpose_a, p.transpose_b, p.rows, p.n, p.k, 1.0f, a, p.a_stride, b, p.b_stride,
+                    accumulate ? 1.0f : 0.0f, c, p.n) == dnnl_success;
+}
+
+bool multiply(const Piece& p, const BFloat16* a, const BFloat16* b, bool accumulate, float* c) {
+  return dnnl_gemm_bf16bf16f32 &&
+         dnnl_gemm_bf16bf16f32(p.transpose_a, p.transpose_b, p.rows, p.n, p.k, 1.0f, a, p.a_stride, b, p.b_stride,
+                               accumulate ? 1.0f : 0.0f, c, p.n) == dnnl_success;
+}
+
 }  // namespace
 
+bool CpuBackend::has_bf16_products() {
+  static const bool has = [] {
+    const BFloat16 two(2.0f);
+    float product = 0;
+    return multiply({'N', 'N', 1, 1, 1, 1, 1}, &two, &two, false, &product) && product == 4.0f;
+  }();
+  return has;
+}
+
 void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
-  if (ctx.planning()) return;
-  if (c.dtype != DType::f32 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
+  if (c.dtype == DType::f64 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
   const std::int64_t piece = options.transpose_a ? kGradientRows : kRows, pieces = (m + piece - 1) / piece;
-  const int threads = pieces == 1 ? 1 : team(m * n * k / 32);
-  const OneThreadEach one_thread_each;
-  bool failed = false;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(|| : failed)
-  for (std::int64_t p = 0; p < pieces; ++p) {
-    const std::int64_t first = p * piece, rows = std::min(piece, m - first);
-    float* out = c.as<float>() + first * n;
-    const float* left = a.as<float>() + (options.transpose_a ? first : first * k);
-    failed = dnnl_sgemm(options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k, 1.0f, left,
-                        options.transpose_a ? m : k, b.as<float>(), options.transpose_b ? k : n,
-                        options.accumulate ? 1.0f : 0.0f, out, n) != dnnl_success ||
-             failed;
-    if (!options.bias.none() || !options.activated.none())
-      epilogue(out, options.bias.none() ? nullptr : options.bias.as<float>(),
-               options.activated.none() ? nullptr : options.activated.as<float>() + first * n, rows, n);
+  const bool wide_result = c.dtype == DType::f32, widened = a.dtype == DType::bf16 && !bf16_products_;
+  Tensor sums, wide_a, wide_b;
+  if (!wide_result) sums = ctx.take({threads_, piece * n}, DType::f32);
+  if (widened) {
+    wide_a = ctx.take({threads_, piece * k}, DType::f32);
+    wide_b = ctx.take(b.shape, DType::f32);
   }
-  if (failed) fail(ErrorKind::failure, "oneDNN refused a product of {}x{}x{}", m, n, k);
+  if (!ctx.planning()) {
+    if (widened) cast(ctx, b, wide_b);
+    const int threads = pieces == 1 ? 1 : team(m * n * k / 32);
+    const OneThreadEach one_thread_each;
+    const float* bias = options.bias.none() ? nullptr : options.bias.as<float>();
+    bool failed = false;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(|| : failed)
+    for (std::int64_t p = 0; p < pieces; ++p) {
+      const std::int64_t first = p * piece, rows = std::min(piece, m - first), worker = omp_get_thread_num();
+      const std::int64_t from = options.transpose_a ? first : first * k;
+      Piece part{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k,
+                 options.transpose_a ? m : k,     options.transpose_b ? k : n};
+      float* sum = wide_result ? c.as<float>() + first * n : sums.as<float>() + worker * piece * n;
+      if (widened) {
+        float* left = wide_a.as<float>() + worker * piece * k;
+        if (options.transpose_a)
+          widen_block(a.as<BFloat16>() + from, m, left, k, rows), part.a_stride = rows;
+        else
+          widen_block(a.as<BFloat16>() + from, k, left, rows, k);
+        failed = !multiply(part, left, wide_b.as<float>(), options.accumulate, sum) || failed;
+      } else if (a.dtype == DType::bf16) {
+        failed = !multiply(part, a.as<BFloat16>() + from, b.as<BFloat16>(), options.accumulate, sum) || failed;
+      } else {
+        failed = !multiply(part, a.as<float>() + from, b.as<float>(), options.accumulate, sum) || failed;
+      }
+      if (wide_result && !bias && options.activated.none()) continue;
+      for_half_type(c.dtype, [&](auto half) {
+        using C = decltype(half);
+        epilogue(sum, bias, c.as<C>() + first * n,
+                 options.activated.none() ? nullptr : options.activated.as<C>() + first * n, rows, n);
+      });
+    }
+    if (failed) fail(ErrorKind::failure, "oneDNN refused a product of {}x{}x{}", m, n, k);
+  }
+  if (!wide_result) ctx.release(sums);
+  if (widened) ctx.release(wide_a, wide_b);
 }
 
 void CpuBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gradient) {
-  if (dy.dtype != DType::f32) return ReferenceBackend::bias_gradient(ctx, dy, gradient);
+  if (dy.dtype == DType::f64) return ReferenceBackend::bias_gradient(ctx, dy, gradient);
   const std::int64_t n = dy.shape[dy.shape.rank() - 1], rows = dy.count() / n,
                      pieces = (rows + kSumRows - 1) / kSumRows;
-  Tensor partial = ctx.take({pieces, n});
+  Tensor partial = ctx.take({pieces, n}, DType::f32);
   if (!ctx.planning()) {
+    for_half_type(dy.dtype, [&](auto half) {
+      using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-    for (std::int64_t p = 0; p < pieces; ++p) {
-      float* sum = partial.as<float>() + p * n;
-      std::fill_n(sum, n, 0.0f);
-      add_row_sums(dy.as<float>() + p * kSumRows * n, sum, std::min(kSumRows, rows - p * kSumRows), n);
-    }
+      for (std::int64_t p = 0; p < pieces; ++p) {
+        float* sum = partial.as<float>() + p * n;
+        std::fill_n(sum, n, 0.0f);
+        add_row_sums(dy.as<H>() + p * kSumRows * n, sum, std::min(kSumRows, rows - p * kSumRows), n);
+      }
+    });
     add_row_sums(partial.as<float>(), gradient.as<float>(), pieces, n);
   }
   ctx.release(partial);

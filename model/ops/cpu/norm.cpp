@@ -4,6 +4,7 @@
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/mixed.hpp"
 
 namespace zonda::model {
 
@@ -11,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kPiece = 64;  // rows whose sums one thread forms
 
-ZONDA_CLONES void norm_rows(bool centre, const float* x, const float* scale, const float* shift, float* y,
+template <class H>
+ZONDA_CLONES void norm_rows(bool centre, const float* x, const float* scale, const float* shift, H* y,
                             float* statistics, std::int64_t rows, std::int64_t width) {
   for (std::int64_t i = 0; i < rows; ++i, x += width, y += width) {
     float mean = 0, square = 0;
@@ -24,63 +26,66 @@ ZONDA_CLONES void norm_rows(bool centre, const float* x, const float* scale, con
     for (std::int64_t d = 0; d < width; ++d) square += (x[d] - mean) * (x[d] - mean);
     const float inverse = 1.0f / std::sqrt(square / float(width) + float(Backend::norm_epsilon));
 #pragma omp simd
-    for (std::int64_t d = 0; d < width; ++d) y[d] = (x[d] - mean) * inverse * (1.0f + scale[d]) + shift[d];
+    for (std::int64_t d = 0; d < width; ++d) store((x[d] - mean) * inverse * (1.0f + scale[d]) + shift[d], y[d]);
     statistics[2 * i] = mean;
     statistics[2 * i + 1] = inverse;
   }
 }
 
+template <class H>
 ZONDA_CLONES void norm_rows_backward(bool centre, bool accumulate, const float* x, const float* scale,
-                                     const float* statistics, const float* dy, float* dx, float* scale_sum,
+                                     const float* statistics, const H* dy, float* dx, float* scale_sum,
                                      float* shift_sum, std::int64_t rows, std::int64_t width) {
   for (std::int64_t i = 0; i < rows; ++i, x += width, dy += width, dx += width) {
     const float mean = statistics[2 * i], inverse = statistics[2 * i + 1];
     float dot = 0, total = 0;
 #pragma omp simd reduction(+ : dot, total)
     for (std::int64_t d = 0; d < width; ++d) {
-      const float u = (x[d] - mean) * inverse, du = dy[d] * (1.0f + scale[d]);
+      const float g = widen(dy[d]), u = (x[d] - mean) * inverse, du = g * (1.0f + scale[d]);
       dot += u * du;
       total += du;
-      scale_sum[d] += dy[d] * u;
-      shift_sum[d] += dy[d];
+      scale_sum[d] += g * u;
+      shift_sum[d] += g;
     }
     dot /= float(width);
     total = centre ? total / float(width) : 0.0f;
     if (accumulate) {
 #pragma omp simd
       for (std::int64_t d = 0; d < width; ++d)
-        dx[d] += inverse * (dy[d] * (1.0f + scale[d]) - (x[d] - mean) * inverse * dot - total);
+        dx[d] += inverse * (widen(dy[d]) * (1.0f + scale[d]) - (x[d] - mean) * inverse * dot - total);
     } else {
 #pragma omp simd
       for (std::int64_t d = 0; d < width; ++d)
-        dx[d] = inverse * (dy[d] * (1.0f + scale[d]) - (x[d] - mean) * inverse * dot - total);
+        dx[d] = inverse * (widen(dy[d]) * (1.0f + scale[d]) - (x[d] - mean) * inverse * dot - total);
     }
   }
 }
 
-ZONDA_CLONES void gated_rows(const float* x, const float* branch, const float* gate, float* y, std::int64_t rows,
+template <class H>
+ZONDA_CLONES void gated_rows(const float* x, const H* branch, const float* gate, float* y, std::int64_t rows,
                              std::int64_t width) {
   for (std::int64_t i = 0; i < rows; ++i) {
     const std::int64_t at = i * width;
     if (x) {
 #pragma omp simd
-      for (std::int64_t d = 0; d < width; ++d) y[at + d] = x[at + d] + gate[d] * branch[at + d];
+      for (std::int64_t d = 0; d < width; ++d) y[at + d] = x[at + d] + gate[d] * widen(branch[at + d]);
     } else {
 #pragma omp simd
-      for (std::int64_t d = 0; d < width; ++d) y[at + d] = gate[d] * branch[at + d];
+      for (std::int64_t d = 0; d < width; ++d) y[at + d] = gate[d] * widen(branch[at + d]);
     }
   }
 }
 
-ZONDA_CLONES void gated_rows_backward(const float* branch, const float* gate, const float* dy, float* dbranch,
-                                      float* sum, std::int64_t rows, std::int64_t width) {
+template <class H>
+ZONDA_CLONES void gated_rows_backward(const H* branch, const float* gate, const float* dy, H* dbranch, float* sum,
+                                      std::int64_t rows, std::int64_t width) {
   for (std::int64_t i = 0; i < rows; ++i) {
     const std::int64_t at = i * width;
 #pragma omp simd
     for (std::int64_t d = 0; d < width; ++d) {
       const float g = dy[at + d];
-      sum[d] += g * branch[at + d];
-      dbranch[at + d] = gate[d] * g;
+      sum[d] += g * widen(branch[at + d]);
+      store(gate[d] * g, dbranch[at + d]);
     }
   }
 }
@@ -104,14 +109,17 @@ void CpuBackend::norm_modulate(Context& ctx, NormKind kind, const Tensor& x, con
   if (x.dtype != DType::f32) return ReferenceBackend::norm_modulate(ctx, kind, x, modulation, y, statistics);
   const std::int64_t width = x.shape[1], groups = modulation.rows.shape[0], per_group = x.shape[0] / groups;
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
+  for_half_type(y.dtype, [&](auto half) {
+    using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-  for (std::int64_t p = 0; p < groups * pieces; ++p) {
-    const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
-    const float* m = modulation.rows.as<float>() + g * modulation.rows.shape[1];
-    norm_rows(kind == NormKind::layer, x.as<float>() + first * width, m + modulation.scale, m + modulation.shift,
-              y.as<float>() + first * width, statistics.as<float>() + 2 * first, std::min(kPiece, per_group - in_group),
-              width);
-  }
+    for (std::int64_t p = 0; p < groups * pieces; ++p) {
+      const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
+      const float* m = modulation.rows.as<float>() + g * modulation.rows.shape[1];
+      norm_rows(kind == NormKind::layer, x.as<float>() + first * width, m + modulation.scale, m + modulation.shift,
+                y.as<H>() + first * width, statistics.as<float>() + 2 * first, std::min(kPiece, per_group - in_group),
+                width);
+    }
+  });
 }
 
 void CpuBackend::norm_modulate_backward(Context& ctx, NormKind kind, const Tensor& x, const Modulation& modulation,
@@ -123,17 +131,20 @@ void CpuBackend::norm_modulate_backward(Context& ctx, NormKind kind, const Tenso
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   Tensor partial = ctx.take({groups * pieces, 2, width});
   if (!ctx.planning()) {
+    for_half_type(dy.dtype, [&](auto half) {
+      using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-    for (std::int64_t p = 0; p < groups * pieces; ++p) {
-      const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
-      float* sums = partial.as<float>() + p * 2 * width;
-      std::fill_n(sums, 2 * width, 0.0f);
-      norm_rows_backward(kind == NormKind::layer, accumulate, x.as<float>() + first * width,
-                         modulation.rows.as<float>() + g * modulation.rows.shape[1] + modulation.scale,
-                         statistics.as<float>() + 2 * first, dy.as<float>() + first * width,
-                         dx.as<float>() + first * width, sums, sums + width, std::min(kPiece, per_group - in_group),
-                         width);
-    }
+      for (std::int64_t p = 0; p < groups * pieces; ++p) {
+        const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
+        float* sums = partial.as<float>() + p * 2 * width;
+        std::fill_n(sums, 2 * width, 0.0f);
+        norm_rows_backward(kind == NormKind::layer, accumulate, x.as<float>() + first * width,
+                           modulation.rows.as<float>() + g * modulation.rows.shape[1] + modulation.scale,
+                           statistics.as<float>() + 2 * first, dy.as<H>() + first * width,
+                           dx.as<float>() + first * width, sums, sums + width, std::min(kPiece, per_group - in_group),
+                           width);
+      }
+    });
     if (!gradient.rows.none())
       for (std::int64_t g = 0; g < groups; ++g) {
         float* out = gradient.rows.as<float>() + g * gradient.rows.shape[1];
@@ -151,13 +162,16 @@ void CpuBackend::gated_add(Context& ctx, const Tensor& x, const Tensor& branch, 
   if (y.dtype != DType::f32) return ReferenceBackend::gated_add(ctx, x, branch, rows, gate, y);
   const std::int64_t width = y.shape[1], groups = rows.shape[0], per_group = y.shape[0] / groups;
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
+  for_half_type(branch.dtype, [&](auto half) {
+    using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(y.count()))
-  for (std::int64_t p = 0; p < groups * pieces; ++p) {
-    const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
-    gated_rows(x.none() ? nullptr : x.as<float>() + at, branch.as<float>() + at,
-               rows.as<float>() + g * rows.shape[1] + gate, y.as<float>() + at, std::min(kPiece, per_group - in_group),
-               width);
-  }
+    for (std::int64_t p = 0; p < groups * pieces; ++p) {
+      const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
+      gated_rows(x.none() ? nullptr : x.as<float>() + at, branch.as<H>() + at,
+                 rows.as<float>() + g * rows.shape[1] + gate, y.as<float>() + at,
+                 std::min(kPiece, per_group - in_group), width);
+    }
+  });
 }
 
 void CpuBackend::gated_add_backward(Context& ctx, const Tensor& branch, const Tensor& rows, std::int64_t gate,
@@ -168,14 +182,17 @@ void CpuBackend::gated_add_backward(Context& ctx, const Tensor& branch, const Te
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   Tensor partial = ctx.take({groups * pieces, width});
   if (!ctx.planning()) {
+    for_half_type(branch.dtype, [&](auto half) {
+      using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-    for (std::int64_t p = 0; p < groups * pieces; ++p) {
-      const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
-      float* sum = partial.as<float>() + p * width;
-      std::fill_n(sum, width, 0.0f);
-      gated_rows_backward(branch.as<float>() + at, rows.as<float>() + g * rows.shape[1] + gate, dy.as<float>() + at,
-                          dbranch.as<float>() + at, sum, std::min(kPiece, per_group - in_group), width);
-    }
+      for (std::int64_t p = 0; p < groups * pieces; ++p) {
+        const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
+        float* sum = partial.as<float>() + p * width;
+        std::fill_n(sum, width, 0.0f);
+        gated_rows_backward(branch.as<H>() + at, rows.as<float>() + g * rows.shape[1] + gate, dy.as<float>() + at,
+                            dbranch.as<H>() + at, sum, std::min(kPiece, per_group - in_group), width);
+      }
+    });
     if (!rows_gradient.none())
       for (std::int64_t g = 0; g < groups; ++g)
         sum_pieces(partial.as<float>() + g * pieces * width, width, pieces,

@@ -1,63 +1,102 @@
 #include <algorithm>
+#include <cstring>
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/vector_math.hpp"
 
 namespace zonda::model {
 
 namespace {
 
-constexpr std::int64_t kPiece = 8192;
+constexpr std::int64_t kPiece = 8192, kCopied = 65536;  // numbers, bytes
 
-ZONDA_CLONES void gelu_piece(const float* x, float* y, std::int64_t n) {
+template <class H>
+ZONDA_CLONES void gelu_piece(const H* x, H* y, std::int64_t n) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) y[i] = fast_gelu(x[i]);
+  for (std::int64_t i = 0; i < n; ++i) store(fast_gelu(widen(x[i])), y[i]);
 }
 
-ZONDA_CLONES void gelu_backward_piece(const float* x, const float* dy, float* dx, float* y, std::int64_t n) {
+template <class H>
+ZONDA_CLONES void gelu_backward_piece(const H* x, const H* dy, H* dx, H* y, std::int64_t n) {
   if (y) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
       float value, derivative;
-      fast_gelu_both(x[i], value, derivative);
-      dx[i] = dy[i] * derivative;
-      y[i] = value;
+      fast_gelu_both(widen(x[i]), value, derivative);
+      store(widen(dy[i]) * derivative, dx[i]);
+      store(value, y[i]);
     }
   } else {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
       float value, derivative;
-      fast_gelu_both(x[i], value, derivative);
-      dx[i] = dy[i] * derivative;
+      fast_gelu_both(widen(x[i]), value, derivative);
+      store(widen(dy[i]) * derivative, dx[i]);
     }
   }
 }
 
-ZONDA_CLONES void add_piece(const float* x, const float* y, float* z, std::int64_t n) {
+template <class H>
+ZONDA_CLONES void add_piece(const H* x, const H* y, H* z, std::int64_t n) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) z[i] = x[i] + y[i];
+  for (std::int64_t i = 0; i < n; ++i) store(widen(x[i]) + widen(y[i]), z[i]);
+}
+
+template <class From, class To>
+ZONDA_CLONES void cast_piece(const From* x, To* y, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) store(widen(x[i]), y[i]);
 }
 
 }  // namespace
 
 void CpuBackend::gelu(Context& ctx, const Tensor& x, const Tensor& y) {
   if (ctx.planning()) return;
-  if (x.dtype != DType::f32) return ReferenceBackend::gelu(ctx, x, y);
+  if (x.dtype == DType::f64) return ReferenceBackend::gelu(ctx, x, y);
   const std::int64_t n = x.count();
+  for_half_type(x.dtype, [&](auto half) {
+    using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(n))
-  for (std::int64_t i = 0; i < n; i += kPiece)
-    gelu_piece(x.as<float>() + i, y.as<float>() + i, std::min(kPiece, n - i));
+    for (std::int64_t i = 0; i < n; i += kPiece) gelu_piece(x.as<H>() + i, y.as<H>() + i, std::min(kPiece, n - i));
+  });
 }
 
 void CpuBackend::gelu_backward(Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx, const Tensor& y) {
   if (ctx.planning()) return;
-  if (x.dtype != DType::f32) return ReferenceBackend::gelu_backward(ctx, x, dy, dx, y);
+  if (x.dtype == DType::f64) return ReferenceBackend::gelu_backward(ctx, x, dy, dx, y);
   const std::int64_t n = x.count();
+  for_half_type(x.dtype, [&](auto half) {
+    using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(n))
-  for (std::int64_t i = 0; i < n; i += kPiece)
-    gelu_backward_piece(x.as<float>() + i, dy.as<float>() + i, dx.as<float>() + i,
-                        y.none() ? nullptr : y.as<float>() + i, std::min(kPiece, n - i));
+    for (std::int64_t i = 0; i < n; i += kPiece)
+      gelu_backward_piece(x.as<H>() + i, dy.as<H>() + i, dx.as<H>() + i, y.none() ? nullptr : y.as<H>() + i,
+                          std::min(kPiece, n - i));
+  });
+}
+
+void CpuBackend::copy(Context& ctx, const Tensor& x, const Tensor& y) {
+  if (ctx.planning()) return;
+  const auto bytes = static_cast<std::int64_t>(x.bytes());
+#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
+  for (std::int64_t i = 0; i < bytes; i += kCopied)
+    std::memcpy(y.as<std::byte>() + i, x.as<std::byte>() + i, static_cast<std::size_t>(std::min(kCopied, bytes - i)));
+}
+
+void CpuBackend::cast(Context& ctx, const Tensor& x, const Tensor& y) {
+  if (ctx.planning()) return;
+  if (x.dtype == DType::f64 || y.dtype == DType::f64) return ReferenceBackend::cast(ctx, x, y);
+  const std::int64_t n = x.count();
+  for_half_type(x.dtype, [&](auto from) {
+    for_half_type(y.dtype, [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+#pragma omp parallel for schedule(dynamic) num_threads(team(n))
+      for (std::int64_t i = 0; i < n; i += kPiece)
+        cast_piece(x.as<From>() + i, y.as<To>() + i, std::min(kPiece, n - i));
+    });
+  });
 }
 
 void CpuBackend::add(Context& ctx, const Tensor& x, const Tensor& y) {
@@ -71,13 +110,16 @@ void CpuBackend::add(Context& ctx, const Tensor& x, const Tensor& y) {
 
 void CpuBackend::add_rows(Context& ctx, const Tensor& x, const Tensor& rows, const Tensor& y) {
   if (ctx.planning()) return;
-  if (x.dtype != DType::f32) return ReferenceBackend::add_rows(ctx, x, rows, y);
+  if (x.dtype == DType::f64) return ReferenceBackend::add_rows(ctx, x, rows, y);
   const std::int64_t period = rows.count(), pieces = (period + kPiece - 1) / kPiece, groups = x.count() / period;
+  for_half_type(x.dtype, [&](auto half) {
+    using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-  for (std::int64_t p = 0; p < groups * pieces; ++p) {
-    const std::int64_t within = p % pieces * kPiece, at = p / pieces * period + within;
-    add_piece(x.as<float>() + at, rows.as<float>() + within, y.as<float>() + at, std::min(kPiece, period - within));
-  }
+    for (std::int64_t p = 0; p < groups * pieces; ++p) {
+      const std::int64_t within = p % pieces * kPiece, at = p / pieces * period + within;
+      add_piece(x.as<H>() + at, rows.as<H>() + within, y.as<H>() + at, std::min(kPiece, period - within));
+    }
+  });
 }
 
 void CpuBackend::sum_rows(Context& ctx, const Tensor& dy, const Tensor& gradient, bool accumulate) {

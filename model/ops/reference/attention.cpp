@@ -10,11 +10,12 @@ namespace zonda::model {
 namespace {
 
 /// One head of one sequence: queries and keys after norm, gain and rotation.
-template <class T>
+template <class H, class T>
 struct Head {
   const AttentionShape& shape;
   const SequenceTable& table;
-  const T *qkv, *q_gain, *k_gain, *cosine, *sine;
+  const H* qkv;
+  const T *q_gain, *k_gain, *cosine, *sine;
   std::int64_t sample;
   std::int32_t first, length;
   int head;
@@ -38,7 +39,7 @@ struct Head {
       x[d + half] = a * s + b * c;
     }
   }
-  double normalise(const T* x, const T* gain, double* out) const {
+  double normalise(const H* x, const T* gain, double* out) const {
     double square = 0;
     for (int d = 0; d < shape.head_size; ++d) square += double(x[d]) * double(x[d]);
     const double inverse = 1 / std::sqrt(square / shape.head_size + AttentionShape::epsilon);
@@ -66,7 +67,7 @@ struct Head {
     return sum / std::sqrt(double(shape.head_size));
   }
   /// Through rotation, gain and norm: dx = adjoint of d(out)/d(x) applied to g; the gain's gradient accumulates.
-  void normalise_backward(int i, const T* x, const T* gain, double inverse, double* g, T* dx, T* dgain) const {
+  void normalise_backward(int i, const H* x, const T* gain, double inverse, double* g, H* dx, T* dgain) const {
     rotate(i, g, -1);
     double dot = 0;
     for (int d = 0; d < shape.head_size; ++d) dot += g[d] * double(gain[d]) * double(x[d]) * inverse;
@@ -74,10 +75,10 @@ struct Head {
     for (int d = 0; d < shape.head_size; ++d) {
       const double u = double(x[d]) * inverse;
       if (dgain) dgain[d] = T(double(dgain[d]) + g[d] * u);
-      dx[d] = T(inverse * (g[d] * double(gain[d]) - u * dot));
+      dx[d] = H(inverse * (g[d] * double(gain[d]) - u * dot));
     }
   }
-  void normalise_tangent(int i, const T* x, const T* gain, double inverse, const T* dx, double* out) const {
+  void normalise_tangent(int i, const H* x, const T* gain, double inverse, const H* dx, double* out) const {
     double dot = 0;
     for (int d = 0; d < shape.head_size; ++d) dot += double(x[d]) * inverse * double(dx[d]);
     dot /= shape.head_size;
@@ -87,29 +88,29 @@ struct Head {
   }
 };
 
-template <class T, class F>
+template <class H, class T, class F>
 void for_each_head(const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
                    const Tensor& k_gain, F&& f) {
   for (std::int64_t b = 0; b < shape.batch; ++b)
     for (std::int32_t s = 0; s < table.sequences(); ++s)
       for (int h = 0; h < shape.heads; ++h) {
         const std::int32_t first = table.offsets[static_cast<std::size_t>(s)];
-        Head<T> head{shape,
-                     table,
-                     qkv.as<T>(),
-                     q_gain.as<T>(),
-                     k_gain.as<T>(),
-                     table.cosine.as<T>(),
-                     table.sine.as<T>(),
-                     b,
-                     first,
-                     table.offsets[static_cast<std::size_t>(s) + 1] - first,
-                     h,
-                     {},
-                     {},
-                     {},
-                     {},
-                     {}};
+        Head<H, T> head{shape,
+                        table,
+                        qkv.as<H>(),
+                        q_gain.as<T>(),
+                        k_gain.as<T>(),
+                        table.cosine.as<T>(),
+                        table.sine.as<T>(),
+                        b,
+                        first,
+                        table.offsets[static_cast<std::size_t>(s) + 1] - first,
+                        h,
+                        {},
+                        {},
+                        {},
+                        {},
+                        {}};
         head.load();
         f(head);
       }
@@ -121,9 +122,10 @@ void ReferenceBackend::attention(Context& ctx, const AttentionShape& shape, cons
                                  const Tensor& qkv, const Tensor& q_gain, const Tensor& k_gain, const Tensor& y,
                                  const Tensor& log_sum) {
   if (ctx.planning()) return;
-  for_element_type(qkv.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for_each_head<T>(shape, table, qkv, q_gain, k_gain, [&](const Head<T>& head) {
+  for_element_types(qkv.dtype, [&](auto half, auto wide) {
+    using H = decltype(half);
+    using T = decltype(wide);
+    for_each_head<H, T>(shape, table, qkv, q_gain, k_gain, [&](const Head<H, T>& head) {
       const int n = shape.head_size;
       std::vector<double> p(static_cast<std::size_t>(head.length)), sum(static_cast<std::size_t>(n));
       for (int i = 0; i < head.length; ++i) {
@@ -137,7 +139,7 @@ void ReferenceBackend::attention(Context& ctx, const AttentionShape& shape, cons
             sum[static_cast<std::size_t>(d)] +=
                 p[static_cast<std::size_t>(j)] * head.v[static_cast<std::size_t>(j * n + d)];
         for (int d = 0; d < n; ++d)
-          y.as<T>()[head.row(i) * shape.width() + head.head * n + d] = T(sum[static_cast<std::size_t>(d)] / total);
+          y.as<H>()[head.row(i) * shape.width() + head.head * n + d] = H(sum[static_cast<std::size_t>(d)] / total);
         log_sum.as<T>()[head.row(i) * shape.heads + head.head] = T(highest + std::log(total));
       }
     });
@@ -149,15 +151,16 @@ void ReferenceBackend::attention_backward(Context& ctx, const AttentionShape& sh
                                           const Tensor& log_sum, const Tensor& dy, const Tensor& dqkv,
                                           const Tensor& dq_gain, const Tensor& dk_gain) {
   if (ctx.planning()) return;
-  for_element_type(qkv.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for_each_head<T>(shape, table, qkv, q_gain, k_gain, [&](const Head<T>& head) {
+  for_element_types(qkv.dtype, [&](auto half, auto wide) {
+    using H = decltype(half);
+    using T = decltype(wide);
+    for_each_head<H, T>(shape, table, qkv, q_gain, k_gain, [&](const Head<H, T>& head) {
       const int n = shape.head_size;
       const auto size = static_cast<std::size_t>(head.length * n);
       std::vector<double> dq(size), dk(size), dv(size), p(static_cast<std::size_t>(head.length)), dp(p);
       const double scale = 1 / std::sqrt(double(n));
       for (int i = 0; i < head.length; ++i) {
-        const T* g = dy.as<T>() + head.row(i) * shape.width() + head.head * n;
+        const H* g = dy.as<H>() + head.row(i) * shape.width() + head.head * n;
         const double log_total = double(log_sum.as<T>()[head.row(i) * shape.heads + head.head]);
         double mean = 0;
         for (int j = 0; j < head.length; ++j) {
@@ -181,10 +184,10 @@ void ReferenceBackend::attention_backward(Context& ctx, const AttentionShape& sh
       for (int i = 0; i < head.length; ++i) {
         const auto si = static_cast<std::size_t>(i);
         head.normalise_backward(i, head.qkv + head.at(i, 0), head.q_gain, head.q_inverse[si],
-                                &dq[static_cast<std::size_t>(i * n)], dqkv.as<T>() + head.at(i, 0), dq_gain.as<T>());
+                                &dq[static_cast<std::size_t>(i * n)], dqkv.as<H>() + head.at(i, 0), dq_gain.as<T>());
         head.normalise_backward(i, head.qkv + head.at(i, 1), head.k_gain, head.k_inverse[si],
-                                &dk[static_cast<std::size_t>(i * n)], dqkv.as<T>() + head.at(i, 1), dk_gain.as<T>());
-        for (int d = 0; d < n; ++d) dqkv.as<T>()[head.at(i, 2) + d] = T(dv[static_cast<std::size_t>(i * n + d)]);
+                                &dk[static_cast<std::size_t>(i * n)], dqkv.as<H>() + head.at(i, 1), dk_gain.as<T>());
+        for (int d = 0; d < n; ++d) dqkv.as<H>()[head.at(i, 2) + d] = H(dv[static_cast<std::size_t>(i * n + d)]);
       }
     });
   });
@@ -194,9 +197,10 @@ void ReferenceBackend::attention_tangent(Context& ctx, const AttentionShape& sha
                                          const Tensor& qkv, const Tensor& q_gain, const Tensor& k_gain,
                                          const Tensor& log_sum, const Tensor& dqkv, const Tensor& dy) {
   if (ctx.planning()) return;
-  for_element_type(qkv.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for_each_head<T>(shape, table, qkv, q_gain, k_gain, [&](const Head<T>& head) {
+  for_element_types(qkv.dtype, [&](auto half, auto wide) {
+    using H = decltype(half);
+    using T = decltype(wide);
+    for_each_head<H, T>(shape, table, qkv, q_gain, k_gain, [&](const Head<H, T>& head) {
       const int n = shape.head_size;
       const auto size = static_cast<std::size_t>(head.length * n);
       std::vector<double> dq(size), dk(size), p(static_cast<std::size_t>(head.length)), ds(p),
@@ -204,9 +208,9 @@ void ReferenceBackend::attention_tangent(Context& ctx, const AttentionShape& sha
       for (int i = 0; i < head.length; ++i) {
         const auto si = static_cast<std::size_t>(i);
         head.normalise_tangent(i, head.qkv + head.at(i, 0), head.q_gain, head.q_inverse[si],
-                               dqkv.as<T>() + head.at(i, 0), &dq[static_cast<std::size_t>(i * n)]);
+                               dqkv.as<H>() + head.at(i, 0), &dq[static_cast<std::size_t>(i * n)]);
         head.normalise_tangent(i, head.qkv + head.at(i, 1), head.k_gain, head.k_inverse[si],
-                               dqkv.as<T>() + head.at(i, 1), &dk[static_cast<std::size_t>(i * n)]);
+                               dqkv.as<H>() + head.at(i, 1), &dk[static_cast<std::size_t>(i * n)]);
       }
       const double scale = 1 / std::sqrt(double(n));
       for (int i = 0; i < head.length; ++i) {
@@ -227,10 +231,10 @@ void ReferenceBackend::attention_tangent(Context& ctx, const AttentionShape& sha
           const auto sj = static_cast<std::size_t>(j);
           for (int d = 0; d < n; ++d)
             sum[static_cast<std::size_t>(d)] += p[sj] * ((ds[sj] - mean) * head.v[static_cast<std::size_t>(j * n + d)] +
-                                                         double(dqkv.as<T>()[head.at(j, 2) + d]));
+                                                         double(dqkv.as<H>()[head.at(j, 2) + d]));
         }
         for (int d = 0; d < n; ++d)
-          dy.as<T>()[head.row(i) * shape.width() + head.head * n + d] = T(sum[static_cast<std::size_t>(d)]);
+          dy.as<H>()[head.row(i) * shape.width() + head.head * n + d] = H(sum[static_cast<std::size_t>(d)]);
       }
     });
   });

@@ -30,7 +30,7 @@ void for_each_term(bool periodic, const Tensor& x, const Tensor& y, F&& f) {
 void ReferenceBackend::convolution(Context& ctx, bool periodic, const Tensor& x, const Tensor& weight,
                                    const Tensor& bias, const Tensor& y) {
   if (ctx.planning()) return;
-  for_element_type(x.dtype, [&](auto zero) {
+  for_wide_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t pixels = y.shape[2] * y.shape[3];
     for (std::int64_t i = 0; i < y.count(); ++i)
@@ -45,7 +45,7 @@ void ReferenceBackend::convolution_backward_input(Context& ctx, bool periodic, c
                                                   const Tensor& dx) {
   if (ctx.planning()) return;
   fill(ctx, dx, 0);
-  for_element_type(dx.dtype, [&](auto zero) {
+  for_wide_type(dx.dtype, [&](auto zero) {
     using T = decltype(zero);
     for_each_term(periodic, dx, dy, [&](std::int64_t xi, std::int64_t wi, std::int64_t yi) {
       dx.as<T>()[xi] += weight.as<T>()[wi] * dy.as<T>()[yi];
@@ -56,7 +56,7 @@ void ReferenceBackend::convolution_backward_input(Context& ctx, bool periodic, c
 void ReferenceBackend::convolution_backward_weight(Context& ctx, bool periodic, const Tensor& x, const Tensor& dy,
                                                    const Tensor& weight_gradient, const Tensor& bias_gradient) {
   if (ctx.planning()) return;
-  for_element_type(x.dtype, [&](auto zero) {
+  for_wide_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     std::vector<double> sum(static_cast<std::size_t>(weight_gradient.count()));
     for_each_term(periodic, x, dy, [&](std::int64_t xi, std::int64_t wi, std::int64_t yi) {

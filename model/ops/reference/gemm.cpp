@@ -5,18 +5,18 @@ namespace zonda::model {
 
 namespace {
 
-template <class T>
+template <class H, class C, class T>
 void product(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& o) {
   const std::int64_t m = c.shape[0], n = c.shape[1], k = o.transpose_a ? a.shape[0] : a.shape[1];
   for (std::int64_t i = 0; i < m; ++i)
     for (std::int64_t j = 0; j < n; ++j) {
-      double sum = o.accumulate ? double(c.as<T>()[i * n + j]) : 0;
+      double sum = o.accumulate ? double(c.as<C>()[i * n + j]) : 0;
       if (!o.bias.none()) sum += double(o.bias.as<T>()[j]);
       for (std::int64_t l = 0; l < k; ++l)
-        sum += double(o.transpose_a ? a.as<T>()[l * m + i] : a.as<T>()[i * k + l]) *
-               double(o.transpose_b ? b.as<T>()[j * k + l] : b.as<T>()[l * n + j]);
-      c.as<T>()[i * n + j] = T(sum);
-      if (!o.activated.none()) o.activated.as<T>()[i * n + j] = T(gelu_value(sum));
+        sum += double(o.transpose_a ? a.as<H>()[l * m + i] : a.as<H>()[i * k + l]) *
+               double(o.transpose_b ? b.as<H>()[j * k + l] : b.as<H>()[l * n + j]);
+      c.as<C>()[i * n + j] = C(sum);
+      if (!o.activated.none()) o.activated.as<C>()[i * n + j] = C(gelu_value(sum));
     }
 }
 
@@ -37,17 +37,25 @@ void ReferenceBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, cons
     }
     return;
   }
-  for_element_type(c.dtype, [&](auto zero) { product<decltype(zero)>(a, b, c, options); });
+  for_element_types(a.dtype, [&](auto half, auto wide) {
+    using H = decltype(half);
+    using T = decltype(wide);
+    if (c.dtype == a.dtype)
+      product<H, H, T>(a, b, c, options);
+    else
+      product<H, T, T>(a, b, c, options);
+  });
 }
 
 void ReferenceBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gradient) {
   if (ctx.planning()) return;
-  for_element_type(dy.dtype, [&](auto zero) {
-    using T = decltype(zero);
+  for_element_types(dy.dtype, [&](auto half, auto wide) {
+    using H = decltype(half);
+    using T = decltype(wide);
     const std::int64_t n = gradient.count(), rows = dy.count() / n;
     for (std::int64_t j = 0; j < n; ++j) {
       double sum = double(gradient.as<T>()[j]);
-      for (std::int64_t i = 0; i < rows; ++i) sum += double(dy.as<T>()[i * n + j]);
+      for (std::int64_t i = 0; i < rows; ++i) sum += double(dy.as<H>()[i * n + j]);
       gradient.as<T>()[j] = T(sum);
     }
   });

@@ -27,7 +27,7 @@ void for_each_pixel(const PatchGeometry& g, const Tensor& image, F&& f) {
 void ReferenceBackend::patch_gather(Context& ctx, const PatchGeometry& geometry, const Tensor& image,
                                     const Tensor& patches, bool average) {
   if (ctx.planning()) return;
-  for_element_type(image.dtype, [&](auto zero) {
+  for_wide_type(image.dtype, [&](auto zero) {
     using T = decltype(zero);
     for_each_pixel(geometry, image, [&](std::int64_t patch, std::int64_t pixel, int share) {
       patches.as<T>()[patch] = image.as<T>()[pixel] / T(average ? share : 1);
@@ -39,7 +39,7 @@ void ReferenceBackend::patch_scatter(Context& ctx, const PatchGeometry& geometry
                                      const Tensor& image, bool average) {
   if (ctx.planning()) return;
   fill(ctx, image, 0);
-  for_element_type(image.dtype, [&](auto zero) {
+  for_wide_type(image.dtype, [&](auto zero) {
     using T = decltype(zero);
     for_each_pixel(geometry, image, [&](std::int64_t patch, std::int64_t pixel, int share) {
       image.as<T>()[pixel] += patches.as<T>()[patch] / T(average ? share : 1);

@@ -31,7 +31,7 @@ void ReferenceBackend::add(Context& ctx, const Tensor& x, const Tensor& y) {
   if (ctx.planning()) return;
   for_element_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    for (std::int64_t i = 0; i < x.count(); ++i) y.as<T>()[i] += x.as<T>()[i];
+    for (std::int64_t i = 0; i < x.count(); ++i) y.as<T>()[i] = T(double(y.as<T>()[i]) + double(x.as<T>()[i]));
   });
 }
 
@@ -40,7 +40,8 @@ void ReferenceBackend::add_rows(Context& ctx, const Tensor& x, const Tensor& row
   for_element_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t period = rows.count();
-    for (std::int64_t i = 0; i < x.count(); ++i) y.as<T>()[i] = x.as<T>()[i] + rows.as<T>()[i % period];
+    for (std::int64_t i = 0; i < x.count(); ++i)
+      y.as<T>()[i] = T(double(x.as<T>()[i]) + double(rows.as<T>()[i % period]));
   });
 }
 
@@ -79,7 +80,14 @@ void ReferenceBackend::cast(Context& ctx, const Tensor& x, const Tensor& y) {
     for_element_type(y.dtype, [&](auto to) {
       using From = decltype(from);
       using To = decltype(to);
-      for (std::int64_t i = 0; i < x.count(); ++i) y.as<To>()[i] = static_cast<To>(x.as<From>()[i]);
+      for (std::int64_t i = 0; i < x.count(); ++i) {
+        if constexpr (std::is_same_v<From, To>)
+          y.as<To>()[i] = x.as<From>()[i];
+        else if constexpr (std::is_same_v<From, BFloat16>)
+          y.as<To>()[i] = static_cast<To>(static_cast<float>(x.as<From>()[i]));
+        else
+          y.as<To>()[i] = static_cast<To>(x.as<From>()[i]);
+      }
     });
   });
 }

@@ -1,5 +1,9 @@
 #pragma once
-// ReferenceBackend: every operation as plain loops in f64 and f32 with sums in f64. It decides what is right.
+// ReferenceBackend: every operation as plain loops in f64, f32 and mixed precision with sums in f64. It decides what is
+// right.
+#include <type_traits>
+
+#include "core/error.hpp"
 #include "model/ops/backend.hpp"
 
 namespace zonda::model {
@@ -54,13 +58,39 @@ class ReferenceBackend : public Backend {
                                  const Tensor& weight_gradient, const Tensor& bias_gradient) override;
 };
 
-/// Calls f(double{}) or f(float{}) by element type.
+/// Calls f(double{}), f(float{}) or f(BFloat16{}) by element type.
 template <class F>
 void for_element_type(DType type, F&& f) {
-  if (type == DType::f64)
-    f(double{});
-  else
-    f(float{});
+  switch (type) {
+    case DType::f64:
+      return f(double{});
+    case DType::f32:
+      return f(float{});
+    case DType::bf16:
+      return f(BFloat16{});
+    case DType::i8:
+      break;
+  }
+  fail(ErrorKind::failure, "no operation works on {}", name_of(type));
+}
+
+/// Calls f(double{}) or f(float{}): operations that have no mixed precision.
+template <class F>
+void for_wide_type(DType type, F&& f) {
+  if (type == DType::f64) return f(double{});
+  if (type == DType::f32) return f(float{});
+  fail(ErrorKind::failure, "this operation does not work on {}", name_of(type));
+}
+
+/// Calls f(H{}, T{}): H of an operation's (h) tensors, T of all its others.
+template <class F>
+void for_element_types(DType half, F&& f) {
+  for_element_type(half, [&](auto h) {
+    if constexpr (std::is_same_v<decltype(h), double>)
+      f(h, double{});
+    else
+      f(h, float{});
+  });
 }
 
 }  // namespace zonda::model

@@ -8,7 +8,7 @@ namespace zonda::model {
 void ReferenceBackend::map_channels(Context& ctx, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
                                     bool accumulate) {
   if (ctx.planning()) return;
-  for_element_type(y.dtype, [&](auto zero) {
+  for_wide_type(y.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t batch = y.shape[0], points = y.shape[2] * y.shape[3];
     if (!accumulate) std::fill_n(y.as<T>(), y.count(), T(0));
@@ -53,7 +53,7 @@ void for_taps(const TokenRaster& raster, F&& f) {
 void ReferenceBackend::depthwise(Context& ctx, const TokenRaster& raster, const Tensor& x, const Tensor& weight,
                                  const Tensor& bias, const Tensor& y) {
   if (ctx.planning()) return;
-  for_element_type(x.dtype, [&](auto zero) {
+  for_wide_type(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t width = x.shape[1], tokens = raster.rows * raster.columns;
     for (std::int64_t i = 0; i < y.count(); ++i) y.as<T>()[i] = bias.none() ? T(0) : bias.as<T>()[i % width];
@@ -69,7 +69,7 @@ void ReferenceBackend::depthwise(Context& ctx, const TokenRaster& raster, const 
 void ReferenceBackend::depthwise_backward_input(Context& ctx, const TokenRaster& raster, const Tensor& weight,
                                                 const Tensor& dy, const Tensor& dx) {
   if (ctx.planning()) return;
-  for_element_type(dy.dtype, [&](auto zero) {
+  for_wide_type(dy.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t width = dy.shape[1], tokens = raster.rows * raster.columns;
     std::fill_n(dx.as<T>(), dx.count(), T(0));
@@ -86,7 +86,7 @@ void ReferenceBackend::depthwise_backward_weight(Context& ctx, const TokenRaster
                                                  const Tensor& dy, const Tensor& weight_gradient,
                                                  const Tensor& bias_gradient_sum) {
   if (ctx.planning()) return;
-  for_element_type(dy.dtype, [&](auto zero) {
+  for_wide_type(dy.dtype, [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t width = dy.shape[1], tokens = raster.rows * raster.columns;
     for (std::int64_t b = 0; b < dy.shape[0] / tokens; ++b)

@@ -13,9 +13,12 @@ namespace {
 
 using Tensors = std::vector<Tensor>;
 
+enum class Half { no, yes, except_gradient };
+
 struct Input {
   Shape shape;
   double scale = 1, offset = 0;
+  Half half = Half::no;  ///< an (h) tensor in mixed precision
 };
 
 struct Operation {
@@ -26,6 +29,9 @@ struct Operation {
   /// Gradients of <out, w> to each input (zero on entry); empty: the table checks forward only.
   std::function<void(Context&, const Tensors& in, const Tensor& w, const Tensors& gradients)> backward;
   double f32_tolerance = 2e-6;
+  bool mixed = false, half_output = false;
+  /// Of (h) results, beside their rounding to bf16; of the others too where an operation rounds in between.
+  double mixed_tolerance = 2e-6;
 };
 
 void PrintTo(const Operation& op, std::ostream* stream) {
@@ -56,7 +62,12 @@ Operation gemm_case(std::int64_t m, std::int64_t n, std::int64_t k, bool ta, boo
   Operation op;
   op.name = "gemm_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (ta ? "_ta" : "") +
             (tb ? "_tb" : "") + (accumulate ? "_accumulate" : "") + (bias ? "_bias" : "");
-  op.inputs = {{ta ? Shape{k, m} : Shape{m, k}}, {tb ? Shape{n, k} : Shape{k, n}}, {{n}}, {{m, n}}};
+  op.inputs = {{ta ? Shape{k, m} : Shape{m, k}, 1, 0, Half::yes},
+               {tb ? Shape{n, k} : Shape{k, n}, 1, 0, Half::yes},
+               {{n}},
+               {{m, n}}};
+  op.mixed = true;
+  op.half_output = !accumulate;
   op.output = {2, m, n};
   op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
     GemmOptions o;
@@ -66,7 +77,7 @@ Operation gemm_case(std::int64_t m, std::int64_t n, std::int64_t k, bool ta, boo
     if (bias) o.bias = in[2];
     o.activated = out.slice(1, 1).reshaped({m, n});
     const Tensor c = out.slice(0, 1).reshaped({m, n});
-    ctx->copy(ctx, in[3], c);
+    ctx->cast(ctx, in[3], c);
     ctx->gemm(ctx, in[0], in[1], c, o);
   };
   return op;
@@ -82,7 +93,8 @@ Operation attention_case(std::vector<int> lengths, int batch, int heads, int siz
   }
   op.name += "_b" + std::to_string(batch) + "_h" + std::to_string(heads) + "_d" + std::to_string(size);
   const std::int64_t n = batch * tokens, width = std::int64_t{heads} * size;
-  op.inputs = {{{n, 3 * width}}, {{size}, 0.2, 1}, {{size}, 0.2, 1}};
+  op.inputs = {{{n, 3 * width}, 1, 0, Half::yes}, {{size}, 0.2, 1}, {{size}, 0.2, 1}};
+  op.mixed = op.half_output = true;
   op.output = {n, width};
   const AttentionShape shape{batch, heads, size};
   op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
@@ -95,7 +107,7 @@ Operation attention_case(std::vector<int> lengths, int batch, int heads, int siz
   op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
     Operands extra(ctx.dtype());
     const UnevenSequences sequences(extra, lengths, size);
-    Tensor log_sum = ctx.take({n, heads}), y = ctx.take({n, width});
+    Tensor log_sum = ctx.take({n, heads}), y = ctx.take({n, width}, ctx.trunk());
     ctx->attention(ctx, shape, sequences.table, in[0], in[1], in[2], y, log_sum);
     ctx->attention_backward(ctx, shape, sequences.table, in[0], in[1], in[2], y, log_sum, w, g[0], g[1], g[2]);
     ctx.release(log_sum, y);
@@ -109,6 +121,7 @@ Operation norm_case(NormKind kind, std::int64_t rows, std::int64_t width, std::i
   op.name = std::string(kind == NormKind::rms ? "rms_norm_" : "layer_norm_") + std::to_string(rows) + "x" +
             std::to_string(width) + "_groups_" + std::to_string(groups);
   op.inputs = {{{rows, width}, 1, 0.3}, {{groups, 3 * width}, 0.5}};
+  op.mixed = op.half_output = true;
   op.output = {rows, width};
   op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
     Tensor statistics = ctx.take({rows, 2});
@@ -116,7 +129,7 @@ Operation norm_case(NormKind kind, std::int64_t rows, std::int64_t width, std::i
     ctx.release(statistics);
   };
   op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
-    Tensor statistics = ctx.take({rows, 2}), y = ctx.take({rows, width});
+    Tensor statistics = ctx.take({rows, 2}), y = ctx.take({rows, width}, ctx.trunk());
     ctx->norm_modulate(ctx, kind, in[0], {in[1], width, 0}, y, statistics);
     ctx->norm_modulate_backward(ctx, kind, in[0], {in[1], width, 0}, statistics, w, g[0], true, {g[1], width, 0});
     ctx.release(statistics, y);
@@ -127,7 +140,8 @@ Operation norm_case(NormKind kind, std::int64_t rows, std::int64_t width, std::i
 Operation gated_case(std::int64_t rows, std::int64_t width, std::int64_t groups) {
   Operation op;
   op.name = "gated_add_" + std::to_string(rows) + "x" + std::to_string(width) + "_groups_" + std::to_string(groups);
-  op.inputs = {{{rows, width}}, {{rows, width}}, {{groups, 2 * width}}};
+  op.inputs = {{{rows, width}}, {{rows, width}, 1, 0, Half::yes}, {{groups, 2 * width}}};
+  op.mixed = true;
   op.output = {rows, width};
   op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
     ctx->gated_add(ctx, in[0], in[1], in[2], width, out);
@@ -142,7 +156,8 @@ Operation gated_case(std::int64_t rows, std::int64_t width, std::int64_t groups)
 Operation gelu_case(std::int64_t n, double scale) {
   Operation op;
   op.name = "gelu_" + std::to_string(n) + "_scale_" + std::to_string(static_cast<int>(scale));
-  op.inputs = {{{n}, scale}};
+  op.inputs = {{{n}, scale, 0, Half::yes}};
+  op.mixed = op.half_output = true;
   op.output = {n};
   op.forward = [](Context& ctx, const Tensors& in, const Tensor& out) { ctx->gelu(ctx, in[0], out); };
   op.backward = [](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
@@ -167,7 +182,8 @@ Operation rows_case(std::int64_t groups, std::int64_t rows, std::int64_t width) 
 Operation bias_case(std::int64_t rows, std::int64_t width) {
   Operation op;
   op.name = "bias_" + std::to_string(rows) + "x" + std::to_string(width);
-  op.inputs = {{{1, width}}, {{rows, width}}};
+  op.inputs = {{{1, width}, 1, 0, Half::except_gradient}, {{rows, width}, 1, 0, Half::yes}};
+  op.mixed = op.half_output = true;
   op.output = {rows, width};
   op.forward = [](Context& ctx, const Tensors& in, const Tensor& out) { ctx->add_rows(ctx, in[1], in[0], out); };
   op.backward = [](Context& ctx, const Tensors&, const Tensor& w, const Tensors& g) {
@@ -222,6 +238,58 @@ Operation convolution_case(bool periodic, std::int64_t batch, std::int64_t in, s
   return op;
 }
 
+Operation channels_case(bool accumulate) {
+  Operation op;
+  const std::vector<ChannelTerm> terms{{0, 2, 1.5f}, {3, 0, -0.25f}, {1, 2, 2.0f}, {3, 3, 1.0f}};
+  std::vector<ChannelTerm> back = terms;
+  for (ChannelTerm& term : back) std::swap(term.from, term.to);
+  op.name = std::string("map_channels") + (accumulate ? "_accumulate" : "");
+  op.inputs = {{{2, 4, 5, 7}}};
+  op.output = {2, 6, 5, 7};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    if (accumulate) ctx->fill(ctx, out, 0.5);
+    ctx->map_channels(ctx, in[0], terms, out, accumulate);
+  };
+  op.backward = [=](Context& ctx, const Tensors&, const Tensor& w, const Tensors& g) {
+    ctx->map_channels(ctx, w, back, g[0], accumulate);
+  };
+  return op;
+}
+
+Operation permute_case(std::int64_t batch, std::int32_t tokens, std::int64_t width) {
+  Operation op;
+  std::vector<std::int32_t> numbers(static_cast<std::size_t>(tokens)), inverse(numbers);
+  for (std::int32_t i = 0; i < tokens; ++i) numbers[static_cast<std::size_t>(i)] = (i * 7 + 3) % tokens;
+  for (std::int32_t i = 0; i < tokens; ++i) inverse[static_cast<std::size_t>(numbers[static_cast<std::size_t>(i)])] = i;
+  const IndexTable there(numbers), back(inverse);
+  op.name = "permute_rows_" + std::to_string(batch) + "x" + std::to_string(tokens) + "x" + std::to_string(width);
+  op.inputs = {{{batch * tokens, width}, 1, 0, Half::yes}};
+  op.output = {batch * tokens, width};
+  op.mixed = op.half_output = true;
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) { ctx->permute_rows(ctx, in[0], there, out); };
+  op.backward = [=](Context& ctx, const Tensors&, const Tensor& w, const Tensors& g) {
+    ctx->permute_rows(ctx, w, back, g[0]);
+  };
+  return op;
+}
+
+Operation depthwise_case(const TokenRaster& raster, std::int64_t batch, std::int64_t width) {
+  Operation op;
+  const std::int64_t tokens = batch * raster.rows * raster.columns;
+  op.name = std::string("depthwise_") + (raster.periodic ? "periodic_" : "bounded_") + std::to_string(batch) + "x" +
+            std::to_string(raster.rows) + "x" + std::to_string(raster.columns) + "x" + std::to_string(width);
+  op.inputs = {{{tokens, width}}, {{9, width}}, {{width}}};
+  op.output = {tokens, width};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    ctx->depthwise(ctx, raster, in[0], in[1], in[2], out);
+  };
+  op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    ctx->depthwise_backward_input(ctx, raster, in[1], w, g[0]);
+    ctx->depthwise_backward_weight(ctx, raster, in[0], w, g[1], g[2]);
+  };
+  return op;
+}
+
 std::vector<Operation> operations() {
   std::vector<Operation> table;
   for (bool ta : {false, true})
@@ -255,7 +323,13 @@ std::vector<Operation> operations() {
       table.push_back(patch_case(2, 3, 3, 4, scatter, average));
       table.push_back(patch_case(3, 4, 1, 2, scatter, average));
     }
+  for (bool accumulate : {false, true}) table.push_back(channels_case(accumulate));
+  table.push_back(permute_case(2, 12, 5));
+  table.push_back(permute_case(1, 600, 33));
   for (bool periodic : {false, true}) {
+    table.push_back(depthwise_case({3, 4, periodic}, 2, 5));
+    table.push_back(depthwise_case({20, 9, periodic}, 2, 40));
+    table.push_back(depthwise_case({1, 2, periodic}, 1, 3));
     table.push_back(convolution_case(periodic, 1, 1, 1, 3, 4));
     table.push_back(convolution_case(periodic, 2, 3, 2, 4, 17));
     table.push_back(convolution_case(periodic, 1, 5, 11, 5, 32));
@@ -264,31 +338,35 @@ std::vector<Operation> operations() {
   return table;
 }
 
-/// Outputs and gradients of one run, with the operands' numbers the same in every type.
+/// Outputs and gradients of one run, with the operands' numbers the same in every precision.
 struct Outcome {
-  explicit Outcome(DType dtype) : operands(dtype) {}
+  explicit Outcome(Precision precision) : operands(precision) {}
   Operands operands;
   Tensors inputs, gradients;
   Tensor output, weight;
 };
 
-std::unique_ptr<Outcome> run(const Operation& op, Backend& backend, DType dtype) {
-  auto outcome = std::make_unique<Outcome>(dtype);
+std::unique_ptr<Outcome> run(const Operation& op, Backend& backend, Precision precision) {
+  auto outcome = std::make_unique<Outcome>(precision);
   Operands& operands = outcome->operands;
-  for (std::size_t i = 0; i < op.inputs.size(); ++i)
-    outcome->inputs.push_back(
-        operands.add(op.inputs[i].shape, op.name + std::to_string(i), op.inputs[i].scale, op.inputs[i].offset));
-  outcome->output = operands.add(op.output, "garbage");
-  outcome->weight = operands.add(op.output, op.name + " weight");
-  run_planned(backend, dtype, [&](Context& ctx) { op.forward(ctx, outcome->inputs, outcome->output); });
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    const Input& input = op.inputs[i];
+    outcome->inputs.push_back(operands.add(input.shape, op.name + std::to_string(i), input.scale, input.offset,
+                                           op.mixed && input.half != Half::no));
+  }
+  outcome->output = operands.add(op.output, "garbage", 1, 0, op.half_output);
+  outcome->weight = operands.add(op.output, op.name + " weight", 1, 0, op.half_output);
+  run_planned(backend, precision, [&](Context& ctx) { op.forward(ctx, outcome->inputs, outcome->output); });
   if (op.backward) {
-    for (const Tensor& input : outcome->inputs) outcome->gradients.push_back(operands.zeros(input.shape));
-    run_planned(backend, dtype,
+    for (const Input& input : op.inputs)
+      outcome->gradients.push_back(operands.zeros(input.shape, op.mixed && input.half == Half::yes));
+    run_planned(backend, precision,
                 [&](Context& ctx) { op.backward(ctx, outcome->inputs, outcome->weight, outcome->gradients); });
   }
   return outcome;
 }
 
+/// Largest error relative to the largest number.
 double difference(const Tensor& a, const Tensor& b) {
   double error = 0, size = 1e-30;
   for (std::int64_t i = 0; i < a.count(); ++i) {
@@ -299,36 +377,66 @@ double difference(const Tensor& a, const Tensor& b) {
   return error / size;
 }
 
+/// The difference that rounding the truth to `type` alone would make.
+double rounding(const Tensor& truth, DType type) {
+  if (type != DType::bf16) return 0;
+  double error = 0, size = 1e-30;
+  for (std::int64_t i = 0; i < truth.count(); ++i) {
+    const double exact = get(truth, i);
+    error = std::max(error, std::abs(static_cast<double>(BFloat16(exact)) - exact));
+    size = std::max(size, std::abs(exact));
+  }
+  return error / size;
+}
+
 class OperationTable : public ::testing::TestWithParam<Operation> {};
 
 TEST_P(OperationTable, AgreesWithTheReference) {
   const Operation& op = GetParam();
-  const auto reference = make_backend("reference"), cpu1 = make_backend("cpu", 1);
-  const auto cpu3 = std::make_shared<CpuBackend>(3, 0);
-  const auto truth = run(op, *reference, DType::f64);
+  ReferenceBackend reference;
+  CpuBackend cpu1(1), cpu3(3, 0), widening(3, 0, false);
+  const auto truth = run(op, reference, kF64);
   struct Other {
-    Backend* backend;
-    DType dtype;
+    const char* name;
+    Backend& backend;
+    Precision precision;
     double tolerance;
   };
-  for (const Other& other :
-       {Other{reference.get(), DType::f32, op.f32_tolerance}, Other{cpu1.get(), DType::f64, 1e-14},
-        Other{cpu1.get(), DType::f32, op.f32_tolerance}, Other{cpu3.get(), DType::f32, op.f32_tolerance}}) {
-    const auto result = run(op, *other.backend, other.dtype);
-    const std::string what = other.backend->name() + " " + name_of(other.dtype);
-    EXPECT_LE(difference(result->output, truth->output), other.tolerance) << what;
+  std::vector<Other> others{{"reference", reference, kF32, op.f32_tolerance},
+                            {"1 thread", cpu1, kF64, 1e-14},
+                            {"1 thread", cpu1, kF32, op.f32_tolerance},
+                            {"3 threads", cpu3, kF32, op.f32_tolerance}};
+  if (op.mixed) {
+    others.push_back({"reference", reference, kMixed, op.f32_tolerance});
+    others.push_back({"1 thread", cpu1, kMixed, op.mixed_tolerance});
+    others.push_back({"3 threads", cpu3, kMixed, op.mixed_tolerance});
+    others.push_back({"3 threads without bf16 products", widening, kMixed, op.mixed_tolerance});
+  }
+  for (const Other& other : others) {
+    const auto result = run(op, other.backend, other.precision);
+    const std::string what = std::string(other.name) + ", " + other.precision.name();
+    const auto bound = [&](const Tensor& exact, const Tensor& found) {
+      return 1.5 * rounding(exact, found.dtype) + other.tolerance;
+    };
+    EXPECT_LE(difference(result->output, truth->output), bound(truth->output, result->output)) << what;
     for (std::size_t i = 0; i < result->gradients.size(); ++i)
-      EXPECT_LE(difference(result->gradients[i], truth->gradients[i]), other.tolerance) << what << ", gradient " << i;
+      EXPECT_LE(difference(result->gradients[i], truth->gradients[i]), bound(truth->gradients[i], result->gradients[i]))
+          << what << ", gradient " << i;
   }
 }
 
 TEST_P(OperationTable, HasTheSameBitsOnAnyNumberOfThreads) {
   const Operation& op = GetParam();
   CpuBackend one(1), five(5, 0);
-  const auto a = run(op, one, DType::f32), b = run(op, five, DType::f32);
-  EXPECT_EQ(std::memcmp(a->output.data, b->output.data, a->output.bytes()), 0);
-  for (std::size_t i = 0; i < a->gradients.size(); ++i)
-    EXPECT_EQ(std::memcmp(a->gradients[i].data, b->gradients[i].data, a->gradients[i].bytes()), 0) << "gradient " << i;
+  std::vector<Precision> precisions{kF64, kF32};
+  if (op.mixed) precisions.push_back(kMixed);
+  for (const Precision& precision : precisions) {
+    const auto a = run(op, one, precision), b = run(op, five, precision);
+    EXPECT_EQ(std::memcmp(a->output.data, b->output.data, a->output.bytes()), 0) << precision.name();
+    for (std::size_t i = 0; i < a->gradients.size(); ++i)
+      EXPECT_EQ(std::memcmp(a->gradients[i].data, b->gradients[i].data, a->gradients[i].bytes()), 0)
+          << precision.name() << ", gradient " << i;
+  }
 }
 
 /// All but the products, whose gradients are products again.
@@ -337,7 +445,7 @@ class OperationGradients : public OperationTable {};
 TEST_P(OperationGradients, AreCentralDifferences) {
   const Operation& op = GetParam();
   const auto reference = make_backend("reference");
-  const auto truth = run(op, *reference, DType::f64);
+  const auto truth = run(op, *reference, kF64);
   Operands moved(DType::f64);
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     const Tensor direction = moved.add(op.inputs[i].shape, "direction");
