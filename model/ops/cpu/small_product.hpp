@@ -1,55 +1,43 @@
 #pragma once
-// Matrix products of operands that lie in the L1 or L2 cache: register tiles over GCC vectors, inlined into the
-// caller's instruction set (the caller is a ZONDA_CLONES function).
+// Matrix products of operands that lie in the L1 or L2 cache: register tiles over GCC vectors, sized for 32 registers
+// of 16 lanes.
 #include <cstdint>
+#include <type_traits>
 
 namespace zonda::model::small {
 
 using Vector = float __attribute__((vector_size(64), aligned(4), may_alias));
+using Integers = std::int32_t __attribute__((vector_size(64), aligned(4), may_alias));
 inline constexpr std::int64_t kLanes = 16;
 
 [[gnu::always_inline]] inline std::int64_t padded(std::int64_t n) {
   return (n + kLanes - 1) / kLanes * kLanes;
 }
 
-/// c [R x 16 V] (+)= a [R x k] b [k x 16 V]; element (i, l) of a at a[i * a_row + l * a_column].
-template <int R, int V>
-[[gnu::always_inline]] inline void tile(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                        std::int64_t ldb, float* c, std::int64_t ldc, std::int64_t k) {
-  Vector sum[R][V] = {};
-  for (std::int64_t l = 0; l < k; ++l) {
-    Vector right[V];
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) right[v] = *reinterpret_cast<const Vector*>(b + l * ldb + v * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const float left = a[r * a_row + l * a_column];
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sum[r][v] += left * right[v];
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) *reinterpret_cast<Vector*>(c + r * ldc + v * kLanes) = sum[r][v];
+/// How `vectors` columns of vectors are cut into panels of at most four: calls panel(first vector, constant width).
+template <class F>
+[[gnu::always_inline]] inline void for_panels(std::int64_t vectors, F&& panel) {
+  std::int64_t threes = vectors % 4 == 0 ? 0 : 4 - vectors % 4, at = 0;
+  if (3 * threes > vectors) threes = vectors == 3 || vectors == 5 ? 1 : 0;
+  for (; threes > 0; --threes, at += 3) panel(at, std::integral_constant<int, 3>{});
+  for (; vectors - at >= 4; at += 4) panel(at, std::integral_constant<int, 4>{});
+  if (vectors - at >= 2) panel(at, std::integral_constant<int, 2>{}), at += 2;
+  if (vectors - at == 1) panel(at, std::integral_constant<int, 1>{});
 }
 
+/// Rows of a tile that is V vectors wide: sums, right operands and one left operand fit the registers.
 template <int V>
-[[gnu::always_inline]] inline void rows(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                        std::int64_t ldb, float* c, std::int64_t ldc, std::int64_t m, std::int64_t k) {
-  std::int64_t i = 0;
-  for (; i + 8 <= m; i += 8) tile<8, V>(a + i * a_row, a_row, a_column, b, ldb, c + i * ldc, ldc, k);
-  for (; i + 2 <= m; i += 2) tile<2, V>(a + i * a_row, a_row, a_column, b, ldb, c + i * ldc, ldc, k);
-  if (i < m) tile<1, V>(a + i * a_row, a_row, a_column, b, ldb, c + i * ldc, ldc, k);
-}
+inline constexpr int kTileRows = V == 4   ? 6
+                                 : V == 3 ? 8
+                                          : 12;
 
-/// c [m x n] = a [m x k] b [k x n]; n is a multiple of 16 (pad the rows of b and c).
-[[gnu::always_inline]] inline void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                           std::int64_t ldb, float* c, std::int64_t ldc, std::int64_t m, std::int64_t n,
-                                           std::int64_t k) {
-  std::int64_t j = 0;
-  for (; j + 2 * kLanes <= n; j += 2 * kLanes) rows<2>(a, a_row, a_column, b + j, ldb, c + j, ldc, m, k);
-  if (j < n) rows<1>(a, a_row, a_column, b + j, ldb, c + j, ldc, m, k);
-}
+/// c [m x n] = a [m x k] b [k x n]; element (i, l) of a at a[i * a_row + l * a_column]; n is a multiple of 16 (pad the
+/// rows of b and c).
+void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b, std::int64_t b_row, float* c,
+             std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k);
+
+/// out [columns, out_row] = transpose of the 32 bit words x [rows, columns], zeros from `rows` up to whole vectors;
+/// columns a multiple of 16, `out` room for whole vectors.
+void transpose(const float* x, std::int64_t rows, std::int64_t columns, float* out, std::int64_t out_row);
 
 }  // namespace zonda::model::small
