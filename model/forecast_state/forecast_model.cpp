@@ -8,6 +8,7 @@
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "core/provenance.hpp"
+#include "model/forecast_state/layout_network.hpp"
 
 namespace zonda::model {
 
@@ -46,27 +47,37 @@ TensorFolder open_model(const fs::path& path) {
 
 }  // namespace
 
-std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena,
-                                           const std::string& prefix) {
+std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix,
+                                           std::vector<Buffer>& copies) {
+  Tensor values = arena;
+  if (arena.device != Device::cpu) {
+    copies.emplace_back(arena.bytes());
+    store.memory().copy_out(copies.back().data(), arena.data, arena.bytes());
+    values = Tensor(copies.back().data(), arena.shape, arena.dtype);
+  }
   std::vector<NamedTensor> tensors;
   for (const Parameter& parameter : store.list())
     tensors.push_back({prefix + '/' + parameter.name, extents(parameter.shape),
-                       arena.span<const float>().subspan(static_cast<std::size_t>(parameter.offset),
-                                                         static_cast<std::size_t>(parameter.count))});
+                       values.span<const float>().subspan(static_cast<std::size_t>(parameter.offset),
+                                                          static_cast<std::size_t>(parameter.count))});
   return tensors;
 }
 
-void read_parameters(const TensorFolder& folder, const ParameterStore& store, const Tensor& arena,
+void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena,
                      const std::string& prefix) {
+  std::vector<float> values;
   for (const Parameter& parameter : store.list()) {
     const std::string name = prefix + '/' + parameter.name;
+    if (is_addition(parameter.name) && !folder.holds(name)) continue;
     const std::vector<std::size_t> expected = extents(parameter.shape);
     if (folder.shape(name) != expected)
       fail(ErrorKind::data, "tensor {} is {}, this network's is {}: a file of another model", name,
            text_of(folder.shape(name)), text_of(expected));
-    folder.read(name, arena.span<float>().subspan(static_cast<std::size_t>(parameter.offset),
-                                                  static_cast<std::size_t>(parameter.count)));
+    values.resize(static_cast<std::size_t>(parameter.count));
+    folder.read(name, values);
+    store.memory().copy_in(arena.as<float>() + parameter.offset, values.data(), values.size() * sizeof(float));
   }
+  store.values_changed();
 }
 
 void write_model(const fs::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
@@ -84,7 +95,9 @@ void write_model(const fs::path& path, const ForecastLayout& layout, const Forec
                        {"licence", origin.licence},
                        {"code", code_version()}};
   const ParameterStore& store = network.parameters();
-  std::vector<NamedTensor> tensors = parameter_tensors(store, averaged ? store.average() : store.values(), "weights");
+  std::vector<Buffer> copies;
+  std::vector<NamedTensor> tensors =
+      parameter_tensors(store, averaged ? store.average() : store.values(), "weights", copies);
   if (!layout.static_channels.empty())
     tensors.push_back({"static_fields",
                        {layout.static_channels.size(), layout.grid.nlat(), layout.grid.nlon()},
@@ -114,9 +127,7 @@ std::unique_ptr<ForecastModel> load_model(const fs::path& path) {
     const json& training = header.at("training");
     auto model = std::make_unique<ForecastModel>(
         ForecastModel{.layout = layout,
-                      .network = ForecastNetwork(network_config, layout.grid, static_cast<int>(layout.input_channels()),
-                                                 static_cast<int>(layout.output_channels()),
-                                                 static_cast<int>(ForecastLayout::condition_size)),
+                      .network = network_of_layout(network_config, layout),
                       .origin = {.training_steps = training.at("steps").get<std::int64_t>(),
                                  .training_start = parse_time(training.at("start").get<std::string>()),
                                  .training_end = parse_time(training.at("end").get<std::string>()),

@@ -46,10 +46,11 @@ void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std:
 void require_static_fields_of_model(const ForecastLayout& model, std::span<const Channel> channels,
                                     std::span<const float> fields, const std::string& source);
 
-/// The parameters of a network as tensors named `PREFIX/NAME`, views into `arena` (one of the store's arenas).
-std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix);
+/// The parameters of a network as tensors named `PREFIX/NAME`, views into `arena` (one of the store's arenas) or into
+/// its copy, which joins `copies` where the arena is in a device's memory.
+std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix,
+                                           std::vector<Buffer>& copies);
 /// Reads them back. Throws Error(data) naming the tensor whose shape is another network's.
-void read_parameters(const TensorFolder& folder, const ParameterStore& store, const Tensor& arena,
-                     const std::string& prefix);
+void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix);
 
 }  // namespace zonda::model

@@ -2,17 +2,23 @@
 
 namespace zonda::model {
 
-Block::Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio)
+Block::Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio,
+             const AdapterShape& adapters, Start start)
     : store_(&store),
       width_(width),
       heads_(heads),
       table_(store.add(name + ".modulation", {6 * width}, false, 0)),
       q_gain_(store.add(name + ".query_gain", {width / heads}, false, 0, 1)),
       k_gain_(store.add(name + ".key_gain", {width / heads}, false, 0, 1)),
-      qkv_(Linear(store, name + ".qkv", width, 3 * width).in_trunk()),
-      projection_(Linear(store, name + ".projection", width, width).in_trunk()),
-      up_(Linear(store, name + ".up", width, std::int64_t{mlp_ratio} * width).in_trunk()),
-      down_(Linear(store, name + ".down", std::int64_t{mlp_ratio} * width, width).in_trunk()) {}
+      qkv_(store, name + ".qkv", width, 3 * width),
+      projection_(store, name + ".projection", width, width, start == Start::zero_branches ? 0 : 1),
+      up_(store, name + ".up", width, std::int64_t{mlp_ratio} * width),
+      down_(store, name + ".down", std::int64_t{mlp_ratio} * width, width, start == Start::zero_branches ? 0 : 1) {
+  qkv_.in_trunk().adapted(store, name + ".qkv", adapters);
+  projection_.in_trunk().adapted(store, name + ".projection", adapters);
+  up_.in_trunk().adapted(store, name + ".up", adapters);
+  down_.in_trunk().adapted(store, name + ".down", adapters);
+}
 
 void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation,
                     const Tensor& y, Saved& saved, Recompute recompute) const {
@@ -27,7 +33,7 @@ void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, c
 
 void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
                      bool keep_hidden) const {
-  const std::int64_t n = x.shape[0], batch = saved.modulation.shape[0];
+  const std::int64_t n = x.shape[0];
   const DType trunk = ctx.trunk();
   const auto done = [&](auto&... tensors) {
     if (!keep) ctx.release(tensors...);
@@ -41,8 +47,8 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
   done(saved.statistics1);
   saved.attended = ctx.take(x.shape, trunk);
   saved.log_sum = ctx.take({n, heads_});
-  ctx->attention(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_), saved.attended,
-                 saved.log_sum);
+  ctx->attention(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+                 saved.attended, saved.log_sum);
   done(saved.qkv, saved.log_sum);
   saved.projected = ctx.take(x.shape, trunk);
   projection_.forward(ctx, saved.attended, saved.projected);
@@ -68,9 +74,9 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
 
 void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
                      const Tensor& dmodulation) const {
-  const std::int64_t n = x.shape[0], batch = dmodulation.shape[0];
+  const std::int64_t n = x.shape[0];
   const DType trunk = ctx.trunk();
-  const bool weights = ctx.weight_gradients, again = saved.recompute == Recompute::mlp;
+  const bool again = saved.recompute == Recompute::mlp;
   if (saved.recompute == Recompute::block) branches(ctx, table, x, saved, true, true);
   Tensor dm = ctx.take(dmodulation.shape);
 
@@ -82,7 +88,8 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
   Tensor normed;
   const auto norm_again = [&] {
     normed = ctx.take(x.shape, trunk);
-    if (weights || again) ctx->norm_modulate(ctx, NormKind::rms, saved.middle, second, normed, saved.statistics2);
+    if (up_.learns(ctx) || again)
+      ctx->norm_modulate(ctx, NormKind::rms, saved.middle, second, normed, saved.statistics2);
   };
   if (again) norm_again();
   Tensor active = ctx.take({n, up_.out()}, trunk);
@@ -92,7 +99,7 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
   }
   Tensor dhidden = ctx.take({n, up_.out()}, trunk);
   down_.backward_input(ctx, dbranch, dhidden);
-  ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, weights && !again ? active : Tensor{});
+  ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, down_.learns(ctx) && !again ? active : Tensor{});
   ctx.release(saved.hidden);
   down_.backward_weight(ctx, active, dbranch);
   ctx.release(active, dbranch);
@@ -112,13 +119,13 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
   projection_.backward_weight(ctx, saved.attended, dprojected);
   ctx.release(dprojected);
   Tensor dqkv = ctx.take({n, 3 * width_}, trunk);
-  ctx->attention_backward(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+  ctx->attention_backward(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
                           saved.attended, saved.log_sum, dattended, dqkv,
-                          weights ? store_->gradient(q_gain_) : Tensor{},
-                          weights ? store_->gradient(k_gain_) : Tensor{});
+                          learns(ctx, q_gain_) ? store_->gradient(q_gain_) : Tensor{},
+                          learns(ctx, k_gain_) ? store_->gradient(k_gain_) : Tensor{});
   ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
   normed = ctx.take(x.shape, trunk);
-  if (weights) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
+  if (qkv_.learns(ctx)) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
   qkv_.backward_weight(ctx, normed, dqkv);
   qkv_.backward_input(ctx, dqkv, normed);
   ctx.release(dqkv);
@@ -127,19 +134,19 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
   ctx.release(normed, saved.statistics1, saved.modulation);
 
   ctx->add(ctx, dm, dmodulation);
-  if (weights) ctx->sum_rows(ctx, dm, store_->gradient(table_), true);
+  if (learns(ctx, table_)) ctx->sum_rows(ctx, dm, store_->gradient(table_), true);
   ctx.release(dm);
 }
 
 void Block::tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
                     const Tensor& dy) const {
-  const std::int64_t n = x.shape[0], batch = saved.modulation.shape[0];
+  const std::int64_t n = x.shape[0];
   Tensor narrow = ctx.take(x.shape);
   ctx->norm_modulate_tangent(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, saved.statistics1, dx,
                              narrow);
   Tensor dqkv = ctx.take({n, 3 * width_});
   qkv_.tangent(ctx, narrow, dqkv);
-  ctx->attention_tangent(ctx, shape_of(batch), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+  ctx->attention_tangent(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
                          saved.log_sum, dqkv, narrow);
   ctx.release(dqkv);
   Tensor middle = ctx.take(x.shape);
@@ -155,6 +162,16 @@ void Block::tangent(Context& ctx, const SequenceTable& table, const Tensor& x, c
   ctx.release(hidden);
   ctx->gated_add(ctx, middle, narrow, saved.modulation, gate(1), dy);
   ctx.release(narrow, middle);
+}
+
+void Block::release(Context& ctx, Saved& saved) const {
+  for (Tensor* tensor : {&saved.modulation, &saved.statistics1, &saved.statistics2, &saved.qkv, &saved.attended,
+                         &saved.log_sum, &saved.projected, &saved.middle, &saved.hidden, &saved.branch})
+    if (!tensor->none()) ctx.release(*tensor);
+}
+
+void Block::merge_adapters(Context& ctx, int bucket) const {
+  for (const Linear* linear : {&qkv_, &projection_, &up_, &down_}) linear->merge_adapter(ctx, bucket);
 }
 
 }  // namespace zonda::model

@@ -10,7 +10,11 @@ enum class Recompute { none, mlp, block };
 
 class Block {
  public:
-  Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio);
+  /// What the weights of both branches' last products begin with: noise behind closed gates, or zero behind gates that
+  /// may be open already.
+  enum class Start { closed_gates, zero_branches };
+  Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio,
+        const AdapterShape& adapters = {}, Start start = Start::closed_gates);
 
   /// What forward keeps for backward and tangent, besides its input.
   struct Saved {
@@ -22,8 +26,8 @@ class Block {
     Recompute recompute = Recompute::none;
   };
 
-  /// x [N, D], modulation [B, 6 D] shared by all blocks -> y [N, D]. In mixed precision the residual stream and
-  /// everything per row is f32; what the products read and write is bf16.
+  /// x [N, D], modulation [B, 6 D] shared by all blocks (or one row for all samples) -> y [N, D]. In mixed precision
+  /// the residual stream and everything per row is f32; what the products read and write is bf16.
   void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
                Saved& saved, Recompute recompute = Recompute::none) const;
   /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates.
@@ -31,12 +35,19 @@ class Block {
                 const Tensor& dmodulation) const;
   void tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
                const Tensor& dy) const;
+  /// Releases what forward kept.
+  void release(Context& ctx, Saved& saved) const;
+  /// Adds the adapters of one bucket to the weights.
+  void merge_adapters(Context& ctx, int bucket) const;
 
  private:
   /// Everything up to the MLP's branch; what `keep` leaves out is released after its last use.
   void branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
                 bool keep_hidden) const;
-  AttentionShape shape_of(std::int64_t batch) const { return {batch, heads_, width_ / heads_}; }
+  AttentionShape shape_of(const Tensor& x, const SequenceTable& table) const {
+    return {x.shape[0] / table.token_count(), heads_, width_ / heads_};
+  }
+  bool learns(const Context& ctx, ParameterId id) const { return ctx.weight_gradients && !store_->at(id).frozen; }
   // Columns of the modulation.
   std::int64_t shift(int half) const { return 3 * half * std::int64_t{width_}; }
   std::int64_t scale(int half) const { return shift(half) + width_; }

@@ -8,21 +8,19 @@
 #include "core/error.hpp"
 #include "core/grid.hpp"
 #include "core/philox.hpp"
-#include "model/network/block.hpp"
 #include "model/network/conditioning.hpp"
 #include "model/network/embedding.hpp"
 #include "model/network/head.hpp"
-#include "model/network/sequences.hpp"
+#include "model/network/trunk.hpp"
 
 namespace zonda::model {
 
 struct ForecastNetwork::Implementation {
   /// What a forward pass leaves for backward and tangent.
   struct Activations {
-    Tensor modulation;
+    Tensor noise, modulation;
     Conditioning::Saved conditioning;
-    std::vector<Tensor> tokens;  // the input of each block, and of the head
-    std::vector<Block::Saved> blocks;
+    Trunk::Activations trunk;
     Head::Saved head;
   };
   /// Where the parts of a planned step begin in the arena.
@@ -31,7 +29,7 @@ struct ForecastNetwork::Implementation {
   };
 
   Implementation(const NetworkConfig& configuration, const Grid& on, int in, int out, int conditions, DType type,
-                 std::shared_ptr<Backend> which)
+                 std::shared_ptr<Backend> which, const std::vector<int>& levels)
       : config(configuration),
         shape(resolve(configuration)),
         grid(on),
@@ -42,26 +40,25 @@ struct ForecastNetwork::Implementation {
         backend(which ? std::move(which) : make_backend(type == DType::f64 ? "reference" : "cpu")),
         store(type, backend->memory()),
         tokens(on, shape.patch),
-        embedding(store, tokens, in, shape.width, type, backend->memory()),
-        conditioning(store, conditions, shape.width),
-        head(store, tokens, shape.width, out) {
-    const int head_size = shape.width / shape.heads;
-    windows =
-        window_sequences(tokens, shape.window_rows, shape.window_columns, false, head_size, dtype, backend->memory());
-    shifted =
-        window_sequences(tokens, shape.window_rows, shape.window_columns, true, head_size, dtype, backend->memory());
-    across =
-        across_window_sequences(tokens, shape.window_rows, shape.window_columns, head_size, dtype, backend->memory());
-    for (int i = 0; i < shape.blocks; ++i)
-      blocks.emplace_back(store, "block" + std::to_string(i), shape.width, shape.heads, shape.mlp_ratio);
-    activations = fresh();
-    if (config.recompute == "mlp") recompute.mlps = shape.blocks;
-    if (config.recompute == "block") recompute.blocks = shape.blocks;
+        embedding(shape.by_level ? Embedding(store, tokens, levels, {shape.level_width(), shape.level_heads()},
+                                             shape.width, type, backend->memory(), shape.lift)
+                                 : Embedding(store, tokens, in, shape.width, type, backend->memory(), shape.lift)),
+        conditioning(store, conditions, shape.width, shape.noise),
+        head(store, tokens, shape.width, out),
+        blocks(store, shape, tokens, type, backend->memory()),
+        adapters(shape.rank > 0) {
+    if (shape.by_level && levels.size() != static_cast<std::size_t>(in))
+      fail(ErrorKind::usage, "network: {} input channels, and levels of {}", in, levels.size());
+    if (config.recompute == "mlp") recompute.mlps = shape.layers();
+    if (config.recompute == "block") recompute.blocks = shape.layers();
   }
 
   DType trunk() const { return config.precision == "bf16" && dtype == DType::f32 ? DType::bf16 : dtype; }
   Context context(Arena& in, Use purpose) const {
-    return Context(*backend, in, dtype, purpose == Use::tangent ? dtype : trunk());
+    Context ctx(*backend, in, dtype, purpose == Use::tangent ? dtype : trunk());
+    ctx.keep = purpose != Use::inference;
+    if (adapters) ctx.buckets = buckets;
+    return ctx;
   }
   Recompute recompute_of(std::size_t block, const RecomputePolicy& policy, Use purpose) const {
     if (purpose != Use::training) return Recompute::none;
@@ -77,65 +74,48 @@ struct ForecastNetwork::Implementation {
     store.copies_made();
   }
 
-  Activations fresh() const {
-    Activations a;
-    a.tokens.resize(blocks.size() + 1);
-    a.blocks.resize(blocks.size());
-    return a;
-  }
-
-  /// Even blocks: windows, every second of them shifted; odd blocks: across windows.
-  const SequenceTable& table(std::size_t block) const {
-    if (block % 2 == 1) return across.table;
-    return block / 2 % 2 == 1 ? shifted.table : windows.table;
-  }
-
   Shape token_shape(std::int64_t batch_size) const { return {batch_size * tokens.count(), shape.width}; }
 
-  void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& y, Use purpose,
-               const RecomputePolicy& policy) const {
+  void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& noise,
+               const Tensor& y, Use purpose, const RecomputePolicy& policy) const {
     const std::int64_t n = x.shape[0];
     a.modulation = ctx.take({n, 6 * shape.width});
-    conditioning.forward(ctx, condition, a.modulation, a.conditioning);
-    a.tokens[0] = ctx.take(token_shape(n));
-    embedding.forward(ctx, x, a.tokens[0]);
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-      a.tokens[i + 1] = ctx.take(token_shape(n));
-      blocks[i].forward(ctx, table(i), a.tokens[i], a.modulation, a.tokens[i + 1], a.blocks[i],
-                        recompute_of(i, policy, purpose));
-      if (!ctx.keep) ctx.release(a.tokens[i]);
+    if (shape.noise > 0) {
+      a.noise = ctx.take({n, shape.noise});
+      noise.none() ? ctx->fill(ctx, a.noise, 0) : ctx->copy(ctx, noise, a.noise);
     }
+    conditioning.forward(ctx, condition, a.modulation, a.conditioning, a.noise);
+    if (!ctx.keep && shape.noise > 0) ctx.release(a.noise);
+    const Tensor embedded = ctx.take(token_shape(n));
+    embedding.forward(ctx, x, embedded);
+    blocks.forward(ctx, embedded, a.modulation, a.trunk,
+                   [&](std::size_t layer) { return recompute_of(layer, policy, purpose); });
     if (!ctx.keep) ctx.release(a.modulation);
-    head.forward(ctx, a.tokens.back(), y, a.head);
-    if (!ctx.keep) ctx.release(a.tokens.back());
+    head.forward(ctx, a.trunk.output, y, a.head);
+    if (!ctx.keep) ctx.release(a.trunk.output);
   }
 
   void backward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& dy,
                 const Tensor& dx) const {
     const std::int64_t n = x.shape[0];
     Tensor d = ctx.take(token_shape(n)), dmodulation = ctx.take({n, 6 * shape.width});
-    head.backward(ctx, a.tokens.back(), a.head, dy, d);
-    ctx.release(a.tokens.back());
+    head.backward(ctx, a.trunk.output, a.head, dy, d);
+    ctx.release(a.trunk.output);
     ctx->fill(ctx, dmodulation, 0);
-    for (std::size_t i = blocks.size(); i-- > 0;) {
-      blocks[i].backward(ctx, table(i), a.tokens[i], a.blocks[i], d, dmodulation);
-      ctx.release(a.tokens[i]);
-    }
+    blocks.backward(ctx, a.trunk, d, dmodulation);
     conditioning.backward(ctx, condition, a.conditioning, dmodulation);
     ctx.release(dmodulation, a.modulation);
+    if (shape.noise > 0) ctx.release(a.noise);
     embedding.backward(ctx, x, d, dx);
     ctx.release(d);
   }
 
-  void tangent(Context& ctx, const Activations& a, const Tensor& dx, const Tensor& dy) const {
-    Tensor from = ctx.take(token_shape(dx.shape[0])), to = ctx.take(token_shape(dx.shape[0]));
-    embedding.tangent(ctx, dx, from);
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-      blocks[i].tangent(ctx, table(i), a.tokens[i], a.blocks[i], from, to);
-      std::swap(from, to);
-    }
-    head.tangent(ctx, a.tokens.back(), a.head, from, dy);
-    ctx.release(from, to);
+  void tangent(Context& ctx, const Activations& a, const Tensor& x, const Tensor& dx, const Tensor& dy) const {
+    const Tensor embedded = ctx.take(token_shape(dx.shape[0]));
+    embedding.tangent(ctx, x, dx, embedded);
+    Tensor d = blocks.tangent(ctx, a.trunk, embedded);
+    head.tangent(ctx, a.trunk.output, a.head, d, dy);
+    ctx.release(d);
   }
 
   Tensor image(std::int64_t n, int channels) const {
@@ -146,17 +126,18 @@ struct ForecastNetwork::Implementation {
 
   /// Walks a whole step without memory.
   Sections walk(Arena& to, int n, Use purpose, const RecomputePolicy& policy) const {
-    Activations a = fresh();
+    Activations a;
     const Tensor x = image(n, inputs), y = image(n, outputs), condition(nullptr, {n, condition_numbers}, dtype);
+    const std::vector<std::int32_t> first_bucket(static_cast<std::size_t>(n));
     Sections found;
     to.begin_plan();
     Context ctx = context(to, purpose);
-    ctx.keep = purpose != Use::inference;
-    forward(ctx, a, x, condition, y, purpose, policy);
+    if (adapters) ctx.buckets = first_bucket;
+    forward(ctx, a, x, condition, {}, y, purpose, policy);
     if (purpose == Use::tangent) {
       to.protect();
       found.tangent = to.position();
-      tangent(ctx, a, x, y);
+      tangent(ctx, a, x, x, y);
       found.adjoint = to.position();
       ctx.weight_gradients = false;
       backward(ctx, a, x, condition, y, x);
@@ -168,6 +149,17 @@ struct ForecastNetwork::Implementation {
     }
     to.finish_plan();
     return found;
+  }
+
+  bool frozen_as_planned() const {
+    const auto list = store.list();
+    return std::equal(list.begin(), list.end(), frozen.begin(), frozen.end(),
+                      [](const Parameter& p, bool planned) { return p.frozen == planned; });
+  }
+
+  void forget_plan() {
+    batch = 0;
+    kept = false;
   }
 
   void check(const char* what, const Tensor& tensor, const Shape& expected) const {
@@ -189,28 +181,31 @@ struct ForecastNetwork::Implementation {
   Embedding embedding;
   Conditioning conditioning;
   Head head;
-  Sequences windows, shifted, across;
-  std::vector<Block> blocks;
+  Trunk blocks;
 
+  bool adapters;                      // on
+  std::vector<std::int32_t> buckets;  // [batch] of adapters
   RecomputePolicy recompute;
   Arena arena{backend->memory()};
   Sections sections;
   int batch = 0;
   Use use = Use::inference;
+  std::vector<bool> frozen;  // [parameters] when the plan was made
   Activations activations;
   Tensor last_x, last_condition;  // of the last forward()
   bool kept = false;              // the last forward()'s activations are there
 };
 
 ForecastNetwork::ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
-                                 int condition_size, DType dtype, std::shared_ptr<Backend> backend) {
+                                 int condition_size, DType dtype, std::shared_ptr<Backend> backend,
+                                 const std::vector<int>& levels) {
   if (input_channels < 1 || output_channels < 1 || condition_size < 1)
     fail(ErrorKind::usage, "network: {} input, {} output channels, {} condition numbers: each must be at least 1",
          input_channels, output_channels, condition_size);
   if (dtype != DType::f32 && dtype != DType::f64)
     fail(ErrorKind::usage, "network: parameters are kept in f32 or f64, not {}", name_of(dtype));
   self_ = std::make_unique<Implementation>(config, grid, input_channels, output_channels, condition_size, dtype,
-                                           std::move(backend));
+                                           std::move(backend), levels);
 }
 
 ForecastNetwork::~ForecastNetwork() = default;
@@ -252,12 +247,11 @@ const RecomputePolicy& ForecastNetwork::recompute() const {
 void ForecastNetwork::set_recompute(const RecomputePolicy& policy) {
   if (policy == self_->recompute) return;
   self_->recompute = policy;
-  self_->batch = 0;
-  self_->kept = false;
+  self_->forget_plan();
 }
 
 std::optional<RecomputePolicy> ForecastNetwork::recompute_within(std::size_t bytes, int batch, bool average) const {
-  const int blocks = self_->shape.blocks;
+  const int blocks = self_->shape.layers();
   // From keeping everything to keeping nothing but the blocks' inputs, in 2 x blocks steps.
   const auto policy_of = [blocks](int step) {
     return step <= blocks ? RecomputePolicy{0, step} : RecomputePolicy{step - blocks, 2 * blocks - step};
@@ -287,11 +281,14 @@ std::string RecomputePolicy::to_string() const {
 std::size_t ForecastNetwork::plan(int batch, Use use) {
   if (batch < 1) fail(ErrorKind::usage, "network: a batch of {} samples", batch);
   Implementation& s = *self_;
-  if (batch != s.batch || use != s.use) {
+  if (batch != s.batch || use != s.use || !s.frozen_as_planned()) {
     s.sections = s.walk(s.arena, batch, use, s.recompute);
     s.batch = batch;
     s.use = use;
+    s.frozen.clear();
+    for (const Parameter& p : s.store.list()) s.frozen.push_back(p.frozen);
     s.kept = false;
+    s.buckets.resize(static_cast<std::size_t>(batch));
   }
   return s.arena.peak_bytes();
 }
@@ -306,8 +303,7 @@ MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch
   MemoryPlan plan;
   plan.parameters = static_cast<std::size_t>(self_->store.extent()) * size_of(self_->dtype);
   plan.activations = arena.peak_bytes();
-  plan.tables =
-      self_->embedding.table_bytes() + self_->windows.bytes() + self_->shifted.bytes() + self_->across.bytes();
+  plan.tables = self_->embedding.table_bytes() + self_->blocks.table_bytes();
   if (use != Use::tangent && trunk() == DType::bf16)
     plan.copies = static_cast<std::size_t>(self_->store.extent()) * size_of(DType::bf16);
   if (use == Use::training) {
@@ -318,19 +314,20 @@ MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch
   return plan;
 }
 
-void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Tensor& y) {
+void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Tensor& y, const Tensor& noise) {
   Implementation& s = *self_;
   if (s.batch == 0) fail(ErrorKind::failure, "network: forward before plan");
+  plan(s.batch, s.use);  // another one where parameters were frozen or thawed since
   if (s.store.values().none()) fail(ErrorKind::failure, "network: forward before the parameters are there");
   s.check("x", x, s.image(s.batch, s.inputs).shape);
   s.check("the condition", condition, {s.batch, s.condition_numbers});
   s.check("y", y, s.image(s.batch, s.outputs).shape);
+  if (!noise.none()) s.check("the noise", noise, {s.batch, s.shape.noise});
   s.arena.allocate();
   s.arena.rewind(0);
   Context ctx = s.context(s.arena, s.use);
-  ctx.keep = s.use != Use::inference;
   s.refresh_copies(ctx);
-  s.forward(ctx, s.activations, x, condition, y, s.use, s.recompute);
+  s.forward(ctx, s.activations, x, condition, noise, y, s.use, s.recompute);
   s.last_x = x;
   s.last_condition = condition;
   s.kept = ctx.keep;
@@ -359,7 +356,54 @@ void ForecastNetwork::tangent(const Tensor& dx, const Tensor& dy) {
   s.check("dy", dy, s.image(s.batch, s.outputs).shape);
   s.arena.rewind(s.sections.tangent);
   Context ctx = s.context(s.arena, s.use);
-  s.tangent(ctx, s.activations, dx, dy);
+  s.tangent(ctx, s.activations, s.last_x, dx, dy);
+}
+
+void ForecastNetwork::set_adapters(bool on) {
+  const bool wanted = on && self_->shape.rank > 0;
+  if (wanted == self_->adapters) return;
+  const int batch = self_->batch;
+  self_->adapters = wanted;
+  self_->forget_plan();
+  if (batch > 0) plan(batch, self_->use);
+}
+
+void ForecastNetwork::set_leads(std::span<const double> days) {
+  Implementation& s = *self_;
+  if (s.shape.rank == 0) return;
+  if (!days.empty() && days.size() != s.buckets.size())
+    fail(ErrorKind::failure, "network: leads of {} samples, planned are {}", days.size(), s.buckets.size());
+  std::fill(s.buckets.begin(), s.buckets.end(), 0);
+  const std::vector<double>& edges = s.shape.lead_edges;
+  for (std::size_t i = 0; i < days.size(); ++i)
+    s.buckets[i] = static_cast<std::int32_t>(std::upper_bound(edges.begin(), edges.end(), days[i]) - edges.begin());
+}
+
+void ForecastNetwork::merge_adapters(int bucket) {
+  Implementation& s = *self_;
+  if (s.shape.rank == 0) return;
+  if (bucket < 0 || bucket >= s.shape.buckets())
+    fail(ErrorKind::usage, "network: adapters of bucket {}, there are {}", bucket, s.shape.buckets());
+  if (s.store.values().none()) fail(ErrorKind::failure, "network: no parameters to merge adapters into");
+  Arena scratch(s.backend->memory());
+  scratch.begin_plan();
+  Context ctx(*s.backend, scratch, s.dtype);
+  s.blocks.merge_adapters(ctx, bucket);
+  scratch.finish_plan();
+  scratch.allocate();
+  scratch.rewind(0);
+  s.blocks.merge_adapters(ctx, bucket);
+  s.store.values_changed();
+  set_adapters(false);
+}
+
+void ForecastNetwork::freeze_base() {
+  self_->store.freeze([](std::string_view name) { return !is_adapter(name); });
+}
+
+void ForecastNetwork::freeze_lifted() {
+  self_->store.freeze(
+      [](std::string_view name) { return name.starts_with("block") || name.starts_with("conditioning"); });
 }
 
 Backend& ForecastNetwork::backend() const {
@@ -386,6 +430,9 @@ int ForecastNetwork::output_channels() const {
 int ForecastNetwork::condition_size() const {
   return self_->condition_numbers;
 }
+int ForecastNetwork::noise_size() const {
+  return self_->shape.noise;
+}
 DType ForecastNetwork::dtype() const {
   return self_->dtype;
 }
@@ -397,16 +444,18 @@ double ForecastNetwork::flops_per_sample() const {
   const Implementation& s = *self_;
   const double tokens = double(s.tokens.count()), width = s.shape.width;
   const double kernel = double(s.tokens.patches.kernel_rows) * s.tokens.patches.size;
-  double work = 2 * tokens * width * (s.inputs * kernel + TokenGrid::feature_count + s.outputs * kernel);
-  for (std::size_t i = 0; i < s.blocks.size(); ++i) {
-    work += 2 * tokens * width * width * (4 + 2.0 * s.shape.mlp_ratio);
-    const SequenceTable& table = s.table(i);
-    for (std::size_t q = 0; q + 1 < table.offsets.size(); ++q) {
-      const double length = table.offsets[q + 1] - table.offsets[q];
-      work += 4 * length * length * width;
-    }
-  }
-  return work + 2 * 2 * 9 * double(s.outputs) * s.outputs * double(s.grid.size());
+  return s.embedding.flops_per_sample() + s.blocks.flops(s.shape, s.tokens.count()) +
+         2 * tokens * width * s.outputs * kernel + 2 * 2 * 9 * double(s.outputs) * s.outputs * double(s.grid.size());
+}
+
+bool is_addition(std::string_view parameter) {
+  return is_adapter(parameter) || parameter.starts_with("lift") || parameter.starts_with("conditioning.noise");
+}
+
+void draw_noise(std::uint64_t seed, std::uint64_t step, std::uint64_t first_member, std::span<float> out,
+                std::size_t n) {
+  const Philox philox(seed, "ensemble noise of step " + std::to_string(step));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(philox.normal(first_member * n + i));
 }
 
 }  // namespace zonda::model

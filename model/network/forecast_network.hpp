@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "model/network/network_config.hpp"
 #include "model/tensor/parameter_store.hpp"
@@ -31,8 +33,8 @@ struct MemoryPlan {
   std::size_t total() const { return parameters + copies + gradients + moments + average + activations + tables; }
 };
 
-/// What backward computes again: the first `blocks` blocks from their input, the next `mlps` blocks their MLP's hidden
-/// layer, the rest nothing.
+/// What backward computes again: the first `blocks` blocks (a lift's own among them) from their input, the next `mlps`
+/// blocks their MLP's hidden layer, the rest nothing.
 struct RecomputePolicy {
   int blocks = 0, mlps = 0;
   std::string to_string() const;  ///< `nothing`, `the MLPs of 3 blocks`, `2 blocks and the MLPs of 4`
@@ -45,9 +47,11 @@ class ForecastNetwork {
   /// order 1; periodic ones as sine and cosine). f32 runs on the CPU backend, f64 on the reference loops unless
   /// `backend` is given. No parameter memory is allocated before initialise() or allocate(), so that a network can be
   /// planned on any machine. Throws Error(usage) naming grid and patch when the grid has no whole number of patches
-  /// (rows n p or n p + 1, columns n p).
+  /// (rows n p or n p + 1, columns n p), or tokens no whole number of sub-fields. `levels` [input channels]: the level
+  /// each belongs to, counted from 0; needed by an embedding by levels alone.
   ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
-                  int condition_size, DType dtype = DType::f32, std::shared_ptr<Backend> backend = nullptr);
+                  int condition_size, DType dtype = DType::f32, std::shared_ptr<Backend> backend = nullptr,
+                  const std::vector<int>& levels = {});
   ~ForecastNetwork();
   ForecastNetwork(ForecastNetwork&&) noexcept;
   ForecastNetwork& operator=(ForecastNetwork&&) noexcept;
@@ -76,14 +80,30 @@ class ForecastNetwork {
   MemoryPlan memory_with(const RecomputePolicy& policy, int batch, Use use, bool average = true) const;
 
   /// x [B, C_in, H, W], condition [B, n], y [B, C_out, H, W] overwritten. B must be the planned batch.
-  /// x and condition must stay unchanged until backward() or tangent() is done.
-  void forward(const Tensor& x, const Tensor& condition, const Tensor& y);
+  /// x and condition must stay unchanged until backward() or tangent() is done. `noise` [B, noise_size()] tells members
+  /// of an ensemble apart; none counts as zero.
+  void forward(const Tensor& x, const Tensor& condition, const Tensor& y, const Tensor& noise = {});
   /// After forward(): dy [B, C_out, H, W] -> dx [B, C_in, H, W] overwritten (may be none: skipped); weight gradients
   /// accumulate into parameters().gradients() (allocated when missing) unless `weight_gradients` is false (the adjoint
   /// model). May be called once for each forward() in a training plan, any number of times in a tangent plan.
   void backward(const Tensor& dy, const Tensor& dx, bool weight_gradients = true);
   /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
   void tangent(const Tensor& dx, const Tensor& dy);
+
+  // Adapters (NetworkConfig::lora). A network without them takes these calls and does nothing.
+  /// On after construction. Off: the base network. Replaces the plan.
+  void set_adapters(bool on);
+  /// Days of lead time of each sample from the next forward() on: they choose the samples' adapters. [planned batch],
+  /// or empty: all of the first bucket.
+  void set_leads(std::span<const double> days);
+  /// Adds the adapters of one bucket to the weights and switches adapters off: one lead's network at the base's cost.
+  /// Throws Error(usage) for a bucket that is not there.
+  void merge_adapters(int bucket);
+
+  /// Freezes all that a base network has in common with this one's adapters: they alone learn.
+  void freeze_base();
+  /// Freezes the lifted network's blocks and conditioning: embedding, head, and the lift's own blocks learn.
+  void freeze_lifted();
 
   /// The backend it runs on; x, condition, y and the gradients live in its memory.
   Backend& backend() const;
@@ -95,6 +115,7 @@ class ForecastNetwork {
   int input_channels() const;
   int output_channels() const;
   int condition_size() const;
+  int noise_size() const;
   DType dtype() const;
   std::int64_t parameter_count() const;
   /// Floating-point operations of one sample's forward pass (a multiply-add counts two); backward costs twice that.
@@ -104,5 +125,13 @@ class ForecastNetwork {
   struct Implementation;
   std::unique_ptr<Implementation> self_;
 };
+
+/// Whether a network of another configuration may lack this parameter: adapters, a lift's own blocks, weights of noise.
+/// At its start it changes nothing.
+bool is_addition(std::string_view parameter);
+
+/// [members, n] standard normal numbers of a network step, the same for a member on any rank.
+void draw_noise(std::uint64_t seed, std::uint64_t step, std::uint64_t first_member, std::span<float> out,
+                std::size_t n);
 
 }  // namespace zonda::model

@@ -38,17 +38,16 @@ void Head::forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& s
 }
 
 void Head::backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tensor& dy, const Tensor& dtokens) const {
-  const bool weights = ctx.weight_gradients;
   Tensor dhidden = ctx.take(dy.shape), active = ctx.take(dy.shape);
   ctx->convolution_backward_input(ctx, periodic_, store_->value(second_weight_), dy, dhidden);
   ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, active);
-  if (weights)
+  if (learns(ctx, second_weight_))
     ctx->convolution_backward_weight(ctx, periodic_, active, dy, store_->gradient(second_weight_),
                                      store_->gradient(second_bias_));
   ctx.release(active, saved.hidden);
   Tensor dimage = ctx.take(dy.shape);
   ctx->convolution_backward_input(ctx, periodic_, store_->value(first_weight_), dhidden, dimage);
-  if (weights)
+  if (learns(ctx, first_weight_))
     ctx->convolution_backward_weight(ctx, periodic_, saved.image, dhidden, store_->gradient(first_weight_),
                                      store_->gradient(first_bias_));
   ctx.release(dhidden, saved.image);
@@ -57,14 +56,14 @@ void Head::backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tens
   ctx->patch_gather(ctx, geometry_, dimage, dpatches, true);
   ctx.release(dimage);
   Tensor normed = ctx.take(tokens.shape);
-  if (weights) ctx->norm_modulate(ctx, NormKind::rms, tokens, norm(), normed, saved.statistics);
+  if (linear_.learns(ctx)) ctx->norm_modulate(ctx, NormKind::rms, tokens, norm(), normed, saved.statistics);
   linear_.backward_weight(ctx, normed, dpatches);
   linear_.backward_input(ctx, dpatches, normed);
   ctx.release(dpatches);
   Tensor dnorm = ctx.take({1, 2 * width_});
   ctx->norm_modulate_backward(ctx, NormKind::rms, tokens, norm(), saved.statistics, normed, dtokens, false,
                               {dnorm, 0, width_});
-  if (weights) ctx->add(ctx, dnorm, store_->gradient(norm_));
+  if (learns(ctx, norm_)) ctx->add(ctx, dnorm, store_->gradient(norm_));
   ctx.release(dnorm, normed, saved.statistics);
 }
 

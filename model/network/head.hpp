@@ -20,6 +20,7 @@ class Head {
   void tangent(Context& ctx, const Tensor& tokens, const Saved& saved, const Tensor& dtokens, const Tensor& dy) const;
 
  private:
+  bool learns(const Context& ctx, ParameterId id) const { return ctx.weight_gradients && !store_->at(id).frozen; }
   Backend::Modulation norm() const { return {store_->value(norm_), 0, width_}; }
   ParameterStore* store_;
   PatchGeometry geometry_;

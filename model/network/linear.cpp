@@ -14,8 +14,11 @@ Linear::Linear(ParameterStore& store, const std::string& name, std::int64_t in, 
 void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
   GemmOptions options;
   if (bias_ >= 0) options.bias = store_->value(bias_);
-  options.activated = activated;
+  if (!corrected(ctx)) options.activated = activated;
   ctx->gemm(ctx, x, operand(ctx), y, options);
+  if (!corrected(ctx)) return;
+  adapter_->forward(ctx, x, y);
+  if (!activated.none()) ctx->gelu(ctx, y, activated);
 }
 
 void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {
@@ -24,10 +27,12 @@ void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bo
   options.transpose_b = true;
   options.accumulate = accumulate;
   ctx->gemm(ctx, dy, operand(ctx), dx, options);
+  if (corrected(ctx)) adapter_->backward_input(ctx, dy, dx);
 }
 
 void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
-  if (!learns(ctx)) return;
+  if (adapter_) adapter_->backward_weight(ctx, x, dy);
+  if (!weight_learns(ctx)) return;
   GemmOptions options;
   options.transpose_a = true;
   options.accumulate = true;
@@ -37,6 +42,7 @@ void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) co
 
 void Linear::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {
   ctx->gemm(ctx, dx, operand(ctx), dy, {});
+  if (corrected(ctx)) adapter_->forward(ctx, dx, dy);
 }
 
 }  // namespace zonda::model

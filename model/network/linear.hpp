@@ -1,7 +1,9 @@
 #pragma once
 // Linear: y = x W + b, W [in, out]. The model of every module here: backward takes what forward was given.
+#include <optional>
 #include <string>
 
+#include "model/network/adapter.hpp"
 #include "model/ops/backend.hpp"
 #include "model/tensor/parameter_store.hpp"
 
@@ -17,6 +19,11 @@ class Linear {
     trunk_ = true;
     return *this;
   }
+  /// Adds an adapter, unless its rank is 0.
+  Linear& adapted(ParameterStore& store, const std::string& name, const AdapterShape& shape) {
+    if (shape.rank > 0) adapter_.emplace(store, name, in_, out_, shape);
+    return *this;
+  }
   std::int64_t in() const { return in_; }
   std::int64_t out() const { return out_; }
   /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y).
@@ -27,9 +34,15 @@ class Linear {
   void backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const;
   void tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const;
   /// Whether backward_weight() does anything.
-  bool learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }
+  bool learns(const Context& ctx) const { return weight_learns(ctx) || (adapter_ && adapter_->learns(ctx)); }
+  /// W += A_k B_k of the adapter, if there is one.
+  void merge_adapter(Context& ctx, int bucket) const {
+    if (adapter_) adapter_->merge(ctx, bucket, store_->value(weight_));
+  }
 
  private:
+  bool weight_learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }
+  bool corrected(const Context& ctx) const { return adapter_ && adapter_->active(ctx); }
   Tensor operand(const Context& ctx) const {
     return trunk_ && ctx.trunk() != ctx.dtype() ? store_->copy_of(weight_) : store_->value(weight_);
   }
@@ -37,6 +50,7 @@ class Linear {
   ParameterId weight_, bias_ = -1;
   std::int64_t in_, out_;
   bool trunk_ = false;
+  std::optional<Adapter> adapter_;
 };
 
 }  // namespace zonda::model

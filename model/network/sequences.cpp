@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/error.hpp"
+
 namespace zonda::model {
 
 namespace {
@@ -17,7 +19,32 @@ void append_phases(std::vector<double>& phases, int head_size, double row, doubl
                                    : column * frequencies[static_cast<std::size_t>(k - pairs / 2)]);
 }
 
-Sequences settle(SequenceTable table, const std::vector<double>& phases, int head_size, DType dtype, Memory& memory) {
+/// A table in the making.
+struct Draft {
+  SequenceTable table;
+  std::vector<double> phases;
+  void end_sequence() { table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size())); }
+};
+
+/// Drafts the sequences of each sub-field, token numbers those of the whole grid.
+template <class Write>
+Draft for_sub_fields(const TokenGrid& grid, int lift, Write&& write) {
+  if (grid.patches.token_rows % lift != 0 || grid.patches.token_columns % lift != 0)
+    fail(ErrorKind::usage, "network: {} x {} tokens cannot be taken apart into {} x {} sub-fields",
+         grid.patches.token_rows, grid.patches.token_columns, lift, lift);
+  Draft draft;
+  for (int row = 0; row < lift; ++row)
+    for (int column = 0; column < lift; ++column) {
+      const std::size_t first = draft.table.tokens.size();
+      write(grid.sub_field(lift, row, column), draft);
+      for (std::size_t i = first; i < draft.table.tokens.size(); ++i)
+        draft.table.tokens[i] = static_cast<std::int32_t>(grid.token_of(lift, row, column, draft.table.tokens[i]));
+    }
+  return draft;
+}
+
+Sequences settle(Draft draft, int head_size, DType dtype, Memory& memory) {
+  auto& [table, phases] = draft;
   Sequences result;
   const auto n = static_cast<std::int64_t>(phases.size());
   // Cosines, then sines.
@@ -36,6 +63,14 @@ Sequences settle(SequenceTable table, const std::vector<double>& phases, int hea
   table.id = IndexTable::next_id();
   result.table = std::move(table);
   return result;
+}
+
+/// One radian a token down to 1/100.
+std::vector<double> index_frequencies(int head_size) {
+  std::vector<double> frequencies;
+  for (int k = 0; k < (head_size + 3) / 4; ++k)
+    frequencies.push_back(std::pow(100.0, -k / std::max(1.0, head_size / 4.0)));
+  return frequencies;
 }
 
 /// Windows of an axis as lists of its indices.
@@ -76,51 +111,66 @@ std::vector<std::int64_t> window_cuts(std::int64_t n, int wanted) {
 }
 
 Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
-                           DType dtype, Memory& memory) {
-  const auto rows = axis_windows(grid.patches.token_rows, window_rows, shifted, false);
-  const auto columns = axis_windows(grid.patches.token_columns, window_columns, shifted, grid.periodic);
-  std::vector<double> frequencies;  // one radian a token down to 1/100
-  for (int k = 0; k < (head_size + 3) / 4; ++k)
-    frequencies.push_back(std::pow(100.0, -k / std::max(1.0, head_size / 4.0)));
-  SequenceTable table;
-  std::vector<double> phases;
-  for (const auto& window_r : rows)
-    for (const auto& window_c : columns) {
-      for (std::size_t i = 0; i < window_r.size(); ++i)
-        for (std::size_t j = 0; j < window_c.size(); ++j) {
-          table.tokens.push_back(static_cast<std::int32_t>(window_r[i] * grid.patches.token_columns + window_c[j]));
-          append_phases(phases, head_size, double(i), double(j), frequencies);
-        }
-      table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
-    }
-  return settle(std::move(table), phases, head_size, dtype, memory);
+                           DType dtype, Memory& memory, int lift) {
+  const std::vector<double> frequencies = index_frequencies(head_size);
+  const auto write = [&](const TokenGrid& part, Draft& draft) {
+    const auto rows = axis_windows(part.patches.token_rows, window_rows, shifted, false);
+    const auto columns = axis_windows(part.patches.token_columns, window_columns, shifted, part.periodic);
+    for (const auto& window_r : rows)
+      for (const auto& window_c : columns) {
+        for (std::size_t i = 0; i < window_r.size(); ++i)
+          for (std::size_t j = 0; j < window_c.size(); ++j) {
+            draft.table.tokens.push_back(
+                static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
+            append_phases(draft.phases, head_size, double(i), double(j), frequencies);
+          }
+        draft.end_sequence();
+      }
+  };
+  return settle(for_sub_fields(grid, lift, write), head_size, dtype, memory);
 }
 
 Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
-                                  DType dtype, Memory& memory) {
-  const auto rows = axis_windows(grid.patches.token_rows, window_rows, false, false);
-  const auto columns = axis_windows(grid.patches.token_columns, window_columns, false, grid.periodic);
+                                  DType dtype, Memory& memory, int lift) {
   std::vector<double> harmonics;  // integers 1 to 64, each about 1.3 times the last
   for (int k = 0; k < (head_size + 3) / 4; ++k)
     harmonics.push_back(std::round(std::exp2(6.0 * k / std::max(1, (head_size + 3) / 4 - 1))));
-  std::size_t tallest = 0, widest = 0;
-  for (const auto& window : rows) tallest = std::max(tallest, window.size());
-  for (const auto& window : columns) widest = std::max(widest, window.size());
-  SequenceTable table;
-  std::vector<double> phases;
-  constexpr double radian = std::numbers::pi / 180;
-  for (std::size_t i = 0; i < tallest; ++i)
-    for (std::size_t j = 0; j < widest; ++j) {
-      for (const auto& window_r : rows)
-        for (const auto& window_c : columns) {
-          if (i >= window_r.size() || j >= window_c.size()) continue;
-          table.tokens.push_back(static_cast<std::int32_t>(window_r[i] * grid.patches.token_columns + window_c[j]));
-          append_phases(phases, head_size, grid.latitudes[static_cast<std::size_t>(window_r[i])] * radian,
-                        grid.longitudes[static_cast<std::size_t>(window_c[j])] * radian, harmonics);
-        }
-      table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size()));
-    }
-  return settle(std::move(table), phases, head_size, dtype, memory);
+  const auto write = [&](const TokenGrid& part, Draft& draft) {
+    const auto rows = axis_windows(part.patches.token_rows, window_rows, false, false);
+    const auto columns = axis_windows(part.patches.token_columns, window_columns, false, part.periodic);
+    std::size_t tallest = 0, widest = 0;
+    for (const auto& window : rows) tallest = std::max(tallest, window.size());
+    for (const auto& window : columns) widest = std::max(widest, window.size());
+    constexpr double radian = std::numbers::pi / 180;
+    for (std::size_t i = 0; i < tallest; ++i)
+      for (std::size_t j = 0; j < widest; ++j) {
+        for (const auto& window_r : rows)
+          for (const auto& window_c : columns) {
+            if (i >= window_r.size() || j >= window_c.size()) continue;
+            draft.table.tokens.push_back(
+                static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
+            append_phases(draft.phases, head_size, part.latitudes[static_cast<std::size_t>(window_r[i])] * radian,
+                          part.longitudes[static_cast<std::size_t>(window_c[j])] * radian, harmonics);
+          }
+        draft.end_sequence();
+      }
+  };
+  return settle(for_sub_fields(grid, lift, write), head_size, dtype, memory);
+}
+
+Sequences global_sequence(const TokenGrid& grid, int head_size, DType dtype, Memory& memory, int lift) {
+  return across_window_sequences(grid, 1, 1, head_size, dtype, memory, lift);  // windows of one token
+}
+
+Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory) {
+  const std::vector<double> frequencies = index_frequencies(head_size);
+  Draft draft;
+  for (int level = 0; level < levels; ++level) {
+    draft.table.tokens.push_back(level);
+    append_phases(draft.phases, head_size, double(level), 0, frequencies);
+  }
+  draft.end_sequence();
+  return settle(std::move(draft), head_size, dtype, memory);
 }
 
 }  // namespace zonda::model

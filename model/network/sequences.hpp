@@ -19,15 +19,25 @@ struct Sequences {
   std::size_t bytes() const { return storage.bytes() + 4 * (table.tokens.size() + table.offsets.size()); }
 };
 
+// With `lift` r the grid's tokens are r x r interleaved sub-fields, each with tables of its own: what a model knows of
+// grids r times as wide applies to them, and no token moves.
+
 /// Windows; with `shifted`, cuts lie in the middle of the unshifted windows: columns wrap around on a periodic grid; in
 /// latitude (and on a regional grid) the halves at the edges stay windows of their own, so that nothing attends across
 /// a pole. Rotary phases are the row and column within the window.
 Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
-                           DType dtype, Memory& memory = host_memory());
+                           DType dtype, Memory& memory = host_memory(), int lift = 1);
 
 /// Tokens with the same place in their (unshifted) windows. Rotary phases are multiples of the true latitude and
 /// integer multiples of the true longitude, periodic around the globe.
 Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
-                                  DType dtype, Memory& memory = host_memory());
+                                  DType dtype, Memory& memory = host_memory(), int lift = 1);
+
+/// All tokens attend to one another; phases as across windows.
+Sequences global_sequence(const TokenGrid& grid, int head_size, DType dtype, Memory& memory = host_memory(),
+                          int lift = 1);
+
+/// The `levels` tokens of a site attend to one another; phases are the level's number.
+Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory = host_memory());
 
 }  // namespace zonda::model

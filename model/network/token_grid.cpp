@@ -46,11 +46,32 @@ TokenGrid::TokenGrid(const Grid& grid, int patch) : periodic(grid.periodic()) {
                          0.5 * (patch - 1) * grid.longitude_step());
 }
 
-std::vector<double> TokenGrid::position_features() const {
+TokenGrid TokenGrid::sub_field(int lift, int row, int column) const {
+  TokenGrid part = *this;
+  const auto sampled = [&](const std::vector<double>& whole, int first, double factor) {
+    std::vector<double> values;
+    for (std::size_t i = static_cast<std::size_t>(first); i < whole.size(); i += static_cast<std::size_t>(lift))
+      values.push_back(factor * whole[i]);
+    return values;
+  };
+  part.latitudes = sampled(latitudes, row, 1);
+  part.longitudes = sampled(longitudes, column, 1);
+  part.spacing = sampled(spacing, row, lift);
+  part.patches.token_rows = static_cast<std::int64_t>(part.latitudes.size());
+  part.patches.token_columns = static_cast<std::int64_t>(part.longitudes.size());
+  return part;
+}
+
+std::int64_t TokenGrid::token_of(int lift, int row, int column, std::int64_t t) const {
+  const std::int64_t columns = patches.token_columns / lift;
+  return (t / columns * lift + row) * patches.token_columns + t % columns * lift + column;
+}
+
+std::vector<double> TokenGrid::position_features(int lift) const {
   constexpr int harmonics[wavelengths] = {1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256};
   constexpr double radian = std::numbers::pi / 180;
-  const double row_step = latitudes.size() > 1 ? std::abs(latitudes[0] - latitudes[1]) : 180;
-  const double column_step = longitudes.size() > 1 ? std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
+  const double row_step = latitudes.size() > 1 ? lift * std::abs(latitudes[0] - latitudes[1]) : 180;
+  const double column_step = longitudes.size() > 1 ? lift * std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
   std::vector<double> features(static_cast<std::size_t>(count() * feature_count), 0.0);
   for (std::int64_t t = 0; t < count(); ++t) {
     const auto i = static_cast<std::size_t>(t / patches.token_columns),
@@ -67,8 +88,8 @@ std::vector<double> TokenGrid::position_features() const {
         f[3] = std::cos(m * longitudes[j] * radian);
       }
       const double wavelength = 8 * std::exp2(w * 10.0 / (wavelengths - 1));
-      f[4] = std::sin(2 * std::numbers::pi * spacing[i] / wavelength);
-      f[5] = std::cos(2 * std::numbers::pi * spacing[i] / wavelength);
+      f[4] = std::sin(2 * std::numbers::pi * lift * spacing[i] / wavelength);
+      f[5] = std::cos(2 * std::numbers::pi * lift * spacing[i] / wavelength);
     }
   }
   return features;

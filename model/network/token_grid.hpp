@@ -20,13 +20,18 @@ struct TokenGrid {
   /// Throws Error(usage) naming the grid and the patches that would fit.
   TokenGrid(const Grid& grid, int patch);
 
+  /// Tokens (i lift + row, j lift + column) for all i, j: a field sampled `lift` times as wide.
+  TokenGrid sub_field(int lift, int row, int column) const;
+  /// The number in this grid of token `t` of that sub-field.
+  std::int64_t token_of(int lift, int row, int column, std::int64_t t) const;
+
   static constexpr int wavelengths = 16;
   static constexpr int feature_count = 6 * wavelengths;
   /// Fourier features [tokens, feature_count] of the true position, in f64: sine and cosine of latitude and longitude
   /// at wavelengths of 360 degrees over integers up to 256 (so that longitude is periodic), and of sqrt(cell area) at 8
   /// km to 8192 km. Waves shorter than two tokens are left zero: a coarse grid does not train what only a fine one can
-  /// show.
-  std::vector<double> position_features() const;
+  /// show. With `lift`, each token's features as one of its sub-field's.
+  std::vector<double> position_features(int lift = 1) const;
 };
 
 }  // namespace zonda::model

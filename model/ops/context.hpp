@@ -1,5 +1,8 @@
 #pragma once
 // Context: what a module needs to run: a backend, an arena, the element type.
+#include <cstdint>
+#include <span>
+
 #include "model/tensor/arena.hpp"
 
 namespace zonda::model {
@@ -27,6 +30,8 @@ class Context {
   bool keep = true;
   /// Backward: accumulate weight gradients.
   bool weight_gradients = true;
+  /// The adapter that each sample takes (model/network/adapter.hpp); empty: none.
+  std::span<const std::int32_t> buckets;
   Backend& backend() const { return *backend_; }
   Backend* operator->() const { return backend_; }
 

@@ -2,7 +2,7 @@
 
 #include "core/provenance.hpp"
 #include "ingest/archive/archive_reader.hpp"
-#include "model/network/forecast_network.hpp"
+#include "model/forecast_state/layout_network.hpp"
 #include "model/training/archive_layout.hpp"
 #include "model/training/gradient_sum.hpp"
 #include "model/training/train.hpp"
@@ -41,9 +41,7 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
                         .target = Target::tendency,
                         .normalisation = {},
                         .trained_lead = Duration{0}};
-  const ForecastNetwork network(config.network, layout.grid, static_cast<int>(layout.input_channels()),
-                                static_cast<int>(layout.output_channels()),
-                                static_cast<int>(ForecastLayout::condition_size));
+  const ForecastNetwork network = network_of_layout(config.network, layout);
   TrainPlan plan;
   plan.parameters = network.parameter_count();
   plan.steps = total_steps(config);

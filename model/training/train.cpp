@@ -15,6 +15,7 @@
 #include "core/signals.hpp"
 #include "ingest/archive/archive_reader.hpp"
 #include "model/forecast_state/forecast_model.hpp"
+#include "model/forecast_state/layout_network.hpp"
 #include "model/ops/optimiser.hpp"
 #include "model/training/archive_layout.hpp"
 #include "model/training/channel_weights.hpp"
@@ -59,8 +60,7 @@ class Training {
         step_(prepared(layout_, config)),
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
-        network_(config.network, layout_.grid, static_cast<int>(layout_.input_channels()),
-                 static_cast<int>(layout_.output_channels()), static_cast<int>(ForecastLayout::condition_size)),
+        network_(network_of_layout(config.network, layout_)),
         identity_{archive_.identity(), result_keys(config, layout_)},
         cache_(archive_, layout_, static_cast<std::size_t>(config.cache)),
         options_{config.loss == "mae" ? LossKind::absolute : LossKind::squared,

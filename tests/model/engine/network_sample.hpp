@@ -31,10 +31,20 @@ inline void randomise(ParameterStore& store, double scale = 0.1) {
   }
 }
 
+/// Copies the parameters that both networks have.
+inline void copy_known(const ParameterStore& from, ParameterStore& to) {
+  for (ParameterId id = 0; id < static_cast<ParameterId>(to.list().size()); ++id) {
+    const ParameterId known = from.find(to.at(id).name);
+    if (known < 0) continue;
+    for (std::int64_t i = 0; i < to.at(id).count; ++i) set(to.value(id), i, get(from.value(known), i));
+  }
+  to.values_changed();
+}
+
 struct Sample {
   Sample(const NetworkConfig& config, const Grid& grid, int batch, DType dtype, Use use,
          std::shared_ptr<Backend> backend = nullptr)
-      : network(config, grid, inputs, outputs, conditions, dtype, std::move(backend)), numbers(dtype) {
+      : network(config, grid, inputs, outputs, conditions, dtype, std::move(backend), levels()), numbers(dtype) {
     const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
     in = {batch, inputs, rows, columns};
     out = {batch, outputs, rows, columns};
@@ -45,6 +55,8 @@ struct Sample {
     dx = numbers.zeros(in);
     network.plan(batch, use);
   }
+  /// Of the input channels, for embeddings by levels.
+  static std::vector<int> levels() { return {0, 1, 1, 0, 2}; }
   static constexpr int inputs = 5, outputs = 3, conditions = 4;
   ForecastNetwork network;
   Operands numbers;

@@ -3,9 +3,11 @@
 
 #include <cmath>
 
+#include "core/error.hpp"
 #include "core/grid.hpp"
 #include "model/network/block.hpp"
 #include "model/network/conditioning.hpp"
+#include "model/network/depthwise.hpp"
 #include "model/network/embedding.hpp"
 #include "model/network/head.hpp"
 #include "model/network/sequences.hpp"
@@ -158,7 +160,7 @@ void check_embedding(const Grid& grid, int patch) {
        &store,
        [&](Context& ctx, const Tensor& x, const Tensor& y) { embedding.forward(ctx, x, y); },
        [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) { embedding.backward(ctx, x, dy, dx); },
-       [&](Context& ctx, const Tensor&, const Tensor& dx, const Tensor& dy) { embedding.tangent(ctx, dx, dy); }})
+       [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) { embedding.tangent(ctx, x, dx, dy); }})
       .check();
 }
 
@@ -167,6 +169,83 @@ TEST(Module, Embedding) {
 }
 TEST(Module, EmbeddingOfAnOddNumberOfRows) {
   check_embedding(Grid::latlon(5, 8, true), 2);
+}
+
+void check_level_embedding(const Grid& grid, int patch) {
+  ParameterStore store(DType::f64);
+  const TokenGrid tokens(grid, patch);
+  const std::vector<int> levels{1, 0, 2, 1, 0};
+  const Embedding embedding(store, tokens, levels, LevelShape{8, 2}, 12, DType::f64);
+  const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
+  Harness(
+      {{2, 5, rows, columns},
+       {2 * tokens.count(), 12},
+       &store,
+       [&](Context& ctx, const Tensor& x, const Tensor& y) { embedding.forward(ctx, x, y); },
+       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) { embedding.backward(ctx, x, dy, dx); },
+       [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) { embedding.tangent(ctx, x, dx, dy); }})
+      .check();
+}
+
+TEST(Module, EmbeddingByLevels) {
+  check_level_embedding(Grid::gaussian(4, 8), 2);
+}
+TEST(Module, EmbeddingByLevelsOfAnOddNumberOfRows) {
+  check_level_embedding(Grid::latlon(5, 8, true), 2);
+}
+
+TEST(Module, LevelsOfAnEmbeddingHaveChannels) {
+  ParameterStore store(DType::f64);
+  const TokenGrid tokens(Grid::gaussian(4, 8), 2);
+  EXPECT_THROW(Embedding(store, tokens, std::vector<int>{}, LevelShape{8, 2}, 12, DType::f64), Error);
+  EXPECT_THROW(Embedding(store, tokens, std::vector<int>{0, 2}, LevelShape{8, 2}, 12, DType::f64), Error);
+}
+
+void check_depthwise(bool periodic) {
+  ParameterStore store(DType::f64);
+  const Depthwise convolution(store, "convolution", {3, 4, periodic}, 6);
+  Harness({{24, 6},
+           {24, 6},
+           &store,
+           [&](Context& ctx, const Tensor& x, const Tensor& y) { convolution.forward(ctx, x, y); },
+           [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+             ctx->copy(ctx, dy, dx);
+             convolution.backward(ctx, x, dx);
+           },
+           [&](Context& ctx, const Tensor&, const Tensor& dx, const Tensor& dy) { convolution.tangent(ctx, dx, dy); }})
+      .check();
+}
+
+TEST(Module, Depthwise) {
+  check_depthwise(true);
+}
+TEST(Module, DepthwiseOfARegion) {
+  check_depthwise(false);
+}
+
+TEST(Module, AdaptedLinear) {
+  ParameterStore store(DType::f64);
+  Linear linear(store, "linear", 5, 4);
+  linear.adapted(store, "linear", {2, 3});
+  const std::vector<std::int32_t> buckets{2, 0};  // of two samples; nobody takes 1
+  const auto with_buckets = [&](Context& ctx) -> Context& {
+    ctx.buckets = buckets;
+    return ctx;
+  };
+  Harness({{6, 5},
+           {6, 4},
+           &store,
+           [&](Context& ctx, const Tensor& x, const Tensor& y) { linear.forward(with_buckets(ctx), x, y); },
+           [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+             linear.backward_weight(with_buckets(ctx), x, dy);
+             linear.backward_input(ctx, dy, dx);
+           },
+           [&](Context& ctx, const Tensor&, const Tensor& dx, const Tensor& dy) {
+             linear.tangent(with_buckets(ctx), dx, dy);
+           }})
+      .check();
+  const Tensor unused = store.gradient(store.find("linear.adapter_in")).slice(1, 1);
+  for (std::int64_t i = 0; i < unused.count(); ++i) EXPECT_EQ(get(unused, i), 0.0);
 }
 
 void check_head(const Grid& grid, int patch) {
@@ -215,15 +294,44 @@ TEST(Module, Conditioning) {
       .check();
 }
 
-enum class Kind { window, shifted, across };
-
-void check_block(Kind kind) {
+TEST(Module, ConditioningWithNoise) {
   ParameterStore store(DType::f64);
-  const TokenGrid tokens(Grid::gaussian(8, 12), 2);
-  const Sequences sequences = kind == Kind::across
-                                  ? across_window_sequences(tokens, 2, 3, 8, DType::f64)
-                                  : window_sequences(tokens, 2, 3, kind == Kind::shifted, 8, DType::f64);
-  const Block block(store, "block", 16, 2, 2);
+  const Conditioning conditioning(store, 3, 6, 4);
+  Conditioning::Saved saved;
+  Operands operands(DType::f64);
+  const Tensor condition = operands.add({2, 3}, "condition"), noise = operands.add({2, 4}, "noise");
+  Harness({{1},
+           {2, 36},
+           &store,
+           [&](Context& ctx, const Tensor&, const Tensor& y) { conditioning.forward(ctx, condition, y, saved, noise); },
+           [&](Context& ctx, const Tensor&, const Tensor& dy, const Tensor& dx) {
+             conditioning.backward(ctx, condition, saved, dy);
+             ctx->fill(ctx, dx, 0);
+           },
+           {}})
+      .check();
+  EXPECT_GE(store.find("conditioning.noise.weight"), 0);
+}
+
+enum class Kind { window, shifted, across, global };
+
+Sequences sequences_of(Kind kind, const TokenGrid& tokens, int lift) {
+  switch (kind) {
+    case Kind::across:
+      return across_window_sequences(tokens, 2, 3, 8, DType::f64, host_memory(), lift);
+    case Kind::global:
+      return global_sequence(tokens, 8, DType::f64, host_memory(), lift);
+    default:
+      return window_sequences(tokens, 2, 3, kind == Kind::shifted, 8, DType::f64, host_memory(), lift);
+  }
+}
+
+void check_block(Kind kind, const Grid& grid = Grid::gaussian(8, 12), int lift = 1, const AdapterShape& adapters = {}) {
+  ParameterStore store(DType::f64);
+  const TokenGrid tokens(grid, 2);
+  const Sequences sequences = sequences_of(kind, tokens, lift);
+  const Block block(store, "block", 16, 2, 2, adapters);
+  const std::vector<std::int32_t> buckets{1, 0};
   Block::Saved saved;
   Operands operands(DType::f64);
   const Tensor modulation = operands.add({2, 96}, "modulation", 0.5), dmodulation = operands.zeros({2, 96});
@@ -232,13 +340,16 @@ void check_block(Kind kind) {
            {n, 16},
            &store,
            [&](Context& ctx, const Tensor& x, const Tensor& y) {
+             if (adapters.rank > 0) ctx.buckets = buckets;
              block.forward(ctx, sequences.table, x, modulation, y, saved);
            },
            [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+             if (adapters.rank > 0) ctx.buckets = buckets;
              ctx->copy(ctx, dy, dx);
              block.backward(ctx, sequences.table, x, saved, dx, dmodulation);
            },
            [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) {
+             if (adapters.rank > 0) ctx.buckets = buckets;
              block.tangent(ctx, sequences.table, x, saved, dx, dy);
            }})
       .check();
@@ -252,6 +363,60 @@ TEST(Module, ShiftedWindowBlock) {
 }
 TEST(Module, AcrossWindowBlock) {
   check_block(Kind::across);
+}
+
+TEST(Module, GlobalBlock) {
+  check_block(Kind::global);
+}
+TEST(Module, AdaptedBlock) {
+  check_block(Kind::shifted, Grid::gaussian(8, 12), 1, {2, 2});
+}
+TEST(Module, BlocksOfARegion) {
+  for (const Kind kind : {Kind::window, Kind::shifted, Kind::across, Kind::global})
+    check_block(kind, Grid::regional(50, 40, 8, 350, 5, 12));
+}
+TEST(Module, BlocksOnSubFields) {
+  for (const Kind kind : {Kind::window, Kind::shifted, Kind::across, Kind::global})
+    check_block(kind, Grid::gaussian(8, 12), 2);
+}
+
+TEST(Sequences, SubFieldsAreInterleavedAndApart) {
+  const TokenGrid tokens(Grid::gaussian(24, 48), 2);  // 12 x 24 tokens
+  for (const Kind kind : {Kind::window, Kind::shifted, Kind::across, Kind::global}) {
+    const Sequences s = sequences_of(kind, tokens, 3);
+    std::vector<int> seen(static_cast<std::size_t>(tokens.count()));
+    for (std::int32_t q = 0; q < s.table.sequences(); ++q) {
+      const auto begin = static_cast<std::size_t>(s.table.offsets[static_cast<std::size_t>(q)]),
+                 end = static_cast<std::size_t>(s.table.offsets[static_cast<std::size_t>(q) + 1]);
+      const auto sub_field = [&](std::size_t i) { return s.table.tokens[i] / 24 % 3 * 3 + s.table.tokens[i] % 24 % 3; };
+      for (std::size_t i = begin; i < end; ++i) {
+        EXPECT_EQ(sub_field(i), sub_field(begin));
+        ++seen[static_cast<std::size_t>(s.table.tokens[i])];
+      }
+    }
+    for (int n : seen) ASSERT_EQ(n, 1);
+  }
+  EXPECT_EQ(global_sequence(tokens, 8, DType::f64, host_memory(), 3).table.sequences(), 9);
+  EXPECT_THROW(global_sequence(tokens, 8, DType::f64, host_memory(), 5), Error);
+}
+
+TEST(Sequences, SubFieldsSampleTheEarthMoreWidely) {
+  const TokenGrid tokens(Grid::latlon(12, 24, false), 1);
+  const TokenGrid part = tokens.sub_field(3, 1, 2);
+  ASSERT_EQ(part.count(), 4 * 8);
+  for (std::int64_t t = 0; t < part.count(); ++t) {
+    const std::int64_t whole = tokens.token_of(3, 1, 2, t);
+    EXPECT_EQ(part.latitudes[static_cast<std::size_t>(t / 8)], tokens.latitudes[static_cast<std::size_t>(whole / 24)]);
+    EXPECT_EQ(part.longitudes[static_cast<std::size_t>(t % 8)],
+              tokens.longitudes[static_cast<std::size_t>(whole % 24)]);
+  }
+  EXPECT_EQ(part.spacing[0], 3 * tokens.spacing[1]);
+  // What a token knows of its place is what the coarse field's token knows.
+  const std::vector<double> here = tokens.position_features(3), there = part.position_features();
+  for (std::int64_t t = 0; t < part.count(); ++t)
+    for (int f = 0; f < TokenGrid::feature_count; ++f)
+      ASSERT_NEAR(there[static_cast<std::size_t>(t * TokenGrid::feature_count + f)],
+                  here[static_cast<std::size_t>(tokens.token_of(3, 1, 2, t) * TokenGrid::feature_count + f)], 1e-15);
 }
 
 TEST(Sequences, EveryTokenIsInExactlyOne) {

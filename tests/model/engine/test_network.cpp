@@ -141,23 +141,116 @@ TEST(Network, UntrainedItIsPersistence) {
   for (std::int64_t i = 0; i < s.y.count(); ++i) ASSERT_EQ(get(s.y, i), 0.0);
 }
 
-TEST(Network, RollingTheEarthRollsTheForecast) {
-  // 32 columns, windows of 4 tokens = 8 columns: the grid that begins one window further east sees the input rolled by
-  // one.
+/// The kinds of blocks and embeddings that presets are made of.
+NetworkConfig network_with(const std::string& what) {
   NetworkConfig config = smallest_network();
   config.window_rows = config.window_columns = 4;
-  const Grid here = Grid::latlon(17, 32, true), there = Grid::latlon(17, 32, true, 8 * 360.0 / 32);
+  if (what == "levels") config.embedding = "levels";
+  if (what == "lift") config.lift = LiftConfig{2, 2};
+  if (what == "windows") {
+    config.window_rows.reset();
+    config.window_columns.reset();
+    config.windows = {"4x4", "2x8"};
+    config.blocks = 6;
+    config.global_every = 3;
+  }
+  if (what == "lora") config.lora = LoraConfig{2, {1.0}};
+  if (what == "noise") config.noise = 3;
+  return config;
+}
+
+class NetworkWith : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Parts, NetworkWith, ::testing::Values("across", "levels", "windows", "lift", "lora", "noise"),
+                         [](const auto& each) { return each.param; });
+
+TEST_P(NetworkWith, RollingTheEarthRollsTheForecast) {
+  // 32 columns, 16 tokens: the grid that begins 16 columns further east (a window of every kind) sees the input rolled.
+  const NetworkConfig config = network_with(GetParam());
+  const Grid here = Grid::latlon(17, 32, true), there = Grid::latlon(17, 32, true, 16 * 360.0 / 32);
   Sample a(config, here, 1, DType::f64, Use::inference), b(config, there, 1, DType::f64, Use::inference);
   for (Sample* s : {&a, &b}) randomise(s->network.parameters());
   for (std::int64_t row = 0; row < a.x.count() / 32; ++row)
-    for (std::int64_t j = 0; j < 32; ++j) set(b.x, row * 32 + j, get(a.x, row * 32 + (j + 8) % 32));
+    for (std::int64_t j = 0; j < 32; ++j) set(b.x, row * 32 + j, get(a.x, row * 32 + (j + 16) % 32));
   a.network.forward(a.x, a.condition, a.y);
   b.network.forward(b.x, b.condition, b.y);
   double largest = 0;
   for (std::int64_t i = 0; i < a.y.count(); ++i) largest = std::max(largest, std::abs(get(a.y, i)));
+  ASSERT_GT(largest, 0);
   for (std::int64_t row = 0; row < a.y.count() / 32; ++row)
     for (std::int64_t j = 0; j < 32; ++j)
-      ASSERT_NEAR(get(b.y, row * 32 + j), get(a.y, row * 32 + (j + 8) % 32), 1e-11 * largest);
+      ASSERT_NEAR(get(b.y, row * 32 + j), get(a.y, row * 32 + (j + 16) % 32), 1e-11 * largest);
+}
+
+TEST_P(NetworkWith, GradientAndTangentAgree) {
+  for (const Grid& grid : {Grid::latlon(17, 32, true), Grid::regional(50, 35, 16, 350, 13, 24)}) {
+    Sample s(network_with(GetParam()), grid, 2, DType::f64, Use::tangent);
+    randomise(s.network.parameters());
+    const std::vector<double> leads{0.25, 3};
+    s.network.set_leads(leads);
+    s.network.forward(s.x, s.condition, s.y);
+    const Tensor d = s.numbers.add(s.in, "d"), td = s.numbers.zeros(s.out);
+    s.network.tangent(d, td);
+    s.network.backward(s.w, s.dx, false);
+    double scale = 0;
+    for (std::int64_t i = 0; i < td.count(); ++i) scale += std::abs(get(td, i) * get(s.w, i));
+    EXPECT_NEAR(dot(td, s.w), dot(d, s.dx), 1e-12 * scale) << grid.to_string();
+    constexpr double h = 1e-5;
+    double sides[2];
+    for (int k = 0; k < 2; ++k) {
+      const Tensor moved = s.numbers.zeros(s.in), y = s.numbers.zeros(s.out);
+      for (std::int64_t i = 0; i < d.count(); ++i) set(moved, i, get(s.x, i) + (k == 0 ? h : -h) * get(d, i));
+      s.network.forward(moved, s.condition, y);
+      sides[k] = dot(y, s.w);
+    }
+    EXPECT_NEAR(dot(d, s.dx), (sides[0] - sides[1]) / (2 * h), 1e-6 * scale) << grid.to_string();
+  }
+}
+
+TEST_P(NetworkWith, TheFastBackendTrainsAsTheReference) {
+  const Grid grid = Grid::latlon(17, 32, true);
+  NetworkConfig config = network_with(GetParam());
+  config.width = 64;
+  Sample truth(config, grid, 2, DType::f64, Use::training), fast(config, grid, 2, DType::f32, Use::training);
+  for (Sample* s : {&truth, &fast}) {
+    randomise(s->network.parameters(), 0.05);
+    s->network.parameters().zero_gradients();
+    s->network.forward(s->x, s->condition, s->y);
+    s->network.backward(s->w, s->dx);
+  }
+  const auto compare = [](const Tensor& a, const Tensor& b, const std::string& what) {
+    double error = 0, size = 0;
+    for (std::int64_t i = 0; i < a.count(); ++i) {
+      error += std::pow(get(a, i) - get(b, i), 2);
+      size += std::pow(get(b, i), 2);
+    }
+    EXPECT_LE(std::sqrt(error), 2e-5 * std::sqrt(size)) << what;
+  };
+  compare(fast.y, truth.y, "y");
+  compare(fast.dx, truth.dx, "dx");
+  for (ParameterId id = 0; id < static_cast<ParameterId>(truth.network.parameters().list().size()); ++id)
+    compare(fast.network.parameters().gradient(id), truth.network.parameters().gradient(id),
+            truth.network.parameters().at(id).name);
+}
+
+TEST_P(NetworkWith, RunsInMixedPrecision) {
+  const Grid grid = Grid::latlon(17, 32, true);
+  NetworkConfig config = network_with(GetParam()), mixed = config;
+  mixed.precision = "bf16";
+  Sample truth(config, grid, 2, DType::f32, Use::training), narrow(mixed, grid, 2, DType::f32, Use::training);
+  for (Sample* s : {&truth, &narrow}) {
+    randomise(s->network.parameters(), 0.05);
+    s->network.forward(s->x, s->condition, s->y);
+    s->network.backward(s->w, s->dx);
+  }
+  for (const auto& [a, b] : {std::pair{narrow.y, truth.y}, std::pair{narrow.dx, truth.dx}}) {
+    double error = 0, size = 0;
+    for (std::int64_t i = 0; i < a.count(); ++i) {
+      error += std::pow(get(a, i) - get(b, i), 2);
+      size += std::pow(get(b, i), 2);
+    }
+    EXPECT_GT(error, 0);
+    EXPECT_LE(std::sqrt(error), 0.02 * std::sqrt(size));
+  }
 }
 
 TEST(Network, LearnsASmallSampleByHeart) {
@@ -211,12 +304,19 @@ TEST(Network, PresetsHaveTheSizesOfTheDesign) {
   for (const Row& row :
        {Row{"tiny", "gaussian 32x64", 19, 0.26e6, 0.27e9}, Row{"test", "gaussian 32x64", 19, 1.4e6, 1.3e9},
         Row{"small", "latlon 121x240", 69, 40e6, 0.62e12}, Row{"base", "latlon 121x240", 69, 118e6, 1.8e12},
-        Row{"meta", "latlon 721x1440", 74, 817e6, 49e12}}) {
+        Row{"meta", "latlon 721x1440", 74, 817e6, 49e12}, Row{"ghr", "latlon 2161x4320", 74, 931e6, 500e12},
+        Row{"fengwu-ghr", "latlon 721x1440", 74, 2.7e9, 44e12},
+        Row{"edge", "regional 60..36x240 0..24x240", 30, 5.4e6, 40e9}}) {
     NetworkConfig config;
     config.preset = row.preset;
-    const ForecastNetwork network(config, Grid::parse(row.grid), 2 * row.channels + 10, row.channels, 6);
-    EXPECT_NEAR(static_cast<double>(network.parameter_count()), row.parameters, 0.25 * row.parameters) << row.preset;
-    EXPECT_NEAR(network.flops_per_sample(), row.work, 0.35 * row.work) << row.preset;
+    // Five upper-air channels a level at two times; the rest, static fields and forcings are one group.
+    std::vector<int> levels(static_cast<std::size_t>(2 * row.channels + 10), 0);
+    for (int c = 0; c < 2 * row.channels; ++c)
+      levels[static_cast<std::size_t>(c)] = c % row.channels < 65 ? 1 + c % row.channels / 5 : 0;
+    const ForecastNetwork network(config, Grid::parse(row.grid), 2 * row.channels + 10, row.channels, 6, DType::f32,
+                                  nullptr, levels);
+    EXPECT_NEAR(static_cast<double>(network.parameter_count()), row.parameters, 0.08 * row.parameters) << row.preset;
+    EXPECT_NEAR(network.flops_per_sample(), row.work, 0.08 * row.work) << row.preset;
   }
 }
 

@@ -1,0 +1,87 @@
+#include "model/network/adapter.hpp"
+
+#include <cmath>
+
+namespace zonda::model {
+
+namespace {
+
+/// c += a b; where c is narrower than the sums, through a term of its own.
+void add_product(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, GemmOptions options = {}) {
+  if (c.dtype != DType::bf16) {
+    options.accumulate = true;
+    ctx->gemm(ctx, a, b, c, options);
+    return;
+  }
+  Tensor term = ctx.take(c.shape, c.dtype);
+  ctx->gemm(ctx, a, b, term, options);
+  ctx->add_rows(ctx, c, term, c);
+  ctx.release(term);
+}
+
+Tensor bucket_of(const Tensor& all, std::int64_t bucket) {
+  return all.slice(bucket, 1).reshaped({all.shape[1], all.shape[2]});
+}
+
+}  // namespace
+
+Adapter::Adapter(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out,
+                 const AdapterShape& shape)
+    : store_(&store),
+      rank_(shape.rank),
+      in_(store.add(name + ".adapter_in", {shape.buckets, in, shape.rank}, true,
+                    static_cast<float>(1 / std::sqrt(double(in))))),
+      out_(store.add(name + ".adapter_out", {shape.buckets, shape.rank, out}, true, 0)) {}
+
+Tensor Adapter::matrix(const Context& ctx, ParameterId id, std::int64_t bucket) const {
+  return bucket_of(ctx.trunk() != ctx.dtype() ? store_->copy_of(id) : store_->value(id), bucket);
+}
+
+template <class F>
+void Adapter::for_samples(const Context& ctx, const Tensor& rows, F&& f) const {
+  const auto samples = static_cast<std::int64_t>(ctx.buckets.size());
+  const std::int64_t each = rows.shape[0] / samples;
+  for (std::int64_t s = 0; s < samples; ++s) f(std::int64_t{ctx.buckets[static_cast<std::size_t>(s)]}, s * each, each);
+}
+
+void Adapter::forward(Context& ctx, const Tensor& x, const Tensor& y) const {
+  for_samples(ctx, x, [&](std::int64_t bucket, std::int64_t first, std::int64_t rows) {
+    Tensor narrow = ctx.take({rows, rank_}, x.dtype);
+    ctx->gemm(ctx, x.slice(first, rows), matrix(ctx, in_, bucket), narrow);
+    add_product(ctx, narrow, matrix(ctx, out_, bucket), y.slice(first, rows));
+    ctx.release(narrow);
+  });
+}
+
+void Adapter::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx) const {
+  for_samples(ctx, dy, [&](std::int64_t bucket, std::int64_t first, std::int64_t rows) {
+    Tensor narrow = ctx.take({rows, rank_}, dy.dtype);
+    ctx->gemm(ctx, dy.slice(first, rows), matrix(ctx, out_, bucket), narrow, {.transpose_b = true});
+    add_product(ctx, narrow, matrix(ctx, in_, bucket), dx.slice(first, rows), {.transpose_b = true});
+    ctx.release(narrow);
+  });
+}
+
+void Adapter::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
+  if (!learns(ctx)) return;
+  for_samples(ctx, x, [&](std::int64_t bucket, std::int64_t first, std::int64_t rows) {
+    const Tensor given = x.slice(first, rows), gradient = dy.slice(first, rows);
+    Tensor narrow = ctx.take({rows, rank_}, x.dtype);
+    ctx->gemm(ctx, given, matrix(ctx, in_, bucket), narrow);
+    const auto gradient_of = [&](ParameterId id) {
+      return ctx.planning() ? Tensor(nullptr, {store_->at(id).shape[1], store_->at(id).shape[2]}, ctx.dtype())
+                            : bucket_of(store_->gradient(id), bucket);
+    };
+    ctx->gemm(ctx, narrow, gradient, gradient_of(out_), {.transpose_a = true, .accumulate = true});
+    ctx->gemm(ctx, gradient, matrix(ctx, out_, bucket), narrow, {.transpose_b = true});
+    ctx->gemm(ctx, given, narrow, gradient_of(in_), {.transpose_a = true, .accumulate = true});
+    ctx.release(narrow);
+  });
+}
+
+void Adapter::merge(Context& ctx, int bucket, const Tensor& weight) const {
+  ctx->gemm(ctx, bucket_of(store_->value(in_), bucket), bucket_of(store_->value(out_), bucket), weight,
+            {.accumulate = true});
+}
+
+}  // namespace zonda::model
