@@ -2,7 +2,6 @@
 #include <benchmark/benchmark.h>
 
 #include "core/grid.hpp"
-#include "core/philox.hpp"
 #include "model/network/sequences.hpp"
 #include "model/ops/backend.hpp"
 
@@ -17,11 +16,19 @@ constexpr std::int64_t kTokens = 9216, kBatch = 8, kWidth = 128;
 class Bench {
  public:
   explicit Bench(int threads) : backend_(make_backend("cpu", threads)) {}
-  Tensor random(Shape shape) {
-    buffers_.emplace_back(static_cast<std::size_t>(shape.count()) * sizeof(float));
-    Tensor t(buffers_.back().data(), shape, DType::f32);
-    const Philox numbers(1, std::to_string(buffers_.size()));
-    for (std::int64_t i = 0; i < t.count(); ++i) t.as<float>()[i] = static_cast<float>(numbers.uniform(i) - 0.5);
+  Tensor random(Shape shape, DType dtype = DType::f32) {
+    buffers_.emplace_back(static_cast<std::size_t>(shape.count()) * size_of(dtype));
+    Tensor t(buffers_.back().data(), shape, dtype);
+    // Numbers in [-1/2, 1/2) that neither repeat soon nor take long to make.
+    std::uint32_t state = 1;
+    for (std::int64_t i = 0; i < t.count(); ++i) {
+      state = state * 1664525 + 1013904223;
+      const float number = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+      if (dtype == DType::bf16)
+        t.as<BFloat16>()[i] = BFloat16(number);
+      else
+        t.as<float>()[i] = number;
+    }
     return t;
   }
   template <class F>
@@ -85,19 +92,23 @@ void gemm_weight_gradient(benchmark::State& state) {
   });
 }
 
+/// Arguments: threads, tokens of a window's side, width, whether in bf16. Four samples of 24 x 48 tokens, heads of 64.
 template <bool backward>
 void attention(benchmark::State& state) {
   Bench bench(static_cast<int>(state.range(0)));
   const TokenGrid grid(Grid::gaussian(48, 96), 2);
-  const int window = static_cast<int>(state.range(1)), heads = 2, size = 64;
-  const Sequences sequences = window ? window_sequences(grid, window, window, false, size, DType::f32)
-                                     : across_window_sequences(grid, 8, 8, size, DType::f32);
-  Tensor qkv = bench.random({kTokens, 3 * kWidth}), q = bench.random({size}), k = bench.random({size}),
-         y = bench.random({kTokens, kWidth}), l = bench.random({kTokens, heads}), dy = bench.random({kTokens, kWidth}),
-         dqkv = bench.random({kTokens, 3 * kWidth}), dq = bench.random({size}), dk = bench.random({size});
-  const AttentionShape shape{kBatch, heads, size};
+  const int window = static_cast<int>(state.range(1)), width = static_cast<int>(state.range(2)), size = 64,
+            heads = width / size;
+  const DType half = state.range(3) ? DType::bf16 : DType::f32;
+  const Sequences sequences = window_sequences(grid, window, window, false, size, DType::f32);
+  const std::int64_t batch = 4, tokens = batch * sequences.table.token_count();
+  Tensor qkv = bench.random({tokens, 3 * width}, half), q = bench.random({size}), k = bench.random({size}),
+         y = bench.random({tokens, width}, half), l = bench.random({tokens, heads}),
+         dy = bench.random({tokens, width}, half), dqkv = bench.random({tokens, 3 * width}, half),
+         dq = bench.random({size}), dk = bench.random({size});
+  const AttentionShape shape{batch, heads, size};
   const double products = backward ? 5 : 2;
-  bench.run(state, products * 2 * kTokens * sequences.table.longest * kWidth, 0, [&](Context& ctx) {
+  bench.run(state, products * 2 * double(tokens) * sequences.table.longest * width, 0, [&](Context& ctx) {
     if (backward)
       ctx->attention_backward(ctx, shape, sequences.table, qkv, q, k, y, l, dy, dqkv, dq, dk);
     else
@@ -155,8 +166,14 @@ ZONDA_OPERATION(gemm);
 ZONDA_OPERATION(gemm_bias_gelu);
 ZONDA_OPERATION(gemm_input_gradient);
 ZONDA_OPERATION(gemm_weight_gradient);
-BENCHMARK(attention<false>)->ArgsProduct({{1, 2}, {0, 8, 12}})->Unit(benchmark::kMicrosecond)->UseRealTime();
-BENCHMARK(attention<true>)->ArgsProduct({{1, 2}, {0, 8, 12}})->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(attention<false>)
+    ->ArgsProduct({{1, 2}, {8, 12}, {256, 512}, {0, 1}})
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime();
+BENCHMARK(attention<true>)
+    ->ArgsProduct({{1, 2}, {8, 12}, {256, 512}, {0, 1}})
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime();
 ZONDA_OPERATION(norm_modulate);
 ZONDA_OPERATION(norm_modulate_backward);
 ZONDA_OPERATION(gelu);

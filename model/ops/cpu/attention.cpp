@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/attention_head.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/pair_product.hpp"
 
 namespace zonda::model {
 
@@ -70,6 +72,95 @@ template <class H>
                               gain_sum + size);
 }
 
+#ifdef ZONDA_AVX512_BF16
+
+using small::Pair;
+
+constexpr std::int64_t pairs_of(std::int64_t n) {
+  return (n + 1) / 2;
+}
+
+/// Words of two numbers that lie side by side.
+inline const Pair* words(const BFloat16* x) {
+  return reinterpret_cast<const Pair*>(x);
+}
+
+std::int64_t paired_forward_scratch(std::int64_t longest, std::int64_t size) {
+  const std::int64_t padded = small::padded(longest);
+  return padded * (5 * size / 2 + 2) + padded * padded * 3 / 2;
+}
+
+/// The same with products of bf16 pairs. Probabilities are rounded to bf16 as they enter the second product.
+ZONDA_AVX512_BF16 [[gnu::always_inline]] inline void paired_forward(const Task<BFloat16>& t, std::int64_t size,
+                                                                    BFloat16* y, float* scratch) {
+  const std::int64_t n = t.length(), padded = small::padded(n), half = size / 2;
+  auto* q = reinterpret_cast<BFloat16*>(scratch);
+  BFloat16* k = q + padded * size;
+  auto* transposed = reinterpret_cast<float*>(k + padded * size);
+  auto* v = reinterpret_cast<Pair*>(transposed + half * padded);
+  float* p = transposed + 2 * half * padded;
+  auto* rounded = reinterpret_cast<BFloat16*>(p + padded * padded);
+  float *inverse = p + padded * padded * 3 / 2, *share = inverse + padded;
+  head::load_rotated(t.qkv, t.q, t.q_gain, t.cosine, t.sine, size, head::kLog2E / std::sqrt(float(size)), q, inverse);
+  head::load_rotated(t.qkv, t.k, t.k_gain, t.cosine, t.sine, size, 1.0f, k, inverse);
+  small::transpose(reinterpret_cast<const float*>(k), n, half, transposed, padded);
+  small::pair_product(words(q), half, 1, reinterpret_cast<const Pair*>(transposed), padded, p, padded, n, padded, half);
+  head::softmax_rows(t, p, padded, share);
+  small::round_all(p, n * padded, rounded);
+  head::gather(t.qkv, t.v, size, k);
+  small::pair_rows(k, n, size, v);
+  small::pair_product(words(rounded), padded / 2, 1, v, size, scratch, size, n, size, pairs_of(n));
+  head::scatter(t.y, scratch, share, size, y);
+}
+
+std::int64_t paired_backward_scratch(std::int64_t longest, std::int64_t size) {
+  const std::int64_t padded = small::padded(longest);
+  return padded * (4 * size + 2) + padded * padded * 7 / 2;
+}
+
+/// gain_sum [2, size] overwritten. Probabilities and the logits' gradients are rounded to bf16 for the products.
+ZONDA_AVX512_BF16 [[gnu::always_inline]] inline void paired_backward(const Task<BFloat16>& t, std::int64_t size,
+                                                                     const BFloat16* dy, BFloat16* dqkv,
+                                                                     float* gain_sum, float* scratch) {
+  const std::int64_t n = t.length(), padded = small::padded(n), half = size / 2, width = t.y.stride;
+  auto* q = reinterpret_cast<BFloat16*>(scratch);
+  BFloat16 *k = q + padded * size, *v = k + padded * size, *g = v + padded * size;
+  auto* transposed = reinterpret_cast<float*>(g + padded * size);
+  auto* operand = reinterpret_cast<Pair*>(transposed + half * padded);
+  float *out = transposed + 2 * half * padded, *p = out + padded * size, *ds = p + padded * padded;
+  auto* p_pairs = reinterpret_cast<Pair*>(ds + padded * padded);
+  Pair* ds_pairs = p_pairs + padded * padded / 2;
+  auto* ds_rounded = reinterpret_cast<BFloat16*>(ds_pairs + padded * padded / 2);
+  float *q_inverse = ds + padded * padded * 5 / 2, *k_inverse = q_inverse + padded;
+  const float factor = 1.0f / std::sqrt(float(size));
+  head::load_rotated(t.qkv, t.q, t.q_gain, t.cosine, t.sine, size, head::kLog2E * factor, q, q_inverse);
+  head::load_rotated(t.qkv, t.k, t.k_gain, t.cosine, t.sine, size, 1.0f, k, k_inverse);
+  head::gather(t.qkv, t.v, size, v);
+  head::gather(t.y, dy, size, g);
+  const auto* right = reinterpret_cast<const Pair*>(transposed);
+  small::transpose(reinterpret_cast<const float*>(k), n, half, transposed, padded);
+  small::pair_product(words(q), half, 1, right, padded, p, padded, n, padded, half);
+  small::transpose(reinterpret_cast<const float*>(v), n, half, transposed, padded);
+  small::pair_product(words(g), half, 1, right, padded, ds, padded, n, padded, half);
+  head::softmax_rows_backward(t, p, ds, padded);
+  small::pair_rows(p, n, padded, p_pairs);
+  small::pair_rows(ds, n, padded, ds_pairs);
+  small::round_all(ds, n * padded, ds_rounded);
+  std::fill_n(gain_sum, 2 * size, 0.0f);
+  small::pair_rows(g, n, size, operand);
+  small::pair_product(p_pairs, 1, padded, operand, size, out, size, n, size, pairs_of(n));
+  head::scatter(t.qkv, out, nullptr, size, dqkv + 2 * width);
+  small::pair_rows(k, n, size, operand);
+  small::pair_product(words(ds_rounded), padded / 2, 1, operand, size, out, size, n, size, pairs_of(n));
+  head::store_rotated_adjoint(t.qkv, t.q, t.q_gain, t.cosine, t.sine, size, factor, out, q_inverse, dqkv, gain_sum);
+  small::pair_rows(q, n, size, operand);
+  small::pair_product(ds_pairs, 1, padded, operand, size, out, size, n, size, pairs_of(n));
+  head::store_rotated_adjoint(t.qkv, t.k, t.k_gain, t.cosine, t.sine, size, head::kLn2, out, k_inverse, dqkv + width,
+                              gain_sum + size);
+}
+
+#endif
+
 // Heads of 64, the usual size, as a constant: their loops over a row unroll.
 template <class H>
 ZONDA_CLONES void head_forward(const Task<H>& t, H* y, float* scratch) {
@@ -82,6 +173,36 @@ ZONDA_CLONES void head_backward(const Task<H>& t, const H* dy, H* dqkv, float* g
   if (t.size == 64) return backward(t, 64, dy, dqkv, gain_sum, scratch);
   backward(t, t.size, dy, dqkv, gain_sum, scratch);
 }
+
+#ifdef ZONDA_AVX512_BF16
+ZONDA_AVX512_BF16 void paired_head_forward(const Task<BFloat16>& t, BFloat16* y, float* scratch) {
+  if (t.size == 64) return paired_forward(t, 64, y, scratch);
+  paired_forward(t, t.size, y, scratch);
+}
+
+ZONDA_AVX512_BF16 void paired_head_backward(const Task<BFloat16>& t, const BFloat16* dy, BFloat16* dqkv,
+                                            float* gain_sum, float* scratch) {
+  if (t.size == 64) return paired_backward(t, 64, dy, dqkv, gain_sum, scratch);
+  paired_backward(t, t.size, dy, dqkv, gain_sum, scratch);
+}
+#else
+void paired_head_forward(const Task<BFloat16>& t, BFloat16* y, float* scratch) {
+  head_forward(t, y, scratch);
+}
+
+void paired_head_backward(const Task<BFloat16>& t, const BFloat16* dy, BFloat16* dqkv, float* gain_sum,
+                          float* scratch) {
+  head_backward(t, dy, dqkv, gain_sum, scratch);
+}
+
+std::int64_t paired_forward_scratch(std::int64_t longest, std::int64_t size) {
+  return forward_scratch(longest, size);
+}
+
+std::int64_t paired_backward_scratch(std::int64_t longest, std::int64_t size) {
+  return backward_scratch(longest, size);
+}
+#endif
 
 template <class H>
 Task<H> task_of(std::int64_t task, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
@@ -113,10 +234,16 @@ bool vectorisable(const AttentionShape& shape, const Tensor& qkv) {
 
 }  // namespace
 
+bool CpuBackend::paired(const AttentionShape& shape, const Tensor& qkv) const {
+  return qkv.dtype == DType::bf16 && bf16_products_ && small::has_pair_products() && shape.head_size % 32 == 0;
+}
+
 void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
                            const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) {
   if (!vectorisable(shape, qkv)) return ReferenceBackend::attention(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum);
-  const std::int64_t room = small::padded(forward_scratch(table.longest, shape.head_size));
+  const bool paired = this->paired(shape, qkv);
+  const std::int64_t room = small::padded(paired ? paired_forward_scratch(table.longest, shape.head_size)
+                                                 : forward_scratch(table.longest, shape.head_size));
   Tensor scratch = ctx.take({threads_, room}, DType::f32);
   if (!ctx.planning()) {
     const std::int64_t tasks = shape.batch * table.sequences() * shape.heads;
@@ -125,8 +252,14 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
 #pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
       for (std::int64_t task = 0; task < tasks; ++task) {
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
-        head_forward(t, y.as<H>() + task % shape.heads * shape.head_size,
-                     scratch.as<float>() + omp_get_thread_num() * room);
+        H* out = y.as<H>() + task % shape.heads * shape.head_size;
+        float* room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
+        if constexpr (std::is_same_v<H, BFloat16>)
+          if (paired) {
+            paired_head_forward(t, out, room_of_thread);
+            continue;
+          }
+        head_forward(t, out, room_of_thread);
       }
     });
   }
@@ -140,7 +273,9 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
   if (!vectorisable(shape, qkv))
     return ReferenceBackend::attention_backward(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum, dy, dqkv, dq_gain,
                                                 dk_gain);
-  const std::int64_t room = small::padded(backward_scratch(table.longest, shape.head_size));
+  const bool paired = this->paired(shape, qkv);
+  const std::int64_t room = small::padded(paired ? paired_backward_scratch(table.longest, shape.head_size)
+                                                 : backward_scratch(table.longest, shape.head_size));
   const std::int64_t tasks = shape.batch * table.sequences() * shape.heads, size = shape.head_size;
   Tensor scratch = ctx.take({threads_, room}, DType::f32);
   Tensor gain_sums = ctx.take({tasks, 2 * size}, DType::f32);
@@ -151,8 +286,14 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
       for (std::int64_t task = 0; task < tasks; ++task) {
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
         const std::int64_t column = task % shape.heads * size;
-        head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, gain_sums.as<float>() + task * 2 * size,
-                      scratch.as<float>() + omp_get_thread_num() * room);
+        float *sums = gain_sums.as<float>() + task * 2 * size,
+              *room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
+        if constexpr (std::is_same_v<H, BFloat16>)
+          if (paired) {
+            paired_head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, sums, room_of_thread);
+            continue;
+          }
+        head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, sums, room_of_thread);
       }
     });
     for (int part = 0; part < 2; ++part) {

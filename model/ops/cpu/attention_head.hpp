@@ -33,6 +33,14 @@ struct Task {
   std::int64_t length() const { return qkv.length; }
 };
 
+/// Asks for a row some rows ahead of the one in hand: rows lie too far apart for the hardware to guess.
+template <class H>
+[[gnu::always_inline]] inline void fetch_ahead(const Rows& rows, const H* x, std::int64_t i, std::int64_t size) {
+  constexpr std::int64_t ahead = 12, line = 64 / sizeof(H);
+  const H* row = x + rows.at(i + ahead < rows.length ? i + ahead : rows.length - 1);
+  for (std::int64_t d = 0; d < size; d += line) __builtin_prefetch(row + d);
+}
+
 /// out [length, size] = rotate(norm(x) gain) * factor; inverse [length] gets 1 / rms.
 template <class H, class Out>
 [[gnu::always_inline]] inline void load_rotated(const Rows& rows, const H* x, const float* gain, const float* cosine,
@@ -41,6 +49,7 @@ template <class H, class Out>
   const std::int64_t half = size / 2;
   for (std::int64_t i = 0; i < rows.length; ++i) {
     const H* row = x + rows.at(i);
+    fetch_ahead(rows, x, i, size);
     float square = 0;
 #pragma omp simd reduction(+ : square)
     for (std::int64_t d = 0; d < size; ++d) square += widen(row[d]) * widen(row[d]);
@@ -68,6 +77,8 @@ template <class H>
   for (std::int64_t i = 0; i < rows.length; ++i) {
     const H* row = x + rows.at(i);
     H* to = dx + rows.at(i);
+    fetch_ahead(rows, x, i, size);
+    fetch_ahead(rows, dx, i, size);
     float* gi = g + i * size;
     const float *c = cosine + i * half, *s = sine + i * half;
     float dot = 0;
@@ -92,6 +103,7 @@ template <class H, class Out>
 [[gnu::always_inline]] inline void gather(const Rows& rows, const H* x, std::int64_t size, Out* out) {
   for (std::int64_t i = 0; i < rows.length; ++i) {
     const H* row = x + rows.at(i);
+    fetch_ahead(rows, x, i, size);
 #pragma omp simd
     for (std::int64_t d = 0; d < size; ++d) store(widen(row[d]), out[i * size + d]);
   }
@@ -103,6 +115,7 @@ template <class H>
                                            H* out) {
   for (std::int64_t i = 0; i < rows.length; ++i) {
     H* row = out + rows.at(i);
+    fetch_ahead(rows, out, i, size);
     const float share = factor ? factor[i] : 1.0f;
 #pragma omp simd
     for (std::int64_t d = 0; d < size; ++d) store(x[i * size + d] * share, row[d]);

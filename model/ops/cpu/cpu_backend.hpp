@@ -49,6 +49,8 @@ class CpuBackend : public ReferenceBackend {
                                    const Tensor& weight_gradient, const Tensor& bias_gradient) override;
 
  private:
+  /// Whether attention multiplies pairs of bf16 numbers.
+  bool paired(const AttentionShape&, const Tensor& qkv) const;
   int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }
   int threads_;
   std::int64_t smallest_shared_;

@@ -1,0 +1,100 @@
+#include "model/ops/cpu/pair_product.hpp"
+
+#include "model/ops/cpu/small_product.hpp"
+
+#ifdef ZONDA_AVX512_BF16
+#include <immintrin.h>
+#endif
+
+namespace zonda::model::small {
+
+#ifdef ZONDA_AVX512_BF16
+
+bool has_pair_products() {
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+namespace {
+
+using Words = std::uint32_t __attribute__((vector_size(64), aligned(4), may_alias));
+using Halves = std::uint16_t __attribute__((vector_size(32)));
+
+template <int R, int V>
+ZONDA_AVX512_BF16 inline void tile(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b,
+                                   std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t pairs) {
+  __m512 sum[R][V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) sum[r][v] = _mm512_setzero_ps();
+  for (std::int64_t l = 0; l < pairs; ++l) {
+    __m512bh right[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + l * b_row + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const __m512bh left = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r * a_row + l * a_column]));
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + r * c_row + v * kLanes, sum[r][v]);
+}
+
+template <int V>
+ZONDA_AVX512_BF16 void panel(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b,
+                             std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t pairs) {
+  constexpr int R = kTileRows<V>;
+  std::int64_t i = 0;
+  for (; i + R <= m; i += R) tile<R, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
+  for (; i + 2 <= m; i += 2) tile<2, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
+  if (i < m) tile<1, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
+}
+
+ZONDA_AVX512_BF16 inline Words rounded_words(const float* x) {
+  return __builtin_convertvector((Halves)_mm512_cvtneps_pbh(_mm512_loadu_ps(x)), Words);
+}
+
+}  // namespace
+
+void pair_product(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b, std::int64_t b_row, float* c,
+                  std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t pairs) {
+  for_panels(n / kLanes, [&](std::int64_t first, auto width) {
+    panel<decltype(width)::value>(a, a_row, a_column, b + first * kLanes, b_row, c + first * kLanes, c_row, m, pairs);
+  });
+}
+
+void pair_rows(const BFloat16* x, std::int64_t rows, std::int64_t columns, Pair* out) {
+  for (std::int64_t i = 0; i < rows; i += 2, x += 2 * columns, out += columns) {
+    const BFloat16* next = i + 1 < rows ? x + columns : nullptr;
+    for (std::int64_t j = 0; j < columns; ++j) out[j] = x[j].bits | (next ? Pair{next[j].bits} << 16 : 0);
+  }
+}
+
+void pair_rows(const float* x, std::int64_t rows, std::int64_t columns, Pair* out) {
+  for (std::int64_t i = 0; i < rows; i += 2, x += 2 * columns, out += columns)
+    for (std::int64_t j = 0; j < columns; j += kLanes) {
+      Words words = rounded_words(x + j);
+      if (i + 1 < rows) words |= rounded_words(x + columns + j) << 16;
+      *reinterpret_cast<Words*>(out + j) = words;
+    }
+}
+
+void round_all(const float* x, std::int64_t count, BFloat16* out) {
+  for (std::int64_t i = 0; i < count; i += kLanes)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + i)));
+}
+
+#else
+
+bool has_pair_products() {
+  return false;
+}
+
+#endif
+
+}  // namespace zonda::model::small
