@@ -47,6 +47,15 @@ class CpuBackend : public ReferenceBackend {
                                   const Tensor& dx) override;
   void convolution_backward_weight(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                    const Tensor& weight_gradient, const Tensor& bias_gradient) override;
+  void map_channels(Context&, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
+                    bool accumulate) override;
+  void permute_rows(Context&, const Tensor& x, const IndexTable& index, const Tensor& y) override;
+  void depthwise(Context&, const TokenRaster&, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Tensor& y) override;
+  void depthwise_backward_input(Context&, const TokenRaster&, const Tensor& weight, const Tensor& dy,
+                                const Tensor& dx) override;
+  void depthwise_backward_weight(Context&, const TokenRaster&, const Tensor& x, const Tensor& dy,
+                                 const Tensor& weight_gradient, const Tensor& bias_gradient) override;
 
  private:
   /// Whether attention multiplies pairs of bf16 numbers.

@@ -94,6 +94,7 @@ void ReferenceBackend::depthwise_backward_weight(Context& ctx, const TokenRaster
         const T *g = dy.as<T>() + (b * tokens + token) * width, *from = x.as<T>() + (b * tokens + neighbour) * width;
         for (std::int64_t d = 0; d < width; ++d) weight_gradient.as<T>()[tap * width + d] += g[d] * from[d];
       });
+    if (bias_gradient_sum.none()) return;
     for (std::int64_t i = 0; i < dy.count(); ++i) bias_gradient_sum.as<T>()[i % width] += dy.as<T>()[i];
   });
 }
