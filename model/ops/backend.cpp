@@ -13,6 +13,14 @@ std::uint64_t IndexTable::next_id() {
   return ++last;
 }
 
+void Backend::quantise_columns(Context&, const Tensor&, const Tensor&, const Tensor&) {
+  fail(ErrorKind::usage, "backend {} has no int8 products", name());
+}
+
+void Backend::gemm_int8(Context&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const GemmOptions&) {
+  fail(ErrorKind::usage, "backend {} has no int8 products", name());
+}
+
 double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
                      const Tensor& gradient, double scale, std::span<double> per_channel) {
   if (ctx.planning()) return 0;

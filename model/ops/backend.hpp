@@ -73,6 +73,12 @@ class Backend {
 
   // --- products
   virtual void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options = {}) = 0;
+  /// values [k, n] i8 and scales [n] f32: w [k, n] ~ values * scales, symmetric, one scale a column.
+  virtual void quantise_columns(Context&, const Tensor& w, const Tensor& values, const Tensor& scales);
+  /// c [N, n] = a [N, k] b, b as quantise_columns() gives it; a's rows are quantised alike as they come. a and c f32 or
+  /// bf16; of the options bias and `activated`. For inference; not every backend has it.
+  virtual void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
+                         const GemmOptions& options = {});
   /// bias_gradient[n] accumulates the column sums of dy [N, n].
   virtual void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) = 0;
 

@@ -18,6 +18,8 @@ class CpuBackend : public ReferenceBackend {
   int threads() const override { return threads_; }
 
   void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) override;
+  void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
+                 const GemmOptions& options) override;
   void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) override;
   void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
                  const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) override;

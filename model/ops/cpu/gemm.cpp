@@ -9,6 +9,7 @@
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
 #include "model/ops/cpu/mixed.hpp"
+#include "model/ops/cpu/one_thread_each.hpp"
 #include "model/ops/cpu/vector_math.hpp"
 
 // The bf16 sibling of dnnl_sgemm: exported since oneDNN 1.0, though its header does not declare it. Absent, bf16
@@ -60,18 +61,6 @@ ZONDA_CLONES void widen_block(const BFloat16* x, std::int64_t stride, float* out
     for (std::int64_t j = 0; j < columns; ++j) out[i * columns + j] = widen(x[i * stride + j]);
   }
 }
-
-/// oneDNN asks OpenMP how many threads it may use; within a team of ours, and in a team of one, that is one.
-class OneThreadEach {
- public:
-  OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThreadEach() { omp_set_num_threads(before_); }
-  OneThreadEach(const OneThreadEach&) = delete;
-  OneThreadEach& operator=(const OneThreadEach&) = delete;
-
- private:
-  int before_;
-};
 
 constexpr std::int64_t kRows = 512;         // of a forward piece: amortises the packing of the right operand
 constexpr std::int64_t kGradientRows = 64;  // of a weight gradient's piece

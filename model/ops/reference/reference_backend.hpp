@@ -12,6 +12,9 @@ class ReferenceBackend : public Backend {
  public:
   std::string name() const override { return "reference"; }
   void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) override;
+  void quantise_columns(Context&, const Tensor& w, const Tensor& values, const Tensor& scales) override;
+  void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
+                 const GemmOptions& options) override;
   void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) override;
   void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
                  const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) override;
