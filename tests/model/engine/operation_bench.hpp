@@ -3,6 +3,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/philox.hpp"
@@ -56,31 +57,49 @@ inline constexpr Precision kF64{DType::f64, DType::f64}, kF32{DType::f32, DType:
 /// holds exactly.
 class Operands {
  public:
-  explicit Operands(DType dtype) : Operands({dtype, dtype}) {}
-  explicit Operands(Precision precision) : precision_(precision) {}
+  explicit Operands(DType dtype, Memory& memory = host_memory()) : Operands(Precision{dtype, dtype}, memory) {}
+  explicit Operands(Precision precision, Memory& memory = host_memory()) : precision_(precision), memory_(&memory) {}
   Tensor add(Shape shape, const std::string& seed, double scale = 1, double offset = 0, bool half = false) {
-    Tensor t = zeros(shape, half);
     const Philox random(7, seed);
-    for (std::int64_t i = 0; i < t.count(); ++i) {
-      const auto number = static_cast<float>(offset + scale * random.normal(static_cast<std::uint64_t>(i)));
-      set(t, i, half ? static_cast<double>(BFloat16(number)) : static_cast<double>(number));
-    }
+    const auto number = [&](std::int64_t i) {
+      const auto f32 = static_cast<float>(offset + scale * random.normal(static_cast<std::uint64_t>(i)));
+      return half ? static_cast<double>(BFloat16(f32)) : static_cast<double>(f32);
+    };
+    return add(shape, number, half);
+  }
+  /// The i-th number is number(i).
+  template <class F, class = std::invoke_result_t<F, std::int64_t>>
+  Tensor add(Shape shape, const F& number, bool half = false) {
+    const Tensor t = zeros(shape, half);
+    Tensor host = t;
+    std::vector<std::byte> staged;
+    if (t.device != Device::cpu) host.data = (staged.resize(t.bytes()), staged.data());
+    for (std::int64_t i = 0; i < t.count(); ++i) set(host, i, number(i));
+    if (t.device != Device::cpu) memory_->copy_in(t.data, staged.data(), staged.size());
     return t;
+  }
+  /// The tensor itself, or a copy on the host.
+  Tensor on_host(const Tensor& t) {
+    if (t.device == Device::cpu) return t;
+    buffers_.emplace_back(t.bytes());
+    memory_->copy_out(buffers_.back().data(), t.data, t.bytes());
+    return Tensor(buffers_.back().data(), t.shape, t.dtype);
   }
   Tensor zeros(Shape shape, bool half = false) { return zeros(shape, half ? precision_.half : precision_.wide); }
   Tensor zeros(Shape shape, DType dtype) {
-    buffers_.emplace_back(static_cast<std::size_t>(shape.count()) * size_of(dtype));
-    return Tensor(buffers_.back().data(), shape, dtype);
+    buffers_.emplace_back(static_cast<std::size_t>(shape.count()) * size_of(dtype), *memory_);
+    return Tensor(buffers_.back().data(), shape, dtype, memory_->device());
   }
   DType dtype() const { return precision_.wide; }
 
  private:
   Precision precision_;
+  Memory* memory_;
   std::vector<Buffer> buffers_;
 };
 
 inline void run_planned(Backend& backend, Precision precision, const std::function<void(Context&)>& operation) {
-  Arena arena;
+  Arena arena(backend.memory());
   Context ctx(backend, arena, precision.wide, precision.half);
   arena.begin_plan();
   operation(ctx);
