@@ -26,6 +26,8 @@ class Bench {
       const float number = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
       if (dtype == DType::bf16)
         t.as<BFloat16>()[i] = BFloat16(number);
+      else if (dtype == DType::i8)
+        t.as<std::int8_t>()[i] = static_cast<std::int8_t>(254 * number);
       else
         t.as<float>()[i] = number;
     }
@@ -149,15 +151,40 @@ void bias_gradient(benchmark::State& state) {
   Tensor x = bench.random({kTokens, 4 * kWidth}), b = bench.random({4 * kWidth});
   bench.run(state, 0, 4.0 * kTokens * 4 * kWidth, [&](Context& ctx) { ctx->bias_gradient(ctx, x, b); });
 }
+/// Arguments: threads, channels.
 template <int part>
 void convolution(benchmark::State& state) {
   Bench bench(static_cast<int>(state.range(0)));
-  Tensor x = bench.random({kBatch, 16, 48, 96}), y = bench.random({kBatch, 16, 48, 96}),
-         w = bench.random({16, 16, 3, 3}), b = bench.random({16});
-  bench.run(state, 2.0 * 9 * 16 * 16 * kBatch * 48 * 96, 0, [&](Context& ctx) {
+  const std::int64_t channels = state.range(1);
+  Tensor x = bench.random({kBatch, channels, 48, 96}), y = bench.random({kBatch, channels, 48, 96}),
+         w = bench.random({channels, channels, 3, 3}), b = bench.random({channels});
+  bench.run(state, 2.0 * 9 * double(channels * channels) * kBatch * 48 * 96, 0, [&](Context& ctx) {
     if (part == 0) ctx->convolution(ctx, true, x, w, b, y);
     if (part == 1) ctx->convolution_backward_input(ctx, true, w, y, x);
     if (part == 2) ctx->convolution_backward_weight(ctx, true, x, y, w, b);
+  });
+}
+/// Inference: a's rows are quantised as they come. Against `gemm`, the ratio to f32.
+void gemm_int8(benchmark::State& state) {
+  Bench bench(static_cast<int>(state.range(0)));
+  Tensor x = bench.random({kTokens, kWidth}), values = bench.random({kWidth, 4 * kWidth}, DType::i8),
+         scales = bench.random({4 * kWidth}), y = bench.random({kTokens, 4 * kWidth});
+  bench.run(state, 2.0 * kTokens * kWidth * kWidth * 4, 0,
+            [&](Context& ctx) { ctx->gemm_int8(ctx, x, values, scales, y); });
+}
+template <int transposed>
+void gemm_bf16(benchmark::State& state) {
+  Bench bench(static_cast<int>(state.range(0)));
+  const bool gradient = transposed == 2;
+  Tensor x = bench.random({kTokens, kWidth}, DType::bf16), w = bench.random({kWidth, 4 * kWidth}, DType::bf16),
+         y = bench.random({kTokens, 4 * kWidth}, DType::bf16), dw = bench.random({kWidth, 4 * kWidth});
+  bench.run(state, 2.0 * kTokens * kWidth * kWidth * 4, 0, [&](Context& ctx) {
+    GemmOptions o;
+    o.transpose_b = transposed == 1;
+    o.transpose_a = o.accumulate = gradient;
+    if (transposed == 0) ctx->gemm(ctx, x, w, y, o);
+    if (transposed == 1) ctx->gemm(ctx, y, w, x, o);
+    if (gradient) ctx->gemm(ctx, x, y, dw, o);
   });
 }
 
@@ -179,8 +206,12 @@ ZONDA_OPERATION(norm_modulate_backward);
 ZONDA_OPERATION(gelu);
 ZONDA_OPERATION(gelu_backward);
 ZONDA_OPERATION(bias_gradient);
-ZONDA_OPERATION(convolution<0>);
-ZONDA_OPERATION(convolution<1>);
-ZONDA_OPERATION(convolution<2>);
+ZONDA_OPERATION(gemm_int8);
+ZONDA_OPERATION(gemm_bf16<0>);
+ZONDA_OPERATION(gemm_bf16<1>);
+ZONDA_OPERATION(gemm_bf16<2>);
+BENCHMARK(convolution<0>)->ArgsProduct({{1, 2}, {16, 72}})->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(convolution<1>)->ArgsProduct({{1, 2}, {16, 72}})->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(convolution<2>)->ArgsProduct({{1, 2}, {16, 72}})->Unit(benchmark::kMicrosecond)->UseRealTime();
 
 }  // namespace

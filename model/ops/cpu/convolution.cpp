@@ -1,14 +1,23 @@
 // 3x3 convolution without im2col: the image is padded once, then each tap is the padded row read one column further on.
+// Only the weight gradient of many channels is a product.
+#include <dnnl.h>
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/one_thread_each.hpp"
 #include "model/ops/cpu/small_product.hpp"
 
 namespace zonda::model {
 
 namespace {
+
+constexpr std::int64_t kManyChannels = 32 * 32;  // in x out, from which products beat the direct correlation
+constexpr std::int64_t kBandPixels = 512, kPartialSums = 8;
 
 using small::kLanes;
 using small::Vector;
@@ -132,6 +141,21 @@ void pad_planes(bool periodic, const float* x, float* out, std::int64_t planes, 
   }
 }
 
+/// gradient [channels] (may be none) accumulates the sums of dy's channels.
+void add_channel_sums(const Tensor& dy, const Tensor& gradient, [[maybe_unused]] int threads) {
+  if (gradient.none()) return;
+  const std::int64_t batch = dy.shape[0], channels = dy.shape[1], points = dy.shape[2] * dy.shape[3];
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const float* from = dy.as<float>() + (b * channels + c) * points;
+      for (std::int64_t i = 0; i < points; ++i) sum += double(from[i]);
+    }
+    gradient.as<float>()[c] += float(sum);
+  }
+}
+
 /// Planes -> [rows + 2 border, stride]: zeros around, the image's first pixel at (border, border).
 void pad_zero(std::int64_t border, const float* x, float* out, std::int64_t planes, std::int64_t rows,
               std::int64_t columns, std::int64_t stride, [[maybe_unused]] int threads) {
@@ -146,6 +170,46 @@ void pad_zero(std::int64_t border, const float* x, float* out, std::int64_t plan
 }
 
 }  // namespace
+
+/// The gradient as dy [out, pixels] times the pixels' surroundings [in 9, pixels]^T, band of rows by band of rows.
+void CpuBackend::weight_gradient_by_products(Context& ctx, bool periodic, const Tensor& x, const Tensor& dy,
+                                             const Tensor& weight_gradient, const Tensor& bias_gradient) {
+  const std::int64_t batch = x.shape[0], in = x.shape[1], out = dy.shape[1], rows = x.shape[2], columns = x.shape[3];
+  const std::int64_t stride = stride_of(columns + 2), plane = (rows + 2) * stride, taps = 9 * in, sums = out * taps;
+  const std::int64_t band = std::clamp<std::int64_t>(kBandPixels / columns, 1, rows), bands = (rows + band - 1) / band,
+                     pieces = std::min(kPartialSums, batch * bands);
+  Tensor padded = ctx.take({batch, in, rows + 2, stride});
+  Tensor around = ctx.take({threads_, taps * band * columns});
+  Tensor partial = ctx.take({pieces, sums});
+  if (!ctx.planning()) {
+    pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, team(x.count()));
+    const OneThreadEach one_thread_each;
+    bool failed = false;
+#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns)) reduction(|| : failed)
+    for (std::int64_t p = 0; p < pieces; ++p) {
+      float* right = around.as<float>() + omp_get_thread_num() * taps * band * columns;
+      const std::int64_t begin = p * batch * bands / pieces, end = (p + 1) * batch * bands / pieces;
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t b = task / bands, row = task % bands * band, n = std::min(band, rows - row);
+        for (std::int64_t c = 0; c < in; ++c)
+          for (std::int64_t t = 0; t < 9; ++t)
+            for (std::int64_t i = 0; i < n; ++i)
+              std::memcpy(right + ((c * 9 + t) * n + i) * columns,
+                          padded.as<float>() + (b * in + c) * plane + (row + i + t / 3) * stride + t % 3,
+                          static_cast<std::size_t>(columns) * sizeof(float));
+        failed = dnnl_sgemm('N', 'T', out, taps, n * columns, 1.0f, dy.as<float>() + (b * out * rows + row) * columns,
+                            rows * columns, right, n * columns, task == begin ? 0.0f : 1.0f,
+                            partial.as<float>() + p * sums, taps) != dnnl_success ||
+                 failed;
+      }
+    }
+    if (failed) fail(ErrorKind::failure, "oneDNN refused a product of {}x{}x{}", out, taps, band * columns);
+    for (std::int64_t p = 0; p < pieces; ++p)
+      for (std::int64_t i = 0; i < sums; ++i) weight_gradient.as<float>()[i] += partial.as<float>()[p * sums + i];
+    add_channel_sums(dy, bias_gradient, team(dy.count()));
+  }
+  ctx.release(padded, around, partial);
+}
 
 void CpuBackend::convolution(Context& ctx, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
                              const Tensor& y) {
@@ -210,6 +274,8 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
   if (x.dtype != DType::f32)
     return ReferenceBackend::convolution_backward_weight(ctx, periodic, x, dy, weight_gradient, bias_gradient);
   const std::int64_t batch = x.shape[0], in = x.shape[1], out = dy.shape[1], rows = x.shape[2], columns = x.shape[3];
+  if (in * out >= kManyChannels)
+    return weight_gradient_by_products(ctx, periodic, x, dy, weight_gradient, bias_gradient);
   const std::int64_t stride = stride_of(columns + 2), plane = (rows + 2) * stride, dy_plane = rows * stride;
   Tensor padded = ctx.take({batch, in, rows + 2, stride});
   Tensor widened = ctx.take({batch, out, rows, stride});
@@ -227,17 +293,7 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
       for (int r = 0; r < channels; ++r)
         for (int t = 0; t < 9; ++t) weight_gradient.as<float>()[((o + r) * in + c) * 9 + t] += sum[r * 9 + t];
     }
-    if (!bias_gradient.none()) {
-#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-      for (std::int64_t o = 0; o < out; ++o) {
-        double sum = 0;
-        for (std::int64_t b = 0; b < batch; ++b) {
-          const float* from = dy.as<float>() + (b * out + o) * rows * columns;
-          for (std::int64_t i = 0; i < rows * columns; ++i) sum += double(from[i]);
-        }
-        bias_gradient.as<float>()[o] += float(sum);
-      }
-    }
+    add_channel_sums(dy, bias_gradient, team(dy.count()));
   }
   ctx.release(padded, widened);
 }

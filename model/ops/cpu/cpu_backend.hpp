@@ -62,6 +62,8 @@ class CpuBackend : public ReferenceBackend {
  private:
   /// Whether attention multiplies pairs of bf16 numbers.
   bool paired(const AttentionShape&, const Tensor& qkv) const;
+  void weight_gradient_by_products(Context&, bool periodic, const Tensor& x, const Tensor& dy,
+                                   const Tensor& weight_gradient, const Tensor& bias_gradient);
   int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }
   int threads_;
   std::int64_t smallest_shared_;

@@ -336,6 +336,7 @@ inline std::vector<Operation> operations() {
     table.push_back(convolution_case(periodic, 2, 3, 2, 4, 17));
     table.push_back(convolution_case(periodic, 1, 5, 11, 5, 32));
     table.push_back(convolution_case(periodic, 1, 2, 3, 1, 50));
+    table.push_back(convolution_case(periodic, 2, 33, 32, 5, 300));  // a weight gradient by products
   }
   return table;
 }
