@@ -1,79 +1,239 @@
-// One training step (forward, loss, backward, AdamW) of a forecast network. Arguments: threads.
+// A training step (forward, loss, backward, AdamW) of the `test` preset on 48x96, batch 8, in micro-batches.
+// tests/peers/torch_step.py sets it beside PyTorch.
+//
+//   bench_step [--dump FILE NAME]     writes weights, inputs, first output and gradients, and three losses of the row
+//   NAME bench_step --memory NAME          prints planned and measured bytes of the row NAME, as JSON
+//
+// GFLOP/s count three forward passes a sample.
 #include <benchmark/benchmark.h>
 
-#include <array>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "core/grid.hpp"
 #include "core/philox.hpp"
 #include "model/network/forecast_network.hpp"
 #include "model/ops/backend.hpp"
 #include "model/ops/loss.hpp"
 #include "model/ops/optimiser.hpp"
+#include "tensor_dump.hpp"
 
 namespace {
 
 using namespace zonda;
 using namespace zonda::model;
 
-constexpr int kChannels = 16, kConditions = 6;
+constexpr int kBatch = 8, kInputs = 40, kChannels = 16, kConditions = 6;  // inputs: two states, static fields, forcings
+constexpr std::int64_t kRows = 48, kColumns = 96;
 
-std::vector<float> noise(std::size_t n, const char* purpose) {
-  const Philox random(1, purpose);
-  std::vector<float> values(n);
-  for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(random.normal(i));
-  return values;
-}
-
-struct Step {
-  Step(const NetworkConfig& config, int batch, int threads, Use use)
-      : grid(Grid::gaussian(48, 96)),
-        network(config, grid, kInputs, kChannels, kConditions, DType::f32, make_backend("cpu", threads)),
-        x_values(noise(static_cast<std::size_t>(batch) * kInputs * grid.size(), "x")),
-        condition_values(noise(static_cast<std::size_t>(batch) * kConditions, "condition")),
-        target_values(noise(static_cast<std::size_t>(batch) * kChannels * grid.size(), "target")),
-        y_values(target_values.size()),
-        weights(kChannels, 1.0f),
-        x(Tensor::of(x_values, {batch, kInputs, 48, 96})),
-        condition(Tensor::of(condition_values, {batch, kConditions})),
-        target(Tensor::of(target_values, {batch, kChannels, 48, 96})),
-        y(Tensor::of(y_values, {batch, kChannels, 48, 96})) {
-    network.initialise(1);
-    network.plan(batch, use);
-    if (use == Use::training) network.parameters().allocate_optimiser(false);
+struct Row {
+  std::string precision;
+  int micro;    ///< samples that pass together
+  int threads;  ///< 0: a device
+  std::string name() const {
+    return "step_" + precision + "/micro:" + std::to_string(micro) +
+           (threads ? "/threads:" + std::to_string(threads) : "/cuda");
   }
-  void run() {
-    network.parameters().zero_gradients();
-    network.forward(x, condition, y);
-    weighted_loss(LossKind::squared, y, target, grid.row_weights(), weights, {}, y);
-    network.backward(y, {});
-    adamw_step(network.parameters(), {}, ++steps);
-  }
-  static constexpr int kInputs = 40;  // two states, static fields, forcings
-  Grid grid;
-  ForecastNetwork network;
-  std::vector<float> x_values, condition_values, target_values, y_values, weights;
-  Tensor x, condition, target, y;
-  std::int64_t steps = 0;
 };
 
-/// The `test` preset (1.4 M parameters) on 48x96, batch 8.
-void train_test_preset(benchmark::State& state) {
-  Step step({}, 8, static_cast<int>(state.range(0)), Use::training);
+NetworkConfig configuration(const Row& row) {
+  NetworkConfig config;
+  config.precision = row.precision;
+  return config;
+}
+
+std::shared_ptr<Backend> backend_of(const Row& row) {
+  return row.threads ? make_backend("cpu", row.threads) : make_backend("cuda");
+}
+
+/// The fields of one batch.
+struct Fields {
+  explicit Fields(Backend& backend) : memory(&backend.memory()) {
+    x = random({kBatch, kInputs, kRows, kColumns}, "x");
+    condition = random({kBatch, kConditions}, "condition");
+    target = random({kBatch, kChannels, kRows, kColumns}, "target");
+  }
+  Tensor random(Shape shape, const char* purpose) {
+    std::vector<float> values(static_cast<std::size_t>(shape.count()));
+    const Philox numbers(1, purpose);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(numbers.normal(i));
+    buffers.emplace_back(values.size() * sizeof(float), *memory);
+    Tensor t(buffers.back().data(), shape, DType::f32, memory->device());
+    memory->copy_in(t.data, values.data(), t.bytes());
+    return t;
+  }
+  Memory* memory;
+  std::vector<Buffer> buffers;
+  Tensor x, condition, target;
+};
+
+class TrainingStep {
+ public:
+  TrainingStep(const Row& row, const Fields& fields, std::shared_ptr<Backend> backend)
+      : backend_(std::move(backend)),
+        fields_(fields),
+        grid_(Grid::gaussian(kRows, kColumns)),
+        network_(configuration(row), grid_, kInputs, kChannels, kConditions, DType::f32, backend_),
+        weights_(kChannels, 1.0f),
+        scratch_(backend_->memory()),
+        context_(*backend_, scratch_, DType::f32),
+        micro_(row.micro),
+        storage_(static_cast<std::size_t>(row.micro * kChannels * kRows * kColumns) * sizeof(float),
+                 backend_->memory()),
+        y_(storage_.data(), {row.micro, kChannels, kRows, kColumns}, DType::f32, backend_->memory().device()) {
+    initialise();
+    network_.plan(micro_, Use::training);
+    network_.parameters().allocate_optimiser(false);
+    scratch_.begin_plan();
+    loss(part(fields_.target, 0));
+    scratch_.finish_plan();
+    scratch_.allocate();
+  }
+  /// Returns the loss.
+  double run() {
+    const double value = gradients();
+    adamw_step(network_.parameters(), {}, ++steps_, 0, -1, backend_.get());
+    backend_->synchronise();
+    return value;
+  }
+  double gradients() {
+    double sum = 0;
+    network_.parameters().zero_gradients();
+    for (int first = 0; first < kBatch; first += micro_) {
+      network_.forward(part(fields_.x, first), part(fields_.condition, first), y_);
+      sum += loss(part(fields_.target, first)) * micro_ / kBatch;
+      network_.backward(y_, {});
+    }
+    return sum;
+  }
+  void dump(const std::string& path) {
+    TensorDump dump;
+    ParameterStore& store = network_.parameters();
+    Memory& memory = backend_->memory();
+    dump.add_values(store);
+    dump.add("input.x", fields_.x, memory);
+    dump.add("input.condition", fields_.condition, memory);
+    dump.add("input.target", fields_.target, memory);
+    gradients();
+    dump.add_gradients(store);
+    std::vector<float> losses;
+    for (int step = 0; step < 3; ++step) losses.push_back(static_cast<float>(run()));
+    dump.add("losses", Tensor::of(losses, {3}), host_memory());
+    dump.write(path);
+  }
+  double work() const { return 3 * kBatch * network_.flops_per_sample(); }
+  std::size_t planned_bytes() const { return network_.memory(micro_, Use::training, false).total() + y_.bytes(); }
+
+ private:
+  Tensor part(const Tensor& fields, int first) const { return fields.slice(first, micro_); }
+  /// The output becomes the gradient; its scale makes micro-batches add up to the batch's mean.
+  double loss(const Tensor& target) {
+    scratch_.rewind(0);
+    return backend_->loss(context_, {LossKind::squared, grid_.row_weights(), weights_, {}}, y_, target, y_,
+                          double(micro_) / kBatch);
+  }
+  /// Every parameter away from zero, so that every gradient has work to do.
+  void initialise() {
+    network_.allocate();
+    ParameterStore& store = network_.parameters();
+    for (const Parameter& p : store.list()) {
+      std::vector<float> values(static_cast<std::size_t>(p.count));
+      const Philox numbers(1, p.name);
+      const double scale = p.initial_scale > 0 ? double(p.initial_scale) : 0.05;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = static_cast<float>(double(p.initial_value) + scale * numbers.normal(i));
+      store.memory().copy_in(store.value(store.find(p.name)).data, values.data(), values.size() * sizeof(float));
+    }
+    store.values_changed();
+  }
+
+  std::shared_ptr<Backend> backend_;
+  const Fields& fields_;
+  Grid grid_;
+  ForecastNetwork network_;
+  std::vector<float> weights_;
+  Arena scratch_;
+  Context context_;
+  int micro_;
+  Buffer storage_;
+  Tensor y_;
+  std::int64_t steps_ = 0;
+};
+
+void train(benchmark::State& state, const Row& row) {
+  const auto backend = backend_of(row);
+  const Fields fields(*backend);
+  TrainingStep step(row, fields, backend);
   step.run();
   for (auto _ : state) step.run();
-  const double work = 3 * 8 * step.network.flops_per_sample();
-  state.counters["GFLOP/s"] = benchmark::Counter(work * 1e-9 * double(state.iterations()), benchmark::Counter::kIsRate);
-  state.counters["parameters"] = double(step.network.parameter_count());
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(step.work() * 1e-9 * double(state.iterations()), benchmark::Counter::kIsRate);
 }
-BENCHMARK(train_test_preset)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-void forward_test_preset(benchmark::State& state) {
-  Step step({}, 1, static_cast<int>(state.range(0)), Use::inference);
-  for (auto _ : state) step.network.forward(step.x, step.condition, step.y);
-  state.counters["GFLOP/s"] = benchmark::Counter(step.network.flops_per_sample() * 1e-9 * double(state.iterations()),
-                                                 benchmark::Counter::kIsRate);
+/// Bytes of a line of /proc/self/status.
+std::size_t process_bytes(const char* key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind(key, 0) == 0) return std::stoull(line.substr(std::strlen(key) + 1)) * 1024;
+  return 0;
 }
-BENCHMARK(forward_test_preset)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+/// What two steps add to a process that holds the batch already.
+void print_memory(const Row& row) {
+  const auto backend = backend_of(row);
+  const Fields fields(*backend);
+  const std::size_t before = process_bytes("VmRSS");
+  TrainingStep step(row, fields, backend);
+  for (int i = 0; i < 2; ++i) step.run();
+  std::printf("{\"planned_bytes\": %zu, \"resident_bytes\": %zu}\n", step.planned_bytes(),
+              process_bytes("VmHWM") - before);
+}
+
+std::vector<Row> rows() {
+  std::vector<int> threads{1, 2};
+  try {
+    make_backend("cuda");
+    threads.push_back(0);
+  } catch (const Error&) {
+  }
+  std::vector<Row> list;
+  for (const int n : threads)
+    for (const char* precision : {"fp32", "bf16"})
+      for (const int micro : {8, 1}) list.push_back({precision, micro, n});
+  return list;
+}
 
 }  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<Row> list = rows();
+  const bool dump = argc == 4 && std::strcmp(argv[1], "--dump") == 0,
+             memory = argc == 3 && std::strcmp(argv[1], "--memory") == 0;
+  if (dump || memory) {
+    for (const Row& row : list) {
+      if (row.name() != argv[argc - 1]) continue;
+      if (memory) {
+        print_memory(row);
+      } else {
+        const auto backend = backend_of(row);
+        const Fields fields(*backend);
+        TrainingStep(row, fields, backend).dump(argv[2]);
+      }
+      return 0;
+    }
+    std::fprintf(stderr, "bench_step: no row %s\n", argv[argc - 1]);
+    return 2;
+  }
+  for (const Row& row : list)
+    benchmark::RegisterBenchmark(row.name().c_str(), [row](benchmark::State& state) { train(state, row); })
+        ->Unit(benchmark::kMillisecond)
+        ->UseRealTime();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""torch_fixtures.py FOLDER: writes tests/model/fixtures, what PyTorch computes from given weights, for test_fixtures.cpp.
+"""torch_fixtures.py [--check] FOLDER: writes tests/model/fixtures, what PyTorch computes from given weights, for
+test_fixtures.cpp. With --check compares the folder's files with what it would write: `equal FILE ERROR`, the largest relative
+difference of numbers in f64 and of given ones; exits 1 above 1e-9.
 
 Each file is in safetensors layout: 8 bytes length, a JSON header, raw little-endian numbers. `parameter.*` and `input.*` are
 numbers that f32 holds; `output.*`, `gradient.*` and `losses` were computed in f64; `error_fp32.*` and `error_bf16.*` are the
@@ -11,6 +13,7 @@ import json
 import pathlib
 import struct
 import sys
+import tempfile
 
 try:
     import numpy as np
@@ -36,6 +39,26 @@ def write(path, description, tensors):
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
     print(f"  {path.name}: {path.stat().st_size} bytes")
+
+
+def read(path):
+    raw = path.read_bytes()
+    length, = struct.unpack_from("<Q", raw)
+    header = json.loads(raw[8:8 + length])
+    header.pop("__metadata__")
+    kinds = {"F32": "<f4", "F64": "<f8"}
+    return {name: np.frombuffer(raw[8 + length:][slice(*entry["data_offsets"])], kinds[entry["dtype"]])
+            for name, entry in header.items() if not name.startswith("error_")}
+
+
+def check(folder, fresh):
+    worst = 0
+    for path in sorted(fresh.iterdir()):
+        ours, theirs = read(folder / path.name), read(path)
+        error = max(np.abs(ours[n] - v).max() / np.abs(v).max() for n, v in theirs.items()) if ours.keys() == theirs.keys() else np.inf
+        print(f"equal {path.stem} {error:.1e}")
+        worst = max(worst, error)
+    return int(not worst <= 1e-9)
 
 
 class Case:
@@ -117,9 +140,18 @@ class Case:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("folder", type=pathlib.Path)
-    folder = parser.parse_args().folder
+    arguments = parser.parse_args()
+    if not arguments.check:
+        make(arguments.folder)
+        return 0
+    with tempfile.TemporaryDirectory() as fresh:
+        make(pathlib.Path(fresh))
+        return check(arguments.folder, pathlib.Path(fresh))
 
+
+def make(folder):
     def plain(module, **inputs):
         return module(**inputs)
 
@@ -163,4 +195,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

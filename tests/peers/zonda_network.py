@@ -183,12 +183,19 @@ class Block(nn.Module):
             first += count * length
         return self.projection(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1))
 
+    def to_sequences(self, x, sequences):
+        return x[:, sequences.order]
+
+    def from_sequences(self, x, sequences):
+        return x[:, sequences.inverse]
+
     def forward(self, x, modulation, sequences):
         """x [B, T, D], modulation [B, 6 D]."""
         width = x.shape[-1]
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.modulation)[:, None].chunk(6, dim=-1)
         h = F.rms_norm(x, (width,), eps=EPSILON) * (1 + scale1) + shift1
-        x = x + gate1 * self.attend(h[:, sequences.order], sequences)[:, sequences.inverse]
+        h = self.attend(self.to_sequences(h, sequences), sequences)
+        x = x + gate1 * self.from_sequences(h, sequences)
         h = F.rms_norm(x, (width,), eps=EPSILON) * (1 + scale2) + shift2
         return x + gate2 * self.down(gelu(self.up(h)))
 
@@ -295,7 +302,7 @@ def parameters_of(module, gradient=False):
 def load(module, values):
     """Copies {name: array in Zonda's layout} into the module."""
     for name, p in module.named_parameters():
-        value = torch.as_tensor(values[name])
+        value = torch.tensor(values[name])
         p.copy_(value.t().reshape(p.shape) if _is_matrix(module, name) else value)
 
 
