@@ -1,4 +1,4 @@
-# Finds the CUDA toolkit, cuDNN and NCCL. Sets ZONDA_WITH_CUDA, ZONDA_WITH_CUDNN, ZONDA_WITH_NCCL.
+# Finds the CUDA toolkit with cuBLASLt, cuDNN and NCCL. Sets ZONDA_WITH_CUDA, ZONDA_WITH_CUDNN, ZONDA_WITH_NCCL.
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
@@ -8,9 +8,14 @@ endif()
 set(CMAKE_CUDA_ARCHITECTURES 80 90 100 CACHE STRING "CUDA architectures")
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
-set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_STANDARD 20)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and later have it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
 set(ZONDA_WITH_CUDA ON)
 zonda_dependency(cudart LINK CUDA::cudart_static)
+zonda_dependency(cublaslt LINK CUDA::cublasLt)
 
 get_filename_component(ZONDA_CUDA_ROOT ${CUDAToolkit_BIN_DIR}/.. ABSOLUTE)
 set(ZONDA_CUDA_HINTS ${ZONDA_CUDA_ROOT} ${CUDAToolkit_LIBRARY_ROOT} ${CUDAToolkit_INCLUDE_DIRS}/..)

@@ -3,8 +3,6 @@
 #include <atomic>
 
 #include "core/error.hpp"
-#include "model/ops/cpu/cpu_backend.hpp"
-#include "model/ops/reference/reference_backend.hpp"
 
 namespace zonda::model {
 
@@ -19,6 +17,10 @@ void Backend::quantise_columns(Context&, const Tensor&, const Tensor&, const Ten
 
 void Backend::gemm_int8(Context&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const GemmOptions&) {
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
+}
+
+void Backend::repeat(std::uint64_t, const std::function<void()>& step) {
+  step();
 }
 
 double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
@@ -43,13 +45,6 @@ void Backend::scale(const Tensor& x, double factor) {
 
 void Backend::average(const Tensor& x, const Tensor& mean, double decay) {
   average_into(x, mean, decay);
-}
-
-std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
-  if (name == "reference") return std::make_shared<ReferenceBackend>();
-  if (name == "cpu") return std::make_shared<CpuBackend>(threads);
-  const std::vector<std::string> known{"cpu", "reference"};
-  throw Error(ErrorKind::usage, unknown_word("backend", name, known));
 }
 
 }  // namespace zonda::model

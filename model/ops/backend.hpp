@@ -15,6 +15,7 @@
 //   gelu, gelu_backward      all (h), derivative in f32
 //   add_rows, copy, fill, permute_rows   all (h)
 // Tangents and images are not mixed. Tensors live in memory().
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -70,6 +71,9 @@ class Backend {
   virtual Memory& memory() const { return host_memory(); }
   /// Returns when everything given to the backend so far is done.
   virtual void synchronise() {}
+  /// Runs `step`; a device may record its operations and from then on repeat them without running `step` again. Under
+  /// one key the operations, tensors and numbers are the same each time, and none of them returns a number.
+  virtual void repeat(std::uint64_t key, const std::function<void()>& step);
 
   // --- products
   virtual void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options = {}) = 0;
@@ -187,7 +191,8 @@ class Backend {
   virtual void average(const Tensor& x, const Tensor& mean, double decay);
 };
 
-/// `reference` or `cpu`; `threads` 0 takes OpenMP's. Throws Error(usage) listing the names.
+/// `reference`, `cpu`, or `cuda` (`cuda:1` for the second device); `threads` 0 takes OpenMP's. Throws Error(usage)
+/// listing the names, or where there is no such device.
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads = 0);
 
 }  // namespace zonda::model
