@@ -76,6 +76,11 @@ struct Planner {
     }
   }
 
+  void network() {
+    const NetworkPlanText plan = plan_network(*run_file.sections.plan);
+    record["plan"] = plan.record;
+    text += plan.text;
+  }
   void simulate() {
     const auto plan = model::plan_simulate(*run_file.sections.simulate, ranks);
     record["simulate"] = {{"steps_per_member", plan.steps_per_member},
@@ -158,6 +163,7 @@ Verb plan_verb() {
   return {"plan", "What a run would do: steps, memory of a rank, size on disk", "zonda plan configs/quickstart.yaml",
           [](CLI::App& command, Session& session) {
             auto words = std::make_shared<Words>();
+            words->plan_suffices = true;
             add_run_file_words(command, *words);
             command.add_option("--ranks", words->ranks, "Number of ranks to plan for; default: those of this call")
                 ->check(CLI::Range(1, 1 << 20));
@@ -170,6 +176,7 @@ Verb plan_verb() {
               if (sections.ingest) planner.stage("ingest", [&] { planner.ingest(); });
               if (sections.train) planner.stage("train", [&] { planner.train(); });
               if (sections.forecast) planner.stage("forecast", [&] { planner.forecast(); });
+              if (sections.plan) planner.network();
               print_result(session, session.json ? planner.record.dump(2) : planner.text);
             };
           }};

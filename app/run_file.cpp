@@ -22,6 +22,7 @@ void describe(config::Table& table, Sections& sections) {
   table.section("forecast", sections.forecast, "Stage: model to CF NetCDF forecasts");
   table.section("verify", sections.verify, "Stage: forecasts to scores");
   table.section("report", sections.report, "Stage: pictures and index.html");
+  table.section("plan", sections.plan, "No stage: a network whose cost `zonda plan` prints, without any data");
   check_contradictions(table, sections);
   table.check("ingest", [&sections]() -> std::string {
     if (sections.ingest && sections.ingest->sources.empty() && !sections.simulate) {
@@ -69,7 +70,7 @@ RunFile load_run_file(const RunFileWords& words) {
   for (const std::string& assignment : words.overrides) config::apply_override(document, assignment);
   run_file.sections.name = words.path.stem().string();
   config::read(document, run_file.sections);
-  if (run_file.stages().empty()) {
+  if (run_file.stages().empty() && !(words.plan_suffices && run_file.sections.plan)) {
     fail(ErrorKind::usage,
          "{}: no stage; expected at least one of the sections simulate, ingest, train, forecast, verify, report",
          words.path.string());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/network_plan.hpp"
 #include "core/config/table.hpp"
 #include "inference/rollout/forecast_config.hpp"
 #include "ingest/pipeline/ingest_config.hpp"
@@ -34,6 +35,7 @@ struct Sections {
   std::optional<inference::ForecastConfig> forecast;
   std::optional<postproc::VerifyConfig> verify;
   std::optional<postproc::ReportConfig> report;
+  std::optional<NetworkPlanSection> plan;  ///< no stage: for `zonda plan` alone
 };
 void describe(config::Table& table, RunSection& section);
 void describe(config::Table& table, Sections& sections);
@@ -42,6 +44,7 @@ void describe(config::Table& table, Sections& sections);
 struct RunFileWords {
   std::filesystem::path path;
   std::vector<std::string> overrides;
+  bool plan_suffices = false;  ///< a file may have a section `plan` and no stage
 };
 void add_run_file_words(CLI::App& command, RunFileWords& words);
 

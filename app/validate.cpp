@@ -11,6 +11,7 @@ Verb validate_verb() {
   return {"validate", "Check a run file: every fault at once, with line and column",
           "zonda validate configs/quickstart.yaml", [](CLI::App& command, Session& session) {
             auto words = std::make_shared<RunFileWords>();
+            words->plan_suffices = true;
             add_run_file_words(command, *words);
             return [&session, words] {
               try {

@@ -42,7 +42,7 @@ def main():
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     worst = 0
-    for path in sorted((root / "configs").glob("*.yaml")):
+    for path in sorted([*(root / "configs").glob("*.yaml"), *(root / "configs" / "presets").glob("*.yaml")]):
         found = faults(validator, path)
         for message in found:
             print(f"{path.name}: {message}", file=sys.stderr)
