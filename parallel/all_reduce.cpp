@@ -114,7 +114,47 @@ Event reduce(const std::shared_ptr<Transport>& transport, std::span<T> values, R
   return continued([segmented](bool block) { return segmented->step(block); });
 }
 
+/// Every rank's values for this rank's part of the sum arrive, and are added when all are there.
+template <class T>
+Event reduce_scatter(const std::shared_ptr<Transport>& transport, std::span<const T> values, std::span<T> mine) {
+  const auto ranks = static_cast<std::size_t>(transport->size()), rank = static_cast<std::size_t>(transport->rank());
+  const auto segment = [&](std::size_t r) {
+    const Range range = partition(values.size(), ranks, r);
+    return values.subspan(range.begin, range.size());
+  };
+  auto parts = std::make_shared<std::vector<T>>(ranks * mine.size());
+  std::vector<Event> events;
+  const Label label{true, 2 * transport->begin_collective(), "reduce_scatter"};
+  std::copy_n(segment(rank).data(), mine.size(), parts->data() + rank * mine.size());
+  for (std::size_t shift = 1; shift < ranks; ++shift) {
+    const std::size_t to = (rank + shift) % ranks, from = (rank + ranks - shift) % ranks;
+    const std::span<T> part = std::span(*parts).subspan(from * mine.size(), mine.size());
+    if (!part.empty())
+      events.push_back(transport->receive(std::as_writable_bytes(part), static_cast<int>(from), label));
+    if (!segment(to).empty())
+      events.push_back(transport->send(std::as_bytes(segment(to)), static_cast<int>(to), label));
+  }
+  return when_all(std::move(events), [parts, ranks, mine] { combine_parts(*parts, ranks, mine, Reduction::sum); });
+}
+
 }  // namespace
+
+Event reduce_scatter_in_rank_order(const std::shared_ptr<Transport>& transport, std::span<const double> values,
+                                   std::span<double> mine) {
+  return reduce_scatter(transport, values, mine);
+}
+Event reduce_scatter_in_rank_order(const std::shared_ptr<Transport>& transport, std::span<const float> values,
+                                   std::span<float> mine) {
+  return reduce_scatter(transport, values, mine);
+}
+
+ReductionTraffic all_reduce_traffic(std::size_t n, std::size_t width, int ranks, int rank) {
+  if (ranks == 1 || n == 0) return {};
+  const auto others = static_cast<std::uint64_t>(ranks - 1);
+  if (n * width * static_cast<std::size_t>(ranks) <= gather_limit) return {others, others * n * width};
+  const std::size_t own = partition(n, static_cast<std::size_t>(ranks), static_cast<std::size_t>(rank)).size();
+  return {2 * others, (n - own + others * own) * width};
+}
 
 Event reduce_in_rank_order(const std::shared_ptr<Transport>& transport, std::span<double> values, Reduction reduction) {
   return reduce(transport, values, reduction);

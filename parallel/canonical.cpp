@@ -77,15 +77,16 @@ class TreeAdder {
 };
 
 template <class T>
-void all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
-                std::span<T> total) {
+void reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
+                    std::span<T> share) {
   const auto ranks = static_cast<std::size_t>(communicator.size()),
              rank = static_cast<std::size_t>(communicator.rank());
   const Range own = partition(terms, ranks, rank);
-  if (mine.size() != own.size() * width || total.size() != width)
+  const auto columns_of = [&](std::size_t r) { return partition(width, ranks, r); };
+  if (mine.size() != own.size() * width || share.size() != columns_of(rank).size())
     fail(ErrorKind::failure,
-         "canonical_all_reduce: rank {} of {} must pass {} x {} values and room for {}; it passed {} and {}", rank,
-         ranks, own.size(), width, width, mine.size(), total.size());
+         "canonical sum: rank {} of {} must pass {} x {} values and room for {}; it passed {} and {}", rank, ranks,
+         own.size(), width, columns_of(rank).size(), mine.size(), share.size());
   std::vector<std::vector<Node>> nodes(ranks);  // what each rank sums alone
   std::size_t node_count = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
@@ -93,56 +94,74 @@ void all_reduce(const Communicator& communicator, std::size_t terms, std::size_t
     node_count += nodes[r].size();
   }
   if (terms == 0) {
-    std::fill(total.begin(), total.end(), T{0});
+    std::fill(share.begin(), share.end(), T{0});
     return;
   }
-  // The same block on all ranks, so from numbers that all of them know.
+  // The same block on all ranks, so from numbers that all of them know: so many columns of each share.
   const std::size_t deepest = 2 * static_cast<std::size_t>(std::bit_width(terms));
-  const std::size_t per_column = sizeof(T) * (deepest + node_count / ranks + 2);
-  const std::size_t block = std::max(buffer_bytes / per_column, ranks);
-  for (std::size_t first = 0; first < width; first += block) {
-    const std::size_t columns = std::min(block, width - first);
-    // 1. The sums of this rank's own nodes, laid out by the rank that will finish each column.
-    std::vector<T> sums(nodes[rank].size() * columns);
+  const std::size_t per_column = sizeof(T) * (deepest * ranks + node_count + 2);
+  const std::size_t block = std::max(buffer_bytes / per_column, std::size_t{1});
+  for (std::size_t first = 0; first < columns_of(0).size(); first += block) {
+    const auto in_block = [&](std::size_t r) {
+      const Range all = columns_of(r);
+      const std::size_t begin = std::min(all.begin + first, all.end);
+      return Range{begin, std::min(begin + block, all.end)};
+    };
+    // The sums of this rank's own nodes, laid out by the rank that will finish each column.
     std::vector<std::size_t> send_offset(ranks + 1), receive_offset(ranks + 1);
-    const Range mine_columns = partition(columns, ranks, rank);
+    const std::size_t mine_columns = in_block(rank).size();
     for (std::size_t r = 0; r < ranks; ++r) {
-      send_offset[r + 1] = send_offset[r] + nodes[rank].size() * partition(columns, ranks, r).size() * sizeof(T);
-      receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns.size() * sizeof(T);
+      send_offset[r + 1] = send_offset[r] + nodes[rank].size() * in_block(r).size() * sizeof(T);
+      receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns * sizeof(T);
     }
+    std::vector<T> sums(send_offset[ranks] / sizeof(T));
     for (std::size_t n = 0; n < nodes[rank].size(); ++n) {
       const Node node = nodes[rank][n];
-      TreeAdder<T> adder(terms, columns);
-      for (std::size_t leaf = node.begin; leaf < node.end; ++leaf)
-        adder.add({leaf, leaf + 1}, mine.data() + (leaf - own.begin) * width + first);
       for (std::size_t r = 0; r < ranks; ++r) {
-        const Range theirs = partition(columns, ranks, r);
-        std::copy_n(adder.sum().data() + theirs.begin, theirs.size(),
-                    sums.data() + send_offset[r] / sizeof(T) + n * theirs.size());
+        const Range theirs = in_block(r);
+        if (theirs.size() == 0) continue;
+        const auto row = [&](std::size_t leaf) { return mine.data() + (leaf - own.begin) * width + theirs.begin; };
+        T* to = sums.data() + send_offset[r] / sizeof(T) + n * theirs.size();
+        if (node.end - node.begin == 1) {
+          std::copy_n(row(node.begin), theirs.size(), to);
+          continue;
+        }
+        TreeAdder<T> adder(terms, theirs.size());
+        for (std::size_t leaf = node.begin; leaf < node.end; ++leaf) adder.add({leaf, leaf + 1}, row(leaf));
+        std::copy_n(adder.sum().data(), theirs.size(), to);
       }
     }
-    // 2. Every rank finishes its columns in the order of the tree, 3. and all gather the results.
+    // Every rank finishes its columns in the order of the tree.
     std::vector<T> received(receive_offset[ranks] / sizeof(T));
     communicator
         .all_to_all(std::as_bytes(std::span(sums)), send_offset, std::as_writable_bytes(std::span(received)),
                     receive_offset)
         .wait();
-    TreeAdder<T> adder(terms, mine_columns.size());
+    if (mine_columns == 0) continue;
+    TreeAdder<T> adder(terms, mine_columns);
     std::size_t at = 0;
     for (std::size_t r = 0; r < ranks; ++r)
       for (const Node node : nodes[r]) {
         adder.add(node, received.data() + at);
-        at += mine_columns.size();
+        at += mine_columns;
       }
-    const std::size_t longest = partition(columns, ranks, 0).size();
-    std::vector<T> finished(longest), all(longest * ranks);
-    std::copy_n(adder.sum().data(), mine_columns.size(), finished.data());
-    communicator.all_gather(std::as_bytes(std::span(finished)), std::as_writable_bytes(std::span(all))).wait();
-    for (std::size_t r = 0; r < ranks; ++r) {
-      const Range theirs = partition(columns, ranks, r);
-      std::copy_n(all.data() + r * longest, theirs.size(), total.data() + first + theirs.begin);
-    }
+    std::copy_n(adder.sum().data(), mine_columns, share.data() + first);
   }
+}
+
+template <class T>
+void all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
+                std::span<T> total) {
+  const auto ranks = static_cast<std::size_t>(communicator.size()),
+             rank = static_cast<std::size_t>(communicator.rank());
+  if (total.size() != width)
+    fail(ErrorKind::failure, "canonical_all_reduce: room for {} values is needed, not {}", width, total.size());
+  const Range columns = partition(width, ranks, rank);
+  const std::span<T> share = total.subspan(columns.begin, columns.size());
+  reduce_scatter(communicator, terms, width, mine, share);
+  std::vector<std::size_t> offset{0};
+  for (std::size_t r = 0; r < ranks; ++r) offset.push_back(partition(width, ranks, r).end * sizeof(T));
+  communicator.all_gather(std::as_bytes(share), std::as_writable_bytes(total), offset).wait();
 }
 
 }  // namespace
@@ -161,6 +180,14 @@ void canonical_all_reduce(const Communicator& communicator, std::size_t terms, s
 void canonical_all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width,
                           std::span<const double> mine, std::span<double> total) {
   all_reduce(communicator, terms, width, mine, total);
+}
+void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
+                              std::span<const float> mine, std::span<float> share) {
+  reduce_scatter(communicator, terms, width, mine, share);
+}
+void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
+                              std::span<const double> mine, std::span<double> share) {
+  reduce_scatter(communicator, terms, width, mine, share);
 }
 
 }  // namespace zonda::parallel

@@ -20,5 +20,10 @@ void canonical_all_reduce(const Communicator& communicator, std::size_t terms, s
                           std::span<const float> mine, std::span<float> total);
 void canonical_all_reduce(const Communicator& communicator, std::size_t terms, std::size_t width,
                           std::span<const double> mine, std::span<double> total);
+/// The same sum, of which this rank gets columns partition(width, size, rank) as `share`.
+void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
+                              std::span<const float> mine, std::span<float> share);
+void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
+                              std::span<const double> mine, std::span<double> share);
 
 }  // namespace zonda::parallel

@@ -1,5 +1,6 @@
 #include "parallel/counting.hpp"
 
+#include "parallel/partition.hpp"
 #include "parallel/transport.hpp"
 
 namespace zonda::parallel {
@@ -47,6 +48,27 @@ class CountingTransport : public Transport {
     add(traffic_->all_to_all, messages, bytes);
     return inner_->all_to_all(data, send_offset, received, receive_offset);
   }
+  Event all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
+                          std::span<const std::size_t> offset) override {
+    const std::uint64_t messages = mine.empty() ? 0 : others();
+    add(traffic_->all_gather, messages, messages * mine.size());
+    return inner_->all_gather_uneven(mine, all, offset);
+  }
+  std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element) override {
+    std::optional<Event> event = inner_->all_reduce_in_any_order(values, element);
+    if (event) count_reduction(values.size() / bytes_of(element), bytes_of(element), true);
+    return event;
+  }
+  std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
+                                                   Element element) override {
+    std::optional<Event> event = inner_->reduce_scatter_in_any_order(values, mine, element);
+    if (event) count_reduction(values.size() / bytes_of(element), bytes_of(element), false);
+    return event;
+  }
+  Event observe(const Operation& operation, const std::function<Event()>& start) override {
+    return inner_->observe(operation, start);
+  }
+  void abandon(const std::string& reason) override { inner_->abandon(reason); }
   std::uint64_t begin_collective() override { return inner_->begin_collective(); }
 
  private:
@@ -55,6 +77,11 @@ class CountingTransport : public Transport {
     ++count.calls;
     count.messages += messages;
     count.bytes += bytes;
+  }
+  /// The other ranks' segments go out, and where all shall have the sum, this rank's own to all of them.
+  void count_reduction(std::size_t n, std::size_t width, bool to_all) {
+    const std::size_t own = partition(n, static_cast<std::size_t>(size()), static_cast<std::size_t>(rank())).size();
+    add(traffic_->reduction, others() * (to_all ? 2 : 1), (n - own + (to_all ? others() * own : 0)) * width);
   }
   std::shared_ptr<Transport> inner_;
   std::shared_ptr<Traffic> traffic_;

@@ -6,9 +6,11 @@
 #include <array>
 #include <chrono>
 #include <climits>
+#include <cstdlib>
 #include <thread>
 
 #include "core/error.hpp"
+#include "parallel/partition.hpp"
 #include "parallel/transport.hpp"
 
 namespace zonda::parallel {
@@ -125,6 +127,14 @@ class MpiTransport : public Transport {
     return transport;
   }
 
+  /// Another thread may sit inside MPI with a lock that MPI_Abort wants: leave then without it.
+  void abandon(const std::string&) override {
+    constexpr int exit_code = static_cast<int>(ErrorKind::temporary);
+    std::thread([] { MPI_Abort(MPI_COMM_WORLD, exit_code); }).detach();
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    std::_Exit(exit_code);
+  }
+
   Event send(std::span<const std::byte> data, int to, const Label& label) override {
     Requests started;
     for_parts(data.size(), label, [&](std::size_t begin, int bytes) {
@@ -173,7 +183,52 @@ class MpiTransport : public Transport {
     return single(request, "all_gather");
   }
 
+  std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element) override {
+    const MPI_Datatype type = datatype(element);
+    Requests started;
+    const std::size_t largest = std::max(largest_message / bytes_of(element), std::size_t{1}) * bytes_of(element);
+    for (std::size_t begin = 0; begin < values.size(); begin += largest) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      const int count = static_cast<int>(std::min(largest, values.size() - begin) / bytes_of(element));
+      check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, count, type, MPI_SUM, collectives_, &request),
+            "MPI_Iallreduce");
+      started.add(request, -1);
+    }
+    return event(std::move(started), "all_reduce");
+  }
+
+  std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
+                                                   Element element) override {
+    if (values.size() > largest_message) return std::nullopt;
+    // MPI reads the counts until the end.
+    auto counts = std::make_shared<std::vector<int>>();
+    for (int r = 0; r < size_; ++r) {
+      const Range part =
+          partition(values.size() / bytes_of(element), static_cast<std::size_t>(size_), static_cast<std::size_t>(r));
+      counts->push_back(static_cast<int>(part.size()));
+    }
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ireduce_scatter(values.data(), mine.data(), counts->data(), datatype(element), MPI_SUM, collectives_,
+                              &request),
+          "MPI_Ireduce_scatter");
+    std::vector<Event> events;
+    events.push_back(single(request, "reduce_scatter"));
+    return when_all(std::move(events), [counts] {});
+  }
+
  private:
+  static MPI_Datatype datatype(Element element) {
+    switch (element) {
+      case Element::f32:
+        return MPI_FLOAT;
+      case Element::f64:
+        return MPI_DOUBLE;
+      case Element::i64:
+        return MPI_INT64_T;
+    }
+    return MPI_DATATYPE_NULL;
+  }
+
   static Event single(MPI_Request request, const char* operation) {
     Requests started;
     started.add(request, -1);

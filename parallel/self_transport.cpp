@@ -16,6 +16,8 @@ class SelfTransport : public Transport {
   int size() const override { return 1; }
   std::shared_ptr<Transport> split(int, int) override { return std::make_shared<SelfTransport>(); }
 
+  void abandon(const std::string& reason) override { fail(ErrorKind::temporary, "{}", reason); }
+
   Event send(std::span<const std::byte> data, int, const Label& label) override {
     const std::scoped_lock lock(mail_->mutex);
     auto& queue = mail_->queues[label.number];

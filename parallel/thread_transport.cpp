@@ -85,6 +85,14 @@ struct ThreadWorld::Shared {
     const std::scoped_lock lock(mutex);
     return reason;
   }
+  void end(const std::string& why_it_ends) {
+    {
+      const std::scoped_lock lock(mutex);
+      if (reason.empty()) reason = why_it_ends;
+    }
+    failed = true;
+    wake();
+  }
 };
 
 namespace {
@@ -118,6 +126,8 @@ class ThreadTransport : public Transport {
     if (++calls == order.size()) group_->splits.erase({number, color});
     return transport;
   }
+
+  void abandon(const std::string& reason) override { shared_->end(reason); }
 
   Event send(std::span<const std::byte> data, int to, const Label& label) override {
     Mailbox& mailbox = group_->mailboxes[static_cast<std::size_t>(to)];
@@ -195,12 +205,7 @@ std::shared_ptr<Transport> ThreadWorld::transport(int rank) const {
 }
 
 void ThreadWorld::fail(int rank, const std::string& reason) {
-  {
-    const std::scoped_lock lock(shared_->mutex);
-    if (shared_->reason.empty()) shared_->reason = fmt::format("rank {} failed: {}", rank, reason);
-  }
-  shared_->failed = true;
-  shared_->wake();
+  shared_->end(fmt::format("rank {} failed: {}", rank, reason));
 }
 
 void ThreadWorld::leave(int rank) {

@@ -54,4 +54,36 @@ Event Transport::all_to_all(std::span<const std::byte> data, std::span<const std
   return when_all(std::move(events));
 }
 
+Event Transport::all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
+                                   std::span<const std::size_t> offset) {
+  const Label label{true, 2 * begin_collective(), "all_gather"};
+  const auto part = [&](int r) {
+    const auto i = static_cast<std::size_t>(r);
+    return all.subspan(offset[i], offset[i + 1] - offset[i]);
+  };
+  if (!mine.empty()) std::memmove(part(rank()).data(), mine.data(), mine.size());
+  std::vector<Event> events;
+  for (int shift = 1; shift < size(); ++shift) {
+    const int to = (rank() + shift) % size(), from = (rank() + size() - shift) % size();
+    if (!part(from).empty()) events.push_back(receive(part(from), from, label));
+    if (!mine.empty()) events.push_back(send(mine, to, label));
+  }
+  return when_all(std::move(events));
+}
+
+std::optional<Event> Transport::all_reduce_in_any_order(std::span<std::byte>, Element) {
+  return std::nullopt;
+}
+std::optional<Event> Transport::reduce_scatter_in_any_order(std::span<const std::byte>, std::span<std::byte>, Element) {
+  return std::nullopt;
+}
+
+Event Transport::observe(const Operation&, const std::function<Event()>& start) {
+  return start();
+}
+
+std::size_t bytes_of(Element element) {
+  return element == Element::f32 ? sizeof(float) : sizeof(double);
+}
+
 }  // namespace zonda::parallel

@@ -2,8 +2,11 @@
 // What a transport provides: labelled messages of bytes between ranks. The collectives have a plain implementation over
 // messages here; a transport overrides those that it can do better.
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.hpp"
@@ -17,6 +20,17 @@ struct Label {
   std::uint64_t number = 0;        ///< the tag, or 2 * (number of the collective) + step
   const char* operation = "send";  ///< for error messages
 };
+
+/// One call of a communicator, as decorators see it.
+struct Operation {
+  const char* name;
+  std::uint64_t bytes = 0;  ///< that this rank gives, or receives where it gives none
+  std::int64_t root = 0;    ///< root of a broadcast, peer of a message, kind of a reduction
+  bool collective = true;
+};
+
+enum class Element { f32, f64, i64 };
+std::size_t bytes_of(Element element);
 
 class Transport {
  public:
@@ -33,6 +47,16 @@ class Transport {
   virtual Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all);
   virtual Event all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_offset,
                            std::span<std::byte> receive, std::span<const std::size_t> receive_offset);
+  virtual Event all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
+                                  std::span<const std::size_t> offset);
+  /// Sums in an order of the transport's own choice, where it has such an operation; else nothing.
+  virtual std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element);
+  virtual std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
+                                                           Element element);
+
+  /// Every call of a communicator passes here, so that a decorator can watch it from its start to its end.
+  virtual Event observe(const Operation& operation, const std::function<Event()>& start);
+  virtual void abandon(const std::string& reason) = 0;
 
   /// The number of the next collective on this rank.
   virtual std::uint64_t begin_collective() { return collectives_++; }

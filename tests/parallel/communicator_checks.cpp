@@ -317,6 +317,60 @@ void canonical_sums(const Communicator& c) {
   canonical<float>(c, 12, 4099);
 }
 
+void reduce_scatter_in_rank_order(const Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
+  for (const std::size_t n : {std::size_t{0}, std::size_t{1}, ranks, std::size_t{1003}, std::size_t{100'003}}) {
+    const std::vector<float> mine = terms<float>(c.rank(), n);
+    std::vector<float> expected = terms<float>(0, n);
+    for (int r = 1; r < c.size(); ++r) {
+      const std::vector<float> next = terms<float>(r, n);
+      for (std::size_t i = 0; i < n; ++i) expected[i] += next[i];
+    }
+    const Range own = partition(n, ranks, rank);
+    std::vector<float> part(own.size());
+    c.reduce_scatter(mine, std::span(part)).wait();
+    expect_equal_bits<float>(part, std::span(expected).subspan(own.begin, own.size()), "reduce_scatter");
+    // The library's order is another one, but the terms are the same.
+    c.reduce_scatter(mine, std::span(part), Order::any).wait();
+    std::vector<float> all = mine;
+    c.all_reduce(std::span(all), Reduction::sum, Order::any).wait();
+    for (std::size_t i = 0; i < n; ++i) ASSERT_NEAR(all[i], expected[i], 1e-6F * 1000 * 4096 * c.size());
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      ASSERT_NEAR(part[i], expected[own.begin + i], 1e-6F * 1000 * 4096 * c.size());
+    }
+  }
+}
+
+void uneven_gather(const Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
+  // Rank r gives r % 3 * 5 numbers: some give nothing.
+  std::vector<std::size_t> offset{0};
+  for (std::size_t r = 0; r < ranks; ++r) offset.push_back(offset.back() + r % 3 * 5 * sizeof(double));
+  const std::vector<double> mine = terms<double>(c.rank(), rank % 3 * 5);
+  std::vector<double> all(offset.back() / sizeof(double), -1), expected;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    const auto part = terms<double>(static_cast<int>(r), r % 3 * 5);
+    expected.insert(expected.end(), part.begin(), part.end());
+  }
+  c.all_gather(bytes(mine), writable(all), offset).wait();
+  expect_equal_bits<double>(all, expected, "uneven gather");
+  EXPECT_THROW(c.all_gather(std::as_bytes(std::span("too long for its place")), writable(all), offset), Error);
+}
+
+/// Each rank's share of the canonical sum holds the bits of the whole one.
+void canonical_shares(const Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
+  for (const std::size_t width : {std::size_t{2}, std::size_t{17}, std::size_t{5001}}) {
+    const std::size_t count = 13;
+    const Range own = partition(count, ranks, rank), columns = partition(width, ranks, rank);
+    const std::vector<float> mine = terms<float>(c.rank(), own.size() * width);
+    std::vector<float> total(width), share(columns.size());
+    canonical_all_reduce(c, count, width, std::span<const float>(mine), std::span(total));
+    canonical_reduce_scatter(c, count, width, std::span<const float>(mine), std::span(share));
+    expect_equal_bits<float>(share, std::span(total).subspan(columns.begin, columns.size()), "share");
+  }
+}
+
 void traffic_equals_the_formulas(const Communicator& plain) {
   const auto traffic = std::make_shared<Traffic>();
   const Communicator c = counted(plain, traffic);
@@ -368,6 +422,9 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"split_by_colour_and_key", split_by_colour_and_key},
       {"agreement_on_errors", agreement_on_errors},
       {"canonical_sums", canonical_sums},
+      {"reduce_scatter_in_rank_order", reduce_scatter_in_rank_order},
+      {"uneven_gather", uneven_gather},
+      {"canonical_shares", canonical_shares},
       {"traffic_equals_the_formulas", traffic_equals_the_formulas},
       {"wrong_use_is_refused", wrong_use_is_refused},
   };

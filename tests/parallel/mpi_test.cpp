@@ -10,6 +10,7 @@
 
 #include "communicator_checks.hpp"
 #include "core/error.hpp"
+#include "layout/layout_checks.hpp"
 #include "parallel/mpi_session.hpp"
 #include "parallel/transport.hpp"
 
@@ -78,6 +79,7 @@ int main(int argc, char** argv) {
                           [&check]() -> testing::Test* { return new Check(check); });
   };
   for (const CommunicatorCheck& check : communicator_checks()) add(check);
+  for (const CommunicatorCheck& check : layout_checks()) add(check);
   add(parts);
   if (!mpi.world().is_root())
     delete testing::UnitTest::GetInstance()->listeners().Release(
