@@ -1,25 +1,12 @@
 #include "inference/rollout/physical_bounds.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <string_view>
-
 #include "core/error.hpp"
 
 namespace zonda::inference {
 
-Bounds physical_bounds(const Variable& variable) {
-  static constexpr std::array<std::string_view, 8> not_negative{"q", "r", "tcc", "tcwv", "cape", "tp", "ssrd", "i10fg"};
-  Bounds bounds;
-  if (std::find(not_negative.begin(), not_negative.end(), variable.short_name) != not_negative.end()) bounds.lower = 0;
-  if (variable.short_name == "tcc") bounds.upper = 1;
-  return bounds;
-}
-
 void apply_physical_bounds(State& state) {
   for (std::size_t c = 0; c < state.channels.size(); ++c) {
-    const Bounds bounds = physical_bounds(state.channels[c].info());
+    const model::Bounds bounds = physical_bounds(state.channels[c].info());
     const auto lower = static_cast<float>(bounds.lower), upper = static_cast<float>(bounds.upper);
     // Written so that NaN stays NaN for the range check to find.
     for (float& value : state.field(c)) value = value < lower ? lower : value > upper ? upper : value;

@@ -1,20 +1,13 @@
 #pragma once
-// What a forecast may hold: humidity, cloud and precipitation are not negative, cloud cover is at most 1.
-#include <limits>
-#include <span>
+// What a forecast may hold: physical bounds, and the range of plausible values.
 #include <string>
-#include <vector>
 
 #include "core/state.hpp"
+#include "model/forecast_state/state_bounds.hpp"
 
 namespace zonda::inference {
 
-struct Bounds {
-  double lower = -std::numeric_limits<double>::infinity();
-  double upper = std::numeric_limits<double>::infinity();
-};
-/// Of a variable by its meaning, not its range of plausible values.
-Bounds physical_bounds(const Variable& variable);
+using model::physical_bounds;
 
 /// Sets values beyond the bounds to the bound.
 void apply_physical_bounds(State& state);

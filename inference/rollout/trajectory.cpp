@@ -46,7 +46,7 @@ StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model
 
 Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
                            std::vector<Time> initial)
-    : model_(model), step_(step), plan_(plan), initial_(std::move(initial)) {
+    : model_(model), step_(step), bounds_(model.layout), plan_(plan), initial_(std::move(initial)) {
   histories_.resize(plan_.strategy == Strategy::homogeneous_mean ? plan_.steps.size() : 1);
   const ForecastLayout& layout = model_.layout;
   input_.resize(initial_.size() * layout.input_channels() * layout.points());
@@ -85,6 +85,8 @@ void Trajectories::step_to(History& history, Duration d) {
                    next, std::span(input_).subspan(s * input, input));
     step_.condition(initial_[s] + from, d, from, std::span(condition_).subspan(s * n, n));
   }
+  const std::vector<double> days(initial_.size(), std::chrono::duration<double, std::ratio<86400>>(from).count());
+  model_.network.set_leads(days);
   const auto batch = static_cast<std::int64_t>(initial_.size());
   const auto nlat = static_cast<std::int64_t>(layout.grid.nlat()), nlon = static_cast<std::int64_t>(layout.grid.nlon());
   model_.network.forward(
@@ -93,9 +95,12 @@ void Trajectories::step_to(History& history, Duration d) {
       Tensor::of(output_, Shape{batch, static_cast<std::int64_t>(layout.output_channels()), nlat, nlon}));
   std::vector<float>& made = history[lead_];
   made.resize(output_.size());
-  for (std::size_t s = 0; s < initial_.size(); ++s)
+  for (std::size_t s = 0; s < initial_.size(); ++s) {
+    const auto reached = std::span(made).subspan(s * state, state);
     step_.advance(std::span(output_).subspan(s * state, state), std::span(current).subspan(s * state, state), d,
-                  std::span(made).subspan(s * state, state));
+                  reached);
+    bounds_.apply(reached);
+  }
 }
 
 void Trajectories::forget(History& history, Duration longest) {

@@ -8,6 +8,7 @@
 
 #include "core/time.hpp"
 #include "model/forecast_state/forecast_model.hpp"
+#include "model/forecast_state/state_bounds.hpp"
 
 namespace zonda::inference {
 
@@ -49,6 +50,7 @@ class Trajectories {
 
   model::ForecastModel& model_;
   const model::ForecastStep& step_;
+  const model::StateBounds bounds_;  ///< of the states that further steps begin from
   const StepPlan plan_;
   const std::vector<Time> initial_;
   std::vector<History> histories_;  ///< one a homogeneous rollout, else one

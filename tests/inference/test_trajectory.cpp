@@ -129,6 +129,22 @@ TEST_F(TrajectoryTest, ConsecutiveStepsDiffer) {
   }
 }
 
+TEST_F(TrajectoryTest, StatesThatFurtherStepsBeginFromKeepTheirBounds) {
+  network->layout.channels[1] = {"q", 850};
+  network->layout.normalisation.mean[1] = 0;
+  Trajectories t(*network, step, plan_steps("6h", network->layout.steps, h24, h6), {start});
+  for (const Duration lead : t.leads_needed()) t.give(lead, std::vector<float>(size));
+  std::vector<float> state;
+  for (int lead = 0; lead < 4; ++lead) {
+    t.advance();
+    t.forecast(state);
+    const auto middle = state.begin() + static_cast<std::ptrdiff_t>(size / 2);
+    EXPECT_LT(*std::min_element(state.begin(), middle), 0);
+    EXPECT_EQ(*std::min_element(middle, state.end()), 0);
+    EXPECT_GT(*std::max_element(middle, state.end()), 0);
+  }
+}
+
 TEST_F(TrajectoryTest, OneStepIsOnePassOfTheNetwork) {
   const auto by_hand = made(given(-h24, 0), given(Duration(0), 0), Duration(0), h24);
   EXPECT_EQ(run("24h", 0, 1)[4], by_hand);
