@@ -108,28 +108,92 @@ ForecastStep::ForecastStep(const ForecastLayout& layout) : layout_(layout), stat
   }
 }
 
+bool ForecastStep::is_carried(std::size_t channel) const {
+  return layout_.target == Target::tendency && !layout_.channels[channel].info().accumulated;
+}
+
+ForecastStep::Terms ForecastStep::input_terms(InputPart part, std::int32_t first) const {
+  const auto p = static_cast<std::int32_t>(prognostic_.size()),
+             s = static_cast<std::int32_t>(layout_.static_channels.size()),
+             f = static_cast<std::int32_t>(layout_.forcings.size());
+  Terms terms;
+  const auto block = [&](std::int32_t to, std::int32_t n) {
+    for (std::int32_t i = 0; i < n; ++i) terms.push_back({first + i, to + i, 1.0F});
+  };
+  switch (part) {
+    case InputPart::previous:
+    case InputPart::current:
+      for (std::int32_t i = 0; i < p; ++i)
+        terms.push_back({first + static_cast<std::int32_t>(prognostic_[static_cast<std::size_t>(i)]),
+                         part == InputPart::previous ? i : p + i, 1.0F});
+      break;
+    case InputPart::statics:
+      block(2 * p, s);
+      break;
+    case InputPart::forcing_now:
+      block(2 * p + s, f);
+      break;
+    case InputPart::forcing_next:
+      block(2 * p + s + f, f);
+      break;
+  }
+  return terms;
+}
+
+ForecastStep::Terms ForecastStep::increments(Duration step) const {
+  Terms terms;
+  for (std::size_t c = 0; c < layout_.channels.size(); ++c)
+    terms.push_back({static_cast<std::int32_t>(c), static_cast<std::int32_t>(c),
+                     is_carried(c) ? static_cast<float>(layout_.normalisation.tendency_ratio(step, c)) : 1.0F});
+  return terms;
+}
+
+ForecastStep::Terms ForecastStep::carried(std::int32_t first) const {
+  Terms terms;
+  for (std::size_t c = 0; c < layout_.channels.size(); ++c)
+    if (is_carried(c)) terms.push_back({first + static_cast<std::int32_t>(c), static_cast<std::int32_t>(c), 1.0F});
+  return terms;
+}
+
+ForecastStep::Terms ForecastStep::tendencies(Duration step, std::int32_t first) const {
+  Terms terms;
+  for (std::size_t c = 0; c < layout_.channels.size(); ++c)
+    terms.push_back({first + static_cast<std::int32_t>(c), static_cast<std::int32_t>(c),
+                     is_carried(c) ? static_cast<float>(1 / layout_.normalisation.tendency_ratio(step, c)) : 1.0F});
+  return terms;
+}
+
+ForecastStep::Terms ForecastStep::departures(Duration step, std::int32_t first) const {
+  Terms terms = carried(first);
+  for (ChannelTerm& term : terms)
+    term.factor =
+        static_cast<float>(-1 / layout_.normalisation.tendency_ratio(step, static_cast<std::size_t>(term.to)));
+  return terms;
+}
+
+ForecastStep::Terms ForecastStep::adjoint(Terms terms) {
+  for (ChannelTerm& term : terms) std::swap(term.from, term.to);
+  return terms;
+}
+
+void ForecastStep::map(const Terms& terms, std::span<const float> from, std::span<float> to) const {
+  const std::size_t points = layout_.points();
+  for (const ChannelTerm& term : terms) {
+    const float* x = from.data() + static_cast<std::size_t>(term.from) * points;
+    float* y = to.data() + static_cast<std::size_t>(term.to) * points;
+    for (std::size_t i = 0; i < points; ++i) y[i] += term.factor * x[i];
+  }
+}
+
 void ForecastStep::assemble(std::span<const float> previous, std::span<const float> current,
                             std::span<const float> forcing_now, std::span<const float> forcing_next,
                             std::span<float> u) const {
-  const std::size_t points = layout_.points();
-  float* out = u.data();
-  for (const auto& state : {previous, current})
-    for (const std::size_t c : prognostic_) out = std::copy_n(state.data() + c * points, points, out);
-  out = std::copy(static_normalised_.begin(), static_normalised_.end(), out);
-  out = std::copy(forcing_now.begin(), forcing_now.end(), out);
-  std::copy(forcing_next.begin(), forcing_next.end(), out);
-}
-
-void ForecastStep::assemble_adjoint(std::span<const float> du, std::span<float> previous,
-                                    std::span<float> current) const {
-  const std::size_t points = layout_.points();
-  const float* in = du.data();
-  for (const auto& state : {previous, current})
-    for (const std::size_t c : prognostic_) {
-      float* field = state.data() + c * points;
-      for (std::size_t i = 0; i < points; ++i) field[i] += in[i];
-      in += points;
-    }
+  std::fill(u.begin(), u.end(), 0.0F);
+  map(input_terms(InputPart::previous), previous, u);
+  map(input_terms(InputPart::current), current, u);
+  map(input_terms(InputPart::statics), static_normalised_, u);
+  map(input_terms(InputPart::forcing_now), forcing_now, u);
+  map(input_terms(InputPart::forcing_next), forcing_next, u);
 }
 
 void ForecastStep::condition(Time time, Duration step, Duration lead, std::span<float> c, double turned) const {
@@ -145,59 +209,16 @@ void ForecastStep::condition(Time time, Duration step, Duration lead, std::span<
 
 void ForecastStep::advance(std::span<const float> y, std::span<const float> current, Duration step,
                            std::span<float> next) const {
-  const std::size_t points = layout_.points();
-  if (layout_.target == Target::state) {
-    std::copy(y.begin(), y.end(), next.begin());
-    return;
-  }
-  std::copy(y.begin(), y.end(), next.begin());
-  for (const std::size_t c : prognostic_) {
-    const float ratio = static_cast<float>(layout_.normalisation.tendency_ratio(step, c));
-    const float* from = current.data() + c * points;
-    float* to = next.data() + c * points;
-    for (std::size_t i = 0; i < points; ++i) to[i] = from[i] + ratio * to[i];
-  }
-}
-
-void ForecastStep::advance_adjoint(std::span<const float> dnext, Duration step, std::span<float> dy,
-                                   std::span<float> dcurrent) const {
-  const std::size_t points = layout_.points();
-  std::copy(dnext.begin(), dnext.end(), dy.begin());
-  if (layout_.target == Target::state) return;
-  for (const std::size_t c : prognostic_) {
-    const float ratio = static_cast<float>(layout_.normalisation.tendency_ratio(step, c));
-    const float* from = dnext.data() + c * points;
-    float* to = dy.data() + c * points;
-    float* state = dcurrent.data() + c * points;
-    for (std::size_t i = 0; i < points; ++i) {
-      to[i] = ratio * from[i];
-      state[i] += from[i];
-    }
-  }
+  std::fill(next.begin(), next.end(), 0.0F);
+  map(carried(), current, next);
+  map(increments(step), y, next);
 }
 
 void ForecastStep::target(std::span<const float> current, std::span<const float> next, Duration step,
                           std::span<float> y) const {
-  const std::size_t points = layout_.points();
-  std::copy(next.begin(), next.end(), y.begin());
-  if (layout_.target == Target::state) return;
-  for (const std::size_t c : prognostic_) {
-    const float inverse = static_cast<float>(1 / layout_.normalisation.tendency_ratio(step, c));
-    const float* from = current.data() + c * points;
-    float* to = y.data() + c * points;
-    for (std::size_t i = 0; i < points; ++i) to[i] = (to[i] - from[i]) * inverse;
-  }
-}
-
-void ForecastStep::target_adjoint(std::span<const float> dy, Duration step, std::span<float> dnext) const {
-  const std::size_t points = layout_.points();
-  for (std::size_t c = 0; c < layout_.channels.size(); ++c) {
-    const bool tendency = layout_.target == Target::tendency && !layout_.channels[c].info().accumulated;
-    const float inverse = tendency ? static_cast<float>(1 / layout_.normalisation.tendency_ratio(step, c)) : 1.0F;
-    const float* from = dy.data() + c * points;
-    float* to = dnext.data() + c * points;
-    for (std::size_t i = 0; i < points; ++i) to[i] += inverse * from[i];
-  }
+  std::fill(y.begin(), y.end(), 0.0F);
+  map(tendencies(step), next, y);
+  map(departures(step), current, y);
 }
 
 }  // namespace zonda::model

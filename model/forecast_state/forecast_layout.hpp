@@ -11,6 +11,7 @@
 #include "core/time.hpp"
 #include "core/variables.hpp"
 #include "model/forecast_state/normalisation.hpp"
+#include "model/ops/backend.hpp"
 
 namespace zonda::model {
 
@@ -46,34 +47,47 @@ struct ForecastLayout {
 /// unknown name.
 void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float> out);
 
-/// One network step in normalised space. States are `[channel, lat, lon]`; every function is for one sample.
+/// What the channels of u are made of, in their order.
+enum class InputPart { previous, current, statics, forcing_now, forcing_next };
+
+/// One network step in normalised space: every part of it is a map between channels (Backend::map_channels), the same
+/// for the host and a device. States are `[channel, lat, lon]`; functions on spans are for one sample on the host.
 class ForecastStep {
  public:
   explicit ForecastStep(const ForecastLayout& layout);
 
+  using Terms = std::vector<ChannelTerm>;
+  /// The part's channels -> u; `first`: where they begin in the image they lie in.
+  Terms input_terms(InputPart part, std::int32_t first = 0) const;
+  // x(t+d) = increments(y) + carried(x(t)).
+  Terms increments(Duration step) const;
+  Terms carried(std::int32_t first = 0) const;
+  // y = tendencies(x(t+d)) + departures(x(t)): the inverse.
+  Terms tendencies(Duration step, std::int32_t first = 0) const;
+  Terms departures(Duration step, std::int32_t first = 0) const;
+  /// The adjoint map.
+  static Terms adjoint(Terms terms);
+
   /// u `[input_channels, lat, lon]` from x(t-d), x(t) and the forcings `[forcing, lat, lon]` at t and t+d.
   void assemble(std::span<const float> previous, std::span<const float> current, std::span<const float> forcing_now,
                 std::span<const float> forcing_next, std::span<float> u) const;
-  /// Adjoint of assemble in x: adds du's share to the gradients of x(t-d) and x(t).
-  void assemble_adjoint(std::span<const float> du, std::span<float> previous, std::span<float> current) const;
   /// c `[condition_size]`: d in days, log2 of d in 6 h, lead in 10 days, sine and cosine of the year's and of the day's
   /// phase. `turned`: degrees east by which the fields were turned around the axis, which shifts the hour that belongs
   /// to them.
   void condition(Time time, Duration step, Duration lead, std::span<float> c, double turned = 0) const;
   /// x(t+d) from the network's output y `[channel, lat, lon]`.
   void advance(std::span<const float> y, std::span<const float> current, Duration step, std::span<float> next) const;
-  /// Adjoint: dy is set, the gradient of x(t) is added to.
-  void advance_adjoint(std::span<const float> dnext, Duration step, std::span<float> dy,
-                       std::span<float> dcurrent) const;
   /// The y that would give `next`: inverse of advance.
   void target(std::span<const float> current, std::span<const float> next, Duration step, std::span<float> y) const;
-  /// Adjoint of target in `next`: adds dy's share to its gradient.
-  void target_adjoint(std::span<const float> dy, Duration step, std::span<float> dnext) const;
-  /// Where in u the static fields are: [first, first + count) channels.
-  std::size_t first_static_channel() const { return 2 * prognostic_.size(); }
+
+  /// `[static channel, lat, lon]`, of mean 0 and deviation 1.
+  std::span<const float> statics() const { return static_normalised_; }
   const ForecastLayout& layout() const { return layout_; }
 
  private:
+  void map(const Terms& terms, std::span<const float> from, std::span<float> to) const;
+  bool is_carried(std::size_t channel) const;
+
   const ForecastLayout& layout_;
   std::vector<std::size_t> prognostic_;
   std::vector<float> static_normalised_;

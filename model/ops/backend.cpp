@@ -30,6 +30,14 @@ double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& predict
                        gradient, scale, per_channel);
 }
 
+double Backend::crps(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
+                     const Tensor& gradient, double scale) {
+  if (memory().device() != Device::cpu)
+    fail(ErrorKind::usage, "the {} backend has no CRPS: ensembles are trained on the CPU", name());
+  if (ctx.planning()) return 0;
+  return fair_crps(members, prediction, target, terms.row_weight, terms.channel_weight, gradient, scale);
+}
+
 void Backend::adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
                     const Tensor& m, const Tensor& v) {
   adamw_step(options, step, decay, w, g, m, v);

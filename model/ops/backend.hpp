@@ -181,6 +181,9 @@ class Backend {
   // --- training; here the host's versions of loss.hpp and optimiser.hpp. Tensors of one element type, f32 or f64.
   virtual double loss(Context&, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
                       const Tensor& gradient, double scale, std::span<double> per_channel = {});
+  /// fair_crps(); `terms` without sample weights.
+  virtual double crps(Context&, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
+                      const Tensor& gradient, double scale);
   virtual void adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
                      const Tensor& m, const Tensor& v);
   /// Sum of x^2. `raster`: number of x's first element on the whole arena's raster of chunks, so that the parts of a

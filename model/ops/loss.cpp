@@ -76,6 +76,54 @@ double loss_of(LossKind kind, const Tensor& prediction, const Tensor& target, st
   return loss;
 }
 
+/// One row of one channel: `stride` numbers lie between members. Returns the sum of scores, writes factor * dscore.
+template <class T>
+double row_crps(int members, const T* p, const T* t, T* gradient, std::int64_t n, std::int64_t stride, T factor) {
+  const T mean = T(1) / T(members), pair = T(1) / (T(members) * T(members - 1));
+  std::vector<T> e(static_cast<std::size_t>(members));
+  double sum = 0;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const bool masked = std::isnan(t[j]);
+    for (int i = 0; i < members; ++i)
+      e[static_cast<std::size_t>(i)] = masked ? T(0) : p[i * stride + j] - t[i * stride + j];
+    double score = 0;
+    for (int i = 0; i < members; ++i) {
+      const T ei = e[static_cast<std::size_t>(i)];
+      T order = 0, spread = 0;  // members below less members above; sum of distances
+      for (const T ej : e) {
+        order += T(ei > ej) - T(ei < ej);
+        spread += std::fabs(ei - ej);
+      }
+      score += double(mean * std::fabs(ei)) - 0.5 * double(pair * spread);
+      if (gradient) gradient[i * stride + j] = factor * (mean * (T(ei > 0) - T(ei < 0)) - pair * order);
+    }
+    sum += score;
+  }
+  return sum;
+}
+
+template <class T>
+double crps_of(int members, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+               std::span<const float> channel_weight, const Tensor& gradient, double scale) {
+  const std::int64_t batch = prediction.shape[0] / members, channels = prediction.shape[1], rows = prediction.shape[2],
+                     columns = prediction.shape[3], stride = channels * rows * columns;
+  const double weights = std::accumulate(channel_weight.begin(), channel_weight.end(), 0.0);
+  const double divisor = double(batch) * double(rows) * double(columns) * weights;
+  std::vector<double> field(static_cast<std::size_t>(batch * channels));
+#pragma omp parallel for schedule(static)
+  for (std::int64_t f = 0; f < batch * channels; ++f) {
+    const double weight = double(channel_weight[static_cast<std::size_t>(f % channels)]) / divisor;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const std::int64_t at = f / channels * members * stride + (f % channels * rows + i) * columns;
+      const double w = weight * row_weight[static_cast<std::size_t>(i)];
+      field[static_cast<std::size_t>(f)] +=
+          w * row_crps(members, prediction.as<T>() + at, target.as<T>() + at,
+                       gradient.none() ? nullptr : gradient.as<T>() + at, columns, stride, T(scale * w));
+    }
+  }
+  return std::accumulate(field.begin(), field.end(), 0.0);
+}
+
 }  // namespace
 
 double weighted_loss(LossKind kind, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
@@ -96,6 +144,19 @@ double weighted_loss(LossKind kind, const Tensor& prediction, const Tensor& targ
                            per_channel);
   return loss_of<float>(kind, prediction, target, row_weight, channel_weight, sample_weight, gradient, scale,
                         per_channel);
+}
+
+double fair_crps(int members, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+                 std::span<const float> channel_weight, const Tensor& gradient, double scale) {
+  const Shape& s = prediction.shape;
+  if (members < 2 || s.rank() != 4 || s[0] % members || target.shape != s || target.dtype != prediction.dtype ||
+      (!gradient.none() && gradient.shape != s) || row_weight.size() != static_cast<std::size_t>(s[2]) ||
+      channel_weight.size() != static_cast<std::size_t>(s[1]))
+    fail(ErrorKind::failure, "CRPS of {} members {} against {}, {} row and {} channel weights: these do not fit",
+         members, s.to_string(), target.shape.to_string(), row_weight.size(), channel_weight.size());
+  return prediction.dtype == DType::f64
+             ? crps_of<double>(members, prediction, target, row_weight, channel_weight, gradient, scale)
+             : crps_of<float>(members, prediction, target, row_weight, channel_weight, gradient, scale);
 }
 
 }  // namespace zonda::model

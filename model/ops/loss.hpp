@@ -32,4 +32,14 @@ double weighted_loss(LossKind kind, const Tensor& prediction, const Tensor& targ
                      std::span<const float> channel_weight, std::span<const float> sample_weight,
                      const Tensor& gradient, double scale = 1.0, std::span<double> per_channel = {});
 
+/// Fair continuous ranked probability score of ensembles of M members (Zamo & Naveau 2018, eq. 8): with the members'
+/// errors e = prediction - target, at each point the mean over i of |e_i| minus the sum over i, j of |e_i - e_j| / (2 M
+/// (M - 1)), averaged with the weights of weighted_loss(); its mean does not depend on M. An error may have its own
+/// target: what is scored is e. Masked where the first member's target is NaN. The same bits on any number of threads.
+/// @param prediction  [B M, C, H, W] f32 or f64; members of a sample are neighbours
+/// @param target      the same shape and type
+/// @param gradient    as in weighted_loss()
+double fair_crps(int members, const Tensor& prediction, const Tensor& target, std::span<const double> row_weight,
+                 std::span<const float> channel_weight, const Tensor& gradient, double scale = 1.0);
+
 }  // namespace zonda::model

@@ -41,7 +41,7 @@ void to_json(json& j, const TrainingPosition& p) {
   j = {{"step", p.step},       {"updates", p.updates},
        {"phase", p.phase},     {"phase_step", p.phase_step},
        {"seconds", p.seconds}, {"metrics_bytes", p.metrics_bytes},
-       {"guard", p.guard}};
+       {"guard", p.guard},     {"events_bytes", p.events_bytes}};
 }
 
 void from_json(const json& j, TrainingPosition& p) {
@@ -51,6 +51,7 @@ void from_json(const json& j, TrainingPosition& p) {
   j.at("phase_step").get_to(p.phase_step);
   j.at("seconds").get_to(p.seconds);
   j.at("metrics_bytes").get_to(p.metrics_bytes);
+  j.at("events_bytes").get_to(p.events_bytes);
   p.guard = j.at("guard");
 }
 
@@ -68,7 +69,7 @@ void clear_temporary(const fs::path& directory) {
 }
 
 void write_checkpoint(const fs::path& directory, const TrainingIdentity& identity, const TrainingPosition& position,
-                      const ParameterStore& store) {
+                      const ParameterStore& store, std::span<const NamedTensor> more) {
   const json header = {{"kind", checkpoint_kind},
                        {"code", code_version()},
                        {"archive", identity.archive},
@@ -76,8 +77,11 @@ void write_checkpoint(const fs::path& directory, const TrainingIdentity& identit
                        {"configuration_hash", identity.hash()},
                        {"position", position}};
   std::vector<NamedTensor> tensors;
+  std::vector<Buffer> copies;
   for (const Part& part : parts(store))
-    for (NamedTensor& tensor : parameter_tensors(store, part.arena, part.name)) tensors.push_back(std::move(tensor));
+    for (NamedTensor& tensor : parameter_tensors(store, part.arena, part.name, copies))
+      tensors.push_back(std::move(tensor));
+  tensors.insert(tensors.end(), more.begin(), more.end());
   write_tensor_folder(folder_of(directory, position.step), header, tensors);
   write_file(directory / "LATEST", fmt::format("step-{}\n", position.step));
 }
@@ -159,6 +163,11 @@ TrainingPosition read_checkpoint(const fs::path& directory, std::int64_t step, c
   } catch (const json::exception& error) {
     fail(ErrorKind::data, "{}: not a training checkpoint: {}", path.string(), error.what());
   }
+}
+
+void read_checkpoint_rows(const fs::path& directory, std::int64_t step, const std::string& name, std::size_t first,
+                          std::size_t rows, std::span<float> values) {
+  TensorFolder(folder_of(directory, step)).read_rows(name, first, first + rows, values);
 }
 
 }  // namespace zonda::model

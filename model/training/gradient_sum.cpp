@@ -1,8 +1,8 @@
 #include "model/training/gradient_sum.hpp"
 
-#include <algorithm>
 #include <bit>
 
+#include "model/training/staging.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/partition.hpp"
 
@@ -17,38 +17,45 @@ GradientSum::GradientSum(const parallel::Communicator& communicator, std::size_t
                  width);
 }
 
-void GradientSum::add(std::span<const float> gradient) {
+/// The last two partial sums become one.
+void GradientSum::join(Context& ctx) {
+  --depth_;
+  ctx->add(ctx, tensor_of(partial_[depth_], {static_cast<std::int64_t>(width_)}),
+           tensor_of(partial_[depth_ - 1], {static_cast<std::int64_t>(width_)}));
+  leaves_[depth_ - 1] += leaves_[depth_];
+}
+
+void GradientSum::add(Context& ctx, const Tensor& gradient) {
   if (communicator_.size() > 1) {
-    std::copy(gradient.begin(), gradient.end(), mine_.begin() + static_cast<std::ptrdiff_t>(added_++ * width_));
+    ctx->memory().copy_out(mine_.data() + added_++ * width_, gradient.data, gradient.bytes());
     return;
   }
   ++added_;
   if (depth_ == partial_.size()) {
-    partial_.emplace_back(width_);
+    partial_.push_back(buffer_of(ctx->memory(), gradient.shape));
     leaves_.push_back(0);
   }
-  std::copy(gradient.begin(), gradient.end(), partial_[depth_].begin());
+  ctx->memory().copy(partial_[depth_].data(), gradient.data, gradient.bytes());
   leaves_[depth_++] = 1;
-  while (depth_ > 1 && leaves_[depth_ - 1] == leaves_[depth_ - 2]) {
-    --depth_;
-    for (std::size_t i = 0; i < width_; ++i) partial_[depth_ - 1][i] += partial_[depth_][i];
-    leaves_[depth_ - 1] += leaves_[depth_];
-  }
+  while (depth_ > 1 && leaves_[depth_ - 1] == leaves_[depth_ - 2]) join(ctx);
 }
 
-void GradientSum::finish(std::span<float> total) {
+void GradientSum::finish(Context& ctx, const Tensor& total) {
   added_ = 0;
   if (communicator_.size() > 1) {
-    parallel::canonical_all_reduce(communicator_, terms_, width_, mine_, total);
+    if (total.device == Device::cpu) {
+      parallel::canonical_all_reduce(communicator_, terms_, width_, std::span<const float>(mine_), total.span<float>());
+      return;
+    }
+    total_.resize(width_);
+    parallel::canonical_all_reduce(communicator_, terms_, width_, std::span<const float>(mine_), std::span(total_));
+    ctx->memory().copy_in(total.data, total_.data(), total.bytes());
     return;
   }
   // What is left over on the right joins its left neighbour, smallest first, as the tree's last nodes do.
-  while (depth_ > 1) {
-    --depth_;
-    for (std::size_t i = 0; i < width_; ++i) partial_[depth_ - 1][i] += partial_[depth_][i];
-  }
+  while (depth_ > 1) join(ctx);
   depth_ = 0;
-  std::copy(partial_[0].begin(), partial_[0].end(), total.begin());
+  ctx->memory().copy(total.data, partial_[0].data(), total.bytes());
 }
 
 std::size_t GradientSum::bytes() const {

@@ -10,22 +10,27 @@
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "core/philox.hpp"
 #include "core/progress.hpp"
 #include "core/provenance.hpp"
 #include "core/signals.hpp"
 #include "ingest/archive/archive_reader.hpp"
 #include "model/forecast_state/forecast_model.hpp"
 #include "model/forecast_state/layout_network.hpp"
+#include "model/network/adapter.hpp"
 #include "model/ops/optimiser.hpp"
 #include "model/training/archive_layout.hpp"
 #include "model/training/channel_weights.hpp"
 #include "model/training/checkpoint.hpp"
+#include "model/training/event_file.hpp"
 #include "model/training/metrics_log.hpp"
 #include "model/training/outlier_guard.hpp"
+#include "model/training/replay.hpp"
 #include "model/training/schedule.hpp"
 #include "model/training/training_phase.hpp"
 #include "model/training/training_step.hpp"
 #include "model/training/validation.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::model {
 namespace {
@@ -42,10 +47,14 @@ double seconds_since(Clock::time_point begin) {
 /// All keys but those that cannot change the result.
 json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
   json keys = json(config::dump(config));
-  for (const char* neutral : {"checkpoint", "reader_threads", "read_ahead", "cache"}) keys.erase(neutral);
+  for (const char* neutral : {"checkpoint", "reader_threads", "read_ahead", "cache", "memory", "device"})
+    keys.erase(neutral);
+  keys["network"].erase("recompute");
   keys["model"] = layout.to_json();
   return keys;
 }
+
+constexpr const char* replay_tensor = "replay";
 
 class Training {
  public:
@@ -60,12 +69,13 @@ class Training {
         step_(prepared(layout_, config)),
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
-        network_(network_of_layout(config.network, layout_)),
+        network_(network_of_layout(config.network, layout_, make_backend(chosen_backend(config)))),
         identity_{archive_.identity(), result_keys(config, layout_)},
         cache_(archive_, layout_, static_cast<std::size_t>(config.cache)),
         options_{config.loss == "mae" ? LossKind::absolute : LossKind::squared,
-                 channel_weights(layout_.channels, config.channel_weights), config.input_noise, config.roll_longitude,
-                 config.seed},
+                 config.members,
+                 channel_weights(layout_.channels, config.channel_weights),
+                 {config.input_noise, config.roll_longitude, config.seed}},
         guard_(config.outlier) {}
 
   TrainSummary run(bool resume) {
@@ -74,15 +84,24 @@ class Training {
     summary.parameters = network_.parameter_count();
     if (finished(summary)) return summary;
     start(resume);
-    log::info("training {} parameters on {} ({} channels), {} to {}, {} rank(s)", network_.parameter_count(),
-              layout_.grid.to_string(), layout_.channels.size(), to_string(periods_.first), to_string(periods_.last),
-              communicator_.size());
-    const Validation validation(archive_, step_, cache_, config_.validation, periods_.validation_first,
-                                periods_.validation_last, options_);
+    choose_recompute();
+    log::info("training {} parameters on {} ({} channels), {} to {}, {} rank(s), on {}, the trunk in {}",
+              network_.parameter_count(), layout_.grid.to_string(), layout_.channels.size(), to_string(periods_.first),
+              to_string(periods_.last), communicator_.size(), network_.backend().name(), name_of(network_.trunk()));
+    const Validation validation(archive_, step_, cache_, config_.validation, {config_.validation.lead},
+                                periods_.validation_first, periods_.validation_last, options_);
+    std::optional<Validation> curve;
+    if (!config_.validation.curve.empty())
+      curve.emplace(archive_, step_, cache_, config_.validation, config_.validation.curve, periods_.validation_first,
+                    periods_.validation_last, options_);
     {
       Progress progress("train", total_steps(config_), "step", position_.step);
-      for (; position_.phase < static_cast<int>(phases_.size()); ++position_.phase, position_.phase_step = 0)
-        run_phase(phases_[static_cast<std::size_t>(position_.phase)], validation, progress, summary);
+      for (; position_.phase < static_cast<int>(phases_.size()); ++position_.phase, position_.phase_step = 0) {
+        const TrainingPhase& phase = phases_[static_cast<std::size_t>(position_.phase)];
+        begin_phase(phase);
+        run_phase(phase, validation, progress, summary);
+        if (curve) draw_curve(*curve, phase);
+      }
       progress.finish(fmt::format("loss {:.4f}", summary.loss));
     }
     finish(validation, summary);
@@ -91,28 +110,49 @@ class Training {
 
  private:
   static const ForecastLayout& prepared(ForecastLayout& layout, const TrainConfig& config) {
-    // A rollout starts its last step at (lead_steps - 1) d: leads up to there are known to the model.
-    if (config.rollout) {
-      Duration longest = layout.steps.back();
-      if (!config.rollout->step_lengths.empty())
-        longest = *std::max_element(config.rollout->step_lengths.begin(), config.rollout->step_lengths.end());
-      layout.trained_lead = (config.rollout->lead_steps - 1) * longest;
-    }
+    // Leads at which a step begins in training are known to the model.
+    for (const TrainingPhase& phase : phases_of(config, layout.steps))
+      layout.trained_lead = std::max(layout.trained_lead, phase.longest_lead_steps(config) * phase.step_lengths.back());
     return layout;
   }
 
-  /// Runs `work` on rank 0 only; an Error there is everybody's.
+  /// Runs `work` on rank 0, or on every rank; an Error there is everybody's.
   template <class Work>
   void on_root(Work&& work) {
+    agreed(communicator_.is_root(), std::forward<Work>(work));
+  }
+  template <class Work>
+  void on_all(Work&& work) {
+    agreed(true, std::forward<Work>(work));
+  }
+  template <class Work>
+  void agreed(bool here, Work&& work) {
     int kind = 0;
     std::string message;
-    if (communicator_.is_root()) try {
+    if (here) try {
         work();
       } catch (const Error& error) {
         kind = error.exit_code();
         message = error.what();
       }
     communicator_.agree(kind, message);
+  }
+
+  void choose_recompute() {
+    const ingest::Statistics& statistics = archive_.statistics();
+    const TrainPlan plan =
+        plan_train(config_,
+                   ArchiveShape{archive_.grid(), archive_.channels(), archive_.static_channels().size(),
+                                archive_.times(), statistics.first, statistics.last},
+                   communicator_.size());
+    const double needed = 1e-9 * static_cast<double>(plan.memory_bytes()),
+                 there = 1e-9 * static_cast<double>(plan.memory_limit);
+    if (!plan.fits && config_.memory)
+      fail(ErrorKind::usage, "train.memory: {:.3g} GB; training needs {:.3g} GB, with {} computed again", there, needed,
+           plan.recompute.to_string());
+    if (!plan.fits) log::warning("training needs {:.3g} GB, this machine has {:.3g} GB", needed, there);
+    network_.set_recompute(plan.recompute);
+    log::info("{:.3g} GB planned, {} computed again in the backward pass", needed, plan.recompute.to_string());
   }
 
   bool finished(TrainSummary& summary) {
@@ -149,42 +189,79 @@ class Training {
     network_.initialise(config_.seed);
     store.allocate_gradients();
     store.allocate_optimiser(true);
-    int kind = 0;
-    std::string message;
-    try {
-      if (from >= 0) {
-        position_ = read_checkpoint(directory_, from, identity_, store);
-        guard_.from_json(position_.guard);
-        // Stopped between the last checkpoint and the model file: the last validation is in the metrics already.
-        complete_ = position_.phase >= static_cast<int>(phases_.size());
-      }
-    } catch (const Error& error) {
-      kind = error.exit_code();
-      message = error.what();
-    }
-    communicator_.agree(kind, message);
+    on_all([&] {
+      if (from < 0) return;
+      position_ = read_checkpoint(directory_, from, identity_, store);
+      guard_.from_json(position_.guard);
+      // Stopped between the last checkpoint and the model file: the last validation is in the metrics already.
+      complete_ = position_.phase >= static_cast<int>(phases_.size());
+    });
     if (from >= 0) log::info("continuing from {}", (directory_ / fmt::format("step-{}", from)).string());
     on_root([&] {
       metrics_ = std::make_unique<MetricsLog>(directory_ / "metrics.jsonl", position_.metrics_bytes);
+      events_ =
+          std::make_unique<EventFile>(directory_ / "events" / "events.out.tfevents.0.zonda", position_.events_bytes);
       timing_ = std::make_unique<MetricsLog>(
           directory_ / "timing.jsonl",
           fs::exists(directory_ / "timing.jsonl") ? fs::file_size(directory_ / "timing.jsonl") : 0);
     });
   }
 
+  void begin_phase(const TrainingPhase& phase) {
+    ParameterStore& store = network_.parameters();
+    const bool adapters = phase.kind == PhaseKind::adapters;
+    store.freeze([](std::string_view) { return true; }, false);
+    network_.set_adapters(adapters);
+    if (!adapters) {
+      store.freeze(is_adapter);
+      return;
+    }
+    network_.freeze_base();
+    if (position_.phase_step > 0) return;
+    // The base that stays is the averaged one.
+    store.memory().copy(store.values().data, store.average().data, store.average().bytes());
+    store.values_changed();
+  }
+
+  /// What the replay phase carries from step to step.
+  struct Replay {
+    ReplaySchedule schedule;
+    ReplayBuffer buffer;
+  };
+  std::shared_ptr<Replay> start_replay(const TrainingPhase& phase, const Sampler& sampler, const TrainingStep& step) {
+    if (phase.kind != PhaseKind::replay) return nullptr;
+    const ReplayConfig& c = *config_.replay;
+    const std::vector<Example> examples =
+        examples_within(archive_.times(), periods_.first, periods_.last, phase.step_lengths, 1);
+    const SampleRange range{step.first_sample(), step.samples(), static_cast<std::uint64_t>(phase.batch)};
+    auto replay = std::make_shared<Replay>(
+        Replay{ReplaySchedule(sampler, examples, archive_.times(), config_.seed, phase.steps, range, c.entries,
+                              c.lead_steps, c.share),
+               ReplayBuffer(step.samples(), c.entries, layout_.output_channels() * layout_.points())});
+    on_all([&] {
+      if (position_.phase_step > 0)
+        read_checkpoint_rows(directory_, position_.step, replay_tensor, step.first_sample(), step.samples(),
+                             replay->buffer.values());
+    });
+    return replay;
+  }
+
   void run_phase(const TrainingPhase& phase, const Validation& validation, Progress& progress, TrainSummary& summary) {
     if (position_.phase_step >= phase.steps) return;
-    TrainingStep training_step(network_, step_, communicator_, options_, phase.batch, config_.micro_batch, phase.count);
+    TrainingStep training_step(network_, step_, communicator_, options_, phase.batch, config_.micro_batch,
+                               phase.unrolling, phase.kind == PhaseKind::replay);
     const Sampler sampler(phase_examples(config_, archive_.times(), periods_, phase), config_.seed, phase.name);
     log::info("phase {}: {} steps of batch {}, {} examples", phase.name, phase.steps, phase.batch, sampler.size());
+    replay_ = start_replay(phase, sampler, training_step);
     const auto batch = static_cast<std::uint64_t>(phase.batch);
-    const auto examples = [&](std::int64_t step) {
+    const auto examples = [&, replay = replay_](std::int64_t step) {
+      if (replay) return replay->schedule.examples(step);
       std::vector<Example> mine;
       for (std::size_t s = 0; s < training_step.samples(); ++s)
         mine.push_back(sampler.at(static_cast<std::uint64_t>(step) * batch + training_step.first_sample() + s));
       return mine;
     };
-    BatchLoader loader(archive_, layout_, cache_, examples, phase.count, position_.phase_step, phase.steps,
+    BatchLoader loader(archive_, layout_, cache_, examples, phase.unrolling.count, position_.phase_step, phase.steps,
                        config_.reader_threads, config_.read_ahead);
     const Clock::time_point begin = Clock::now();
     const std::int64_t first = position_.phase_step;
@@ -219,6 +296,7 @@ class Training {
               static_cast<double>(position_.phase_step - first) / seconds,
               static_cast<double>(cache_.bytes_read() - read_before) * 1e-6,
               static_cast<double>(cache_.bytes_read() - read_before) * 1e-6 / seconds, loader.seconds_waited());
+    replay_.reset();
   }
 
   double progress_of(const TrainingPhase& phase) const {
@@ -243,11 +321,27 @@ class Training {
     const std::uint64_t sample =
         static_cast<std::uint64_t>(position_.phase_step) * static_cast<std::uint64_t>(phase.batch) +
         training_step.first_sample();
-    summary.loss = training_step.gradient(*batch, sample, archive_.times(), number);
-    const double norm = gradient_norm(store);
+    StepVariant variant;
+    std::vector<SampleStart> starts;
+    if (phase.kind == PhaseKind::adapters)
+      variant.lead_steps = static_cast<int>(Philox(config_.seed, "lead of an adapter step")
+                                                .integer(static_cast<std::uint64_t>(position_.phase_step),
+                                                         static_cast<std::uint64_t>(phase.unrolling.count)));
+    if (replay_) {
+      const std::span<const ReplayDraw> draws = replay_->schedule.at(position_.phase_step);
+      starts = replay_->buffer.starts(draws);
+      variant.starts = starts;
+      variant.predicted = [this, draws, batch](std::size_t s, std::span<const float> state) {
+        replay_->buffer.keep(s, draws[s], *batch, state);
+      };
+    }
+    summary.loss = training_step.gradient(*batch, sample, archive_.times(), number, variant);
+    Backend* backend = &network_.backend();
+    const double norm = gradient_norm(store, backend);
     if (!std::isfinite(norm)) fail(ErrorKind::numerical, "training: the gradient of step {} is not finite", number);
     learning_rate_ = phase.schedule.rate(position_.phase_step, share);
-    json line = {{"step", number}, {"loss", summary.loss}, {"lr", learning_rate_}, {"grad_norm", norm}};
+    json line = {
+        {"step", number}, {"phase", phase.name}, {"loss", summary.loss}, {"lr", learning_rate_}, {"grad_norm", norm}};
     if (const std::string reason = guard_.judge(summary.loss, norm); !reason.empty()) {
       log::warning("step {} left out: {}", number, reason);
       line["skipped"] = true;
@@ -261,37 +355,88 @@ class Training {
                   .epsilon = config_.epsilon,
                   .weight_decay = config_.weight_decay,
                   .gradient_scale = scale},
-                 position_.updates);
-      average_update(store, average_decay(config_.ema_decay, position_.updates));
+                 position_.updates, 0, -1, backend);
+      average_update(store, average_decay(config_.ema_decay, position_.updates), backend);
     }
     ++position_.step;
     ++position_.phase_step;
-    if (metrics_) metrics_->write(line);
+    record(line);
   }
 
-  ValidationScores validate(const Validation& validation) {
+  void record(const json& line) {
+    if (!metrics_) return;
+    metrics_->write(line);
+    events_->write(line);
+  }
+
+  /// With the averaged weights.
+  ValidationScores scores_of(const Validation& validation) {
     ParameterStore& store = network_.parameters();
+    const int together = config_.micro_batch * config_.members;
+    network_.plan(together, Use::training);
     store.swap_average();
-    const ValidationScores scores = validation.run(network_, communicator_, config_.micro_batch);
+    ValidationScores scores = validation.run(network_, communicator_, together);
     store.swap_average();
-    std::string text;
-    for (std::size_t c = 0; c < scores.channels.size(); ++c)
-      text += fmt::format("  {} {:.4g} ({:.2f} of persistence)", scores.channels[c], scores.rmse[c],
-                          scores.persistence[c] > 0 ? scores.rmse[c] / scores.persistence[c] : 0.0);
-    log::info("step {}: validation loss {:.4f}; RMSE at {}:{}", position_.step, scores.loss,
-              to_string(config_.validation.lead), text);
-    if (metrics_)
-      metrics_->write({{"step", position_.step},
-                       {"validation", to_json(scores)},
-                       {"lead_hours", static_cast<double>(config_.validation.lead.count()) / 3600}});
     return scores;
   }
 
+  void draw_curve(const Validation& curve, const TrainingPhase& phase) {
+    const ValidationScores scores = scores_of(curve);
+    for (std::size_t i = 0; i < scores.leads.size(); ++i)
+      log::info("after phase {}: RMSE of {} at {} {:.4g} ({:.2f} of persistence)", phase.name, scores.channels[0],
+                to_string(scores.leads[i]), scores.rmse[i][0],
+                scores.persistence[i][0] > 0 ? scores.rmse[i][0] / scores.persistence[i][0] : 0.0);
+    record({{"step", position_.step}, {"phase", phase.name}, {"curve", curve_to_json(scores)}});
+  }
+
+  ValidationScores validate(const Validation& validation) {
+    const ValidationScores scores = scores_of(validation);
+    std::string text;
+    for (std::size_t c = 0; c < scores.channels.size(); ++c)
+      text += fmt::format("  {} {:.4g} ({:.2f} of persistence)", scores.channels[c], scores.rmse[0][c],
+                          scores.persistence[0][c] > 0 ? scores.rmse[0][c] / scores.persistence[0][c] : 0.0);
+    log::info("step {}: validation loss {:.4f}; RMSE at {}:{}", position_.step, scores.loss,
+              to_string(config_.validation.lead), text);
+    record({{"step", position_.step},
+            {"validation", to_json(scores)},
+            {"lead_hours", static_cast<double>(config_.validation.lead.count()) / 3600}});
+    return scores;
+  }
+
+  /// The replay buffers of all ranks on rank 0, [batch, numbers of a sample].
+  std::vector<float> gather_replay(const TrainingPhase& phase) {
+    const std::size_t width = replay_->buffer.sample_size(), micro = static_cast<std::size_t>(config_.micro_batch);
+    const auto ranks = static_cast<std::size_t>(communicator_.size());
+    const std::size_t terms = static_cast<std::size_t>(phase.batch) / micro;
+    const std::span<const float> mine = std::as_const(replay_->buffer).values();
+    constexpr int tag = 71;
+    if (!communicator_.is_root()) {
+      communicator_.send(std::as_bytes(mine), 0, tag).wait();
+      return {};
+    }
+    std::vector<float> all(mine.begin(), mine.end());
+    all.resize(static_cast<std::size_t>(phase.batch) * width);
+    for (std::size_t rank = 1; rank < ranks; ++rank) {
+      const parallel::Range range = parallel::partition(terms, ranks, rank);
+      const auto part = std::span(all).subspan(range.begin * micro * width, range.size() * micro * width);
+      communicator_.receive(std::as_writable_bytes(part), static_cast<int>(rank), tag).wait();
+    }
+    return all;
+  }
+
   void save() {
+    std::vector<float> replayed;
+    std::vector<NamedTensor> more;
+    if (replay_) {
+      const TrainingPhase& phase = phases_[static_cast<std::size_t>(position_.phase)];
+      replayed = gather_replay(phase);
+      more.push_back({replay_tensor, {static_cast<std::size_t>(phase.batch), replay_->buffer.sample_size()}, replayed});
+    }
     on_root([&] {
       position_.guard = guard_.to_json();
       position_.metrics_bytes = metrics_->sync();
-      write_checkpoint(directory_, identity_, position_, network_.parameters());
+      position_.events_bytes = events_->sync();
+      write_checkpoint(directory_, identity_, position_, network_.parameters(), more);
       prune_checkpoints(directory_, config_.checkpoint);
     });
   }
@@ -309,12 +454,12 @@ class Training {
   void finish(const Validation& validation, TrainSummary& summary) {
     summary.steps = position_.step;
     if (!complete_) {
-      network_.plan(config_.micro_batch, Use::training);
       summary.validation_loss = validate(validation).loss;
       save();
     }
     on_root([&] {
       metrics_->sync();
+      events_->sync();
       write_model(summary.model, layout_, network_,
                   {.training_steps = position_.step,
                    .training_start = periods_.first,
@@ -343,6 +488,8 @@ class Training {
   double learning_rate_ = 0;
   bool complete_ = false;
   std::unique_ptr<MetricsLog> metrics_, timing_;  // rank 0
+  std::unique_ptr<EventFile> events_;             // rank 0
+  std::shared_ptr<Replay> replay_;                // in the replay phase
 };
 
 }  // namespace

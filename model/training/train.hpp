@@ -7,6 +7,7 @@
 
 #include "core/grid.hpp"
 #include "core/variables.hpp"
+#include "model/network/forecast_network.hpp"
 #include "model/training/train_config.hpp"
 
 namespace zonda::parallel {
@@ -16,7 +17,7 @@ class Communicator;
 namespace zonda::model {
 
 struct TrainSummary {
-  std::int64_t steps = 0;  ///< optimiser steps, both phases
+  std::int64_t steps = 0;  ///< optimiser steps, all phases
   std::int64_t parameters = 0;
   double loss = 0;  ///< of the last step
   double validation_loss = 0;
@@ -25,7 +26,8 @@ struct TrainSummary {
 };
 
 /// Trains on the archive and writes into `checkpoint_dir`: `step-N/`, `LATEST`, `metrics.jsonl` (the same bytes however
-/// often the run was stopped and resumed), `timing.jsonl` (wall-clock), and at the end `model/`, the averaged weights.
+/// often the run was stopped and resumed), `events/` (the same for TensorBoard, with wall-clock), `timing.jsonl`
+/// (wall-clock), and at the end `model/`, the averaged weights.
 /// Without `resume`, checkpoints of an unfinished run there are an Error(usage). A finished run is left as it is.
 /// Collective; the same bits on any number of ranks, each of which takes a share of every batch.
 /// Throws Interrupted after a stop signal, when a checkpoint has been written; Error(data) for an archive that lacks
@@ -43,6 +45,9 @@ struct TrainPlan {
   std::size_t batch_bytes = 0;    ///< batches read ahead
   std::size_t cache_bytes = 0;    ///< fields kept in memory
   std::size_t process_bytes = 0;  ///< of this program and its libraries as it stands
+  RecomputePolicy recompute;      ///< of the network's activations
+  std::size_t memory_limit = 0;   ///< what the policy was chosen for
+  bool fits = true;               ///< within the limit
   std::size_t memory_bytes() const { return network_bytes + buffer_bytes + batch_bytes + cache_bytes + process_bytes; }
   std::size_t checkpoint_bytes = 0;  ///< one checkpoint
   std::size_t disk_bytes = 0;        ///< all that stay, with the model file

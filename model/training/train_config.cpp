@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/config/table.hpp"
+#include "model/ops/cuda/device_query.hpp"
 
 namespace zonda::model {
 
@@ -14,6 +15,7 @@ void describe(config::Table& table, ValidationConfig& c) {
   table.key("every", c.every, "Optimiser steps between two validations; 0: only at the end").range(0, 1e9);
   table.key("samples", c.samples, "Initial times, spread evenly over the period").range(1, 1e6);
   table.key("lead", c.lead, "Lead time of the RMSE");
+  table.key("curve", c.curve, "Lead times of the RMSE at the end of each phase");
   table.key("channels", c.channels, "Channels whose RMSE is written (default: the usual ones that are present)");
   table.check("end", [&c] {
     if (c.start.has_value() != c.end.has_value()) return std::string("start and end are given together or not at all");
@@ -35,6 +37,28 @@ void describe(config::Table& table, RolloutConfig& c) {
   table.key("between", c.step_lengths, "Steps that are rolled out (default: the model's largest)");
   table.key("learning_rate", c.learning_rate, "Peak learning rate of the rollout phase").range(0, 1);
   table.key("warm_up", c.warm_up, "Steps of linear warm-up").range(0, 1e9);
+  table.key("weights", c.weights, "Of the steps' losses: equal, or falling as 1/k").one_of({"equal", "falling"});
+  table.key("batch", c.batch, "Samples of one optimiser step; 0: as in the first phase").range(0, 65536);
+}
+
+void describe(config::Table& table, ReplayConfig& c) {
+  table.key("steps", c.steps, "Optimiser steps of the replay phase").range(1, 1e9);
+  table.key("lead_steps", c.lead_steps, "Predictions go on to be inputs until so many steps led to them")
+      .range(2, 1000);
+  table.key("entries", c.entries, "Predicted states kept, of each sample of the batch").range(1, 1000);
+  table.key("share", c.share, "Share of samples that begin at a predicted state").range(0, 1);
+  table.key("between", c.step_lengths, "Steps that are trained on (default: all of the model's)");
+  table.key("learning_rate", c.learning_rate, "Peak learning rate of the replay phase").range(0, 1);
+  table.key("warm_up", c.warm_up, "Steps of linear warm-up").range(0, 1e9);
+  table.key("batch", c.batch, "Samples of one optimiser step; 0: as in the first phase").range(0, 65536);
+}
+
+void describe(config::Table& table, AdaptersConfig& c) {
+  table.key("steps", c.steps, "Optimiser steps of the adapter phase").range(1, 1e9);
+  table.key("lead_steps", c.lead_steps, "Steps at whose leads is trained: 0 up to one less than this").range(1, 1000);
+  table.key("between", c.step_lengths, "Steps that are rolled out (default: the model's largest)");
+  table.key("learning_rate", c.learning_rate, "Peak learning rate of the adapter phase").range(0, 1);
+  table.key("warm_up", c.warm_up, "Steps of linear warm-up").range(0, 1e9);
   table.key("batch", c.batch, "Samples of one optimiser step; 0: as in the first phase").range(0, 65536);
 }
 
@@ -50,7 +74,10 @@ void describe(config::Table& table, TrainConfig& c) {
       .one_of({"tendency", "state"});
   table.key("forcings", c.forcings, "Computed input fields");
   table.key("batch", c.batch, "Samples of one optimiser step").range(1, 65536);
-  table.key("micro_batch", c.micro_batch, "Samples that pass the network together; must divide the batch")
+  table
+      .key("micro_batch", c.micro_batch,
+           "Samples that pass the network together; their gradients are accumulated to the batch's, which it must "
+           "divide")
       .range(1, 65536);
   table.key("steps", c.steps, "Optimiser steps of the first phase").range(1, 1e9);
   table
@@ -67,7 +94,12 @@ void describe(config::Table& table, TrainConfig& c) {
   table.key("weight_decay", c.weight_decay, "AdamW: decoupled weight decay").range(0, 10);
   table.key("clip", c.clip, "Largest norm of the gradient; 0: no clipping").range(0, 1e9);
   table.key("ema_decay", c.ema_decay, "Decay of the averaged weights, which the model file holds").range(0, 0.999999);
-  table.key("loss", c.loss, "Squared or absolute error, in normalised space").one_of({"mse", "mae"});
+  table
+      .key("loss", c.loss,
+           "Squared or absolute error, or the fair CRPS of an ensemble of `members`, in normalised space")
+      .one_of({"mse", "mae", "crps"});
+  table.key("members", c.members, "Members of the ensemble that passes the network for each sample; needs `crps`")
+      .range(1, 64);
   table.key("channel_weights", c.channel_weights, "Loss weights over the rules, as `z500=2.0`");
   table.key("input_noise", c.input_noise, "Standard deviation of noise added to the normalised input states")
       .range(0, 10);
@@ -75,14 +107,28 @@ void describe(config::Table& table, TrainConfig& c) {
   table.key("outlier", c.outlier, "z-score of loss or gradient norm from which a step is left out; 0: never")
       .range(0, 1e6);
   table.section("rollout", c.rollout, "Second phase: gradients through several consecutive steps");
+  table.section("replay", c.replay, "Next phase: single steps from a buffer of the model's own predictions");
+  table.section("adapters", c.adapters,
+                "Last phase: only the adapters of network.lora learn, at all leads of a rollout");
+  table.key("device", c.device, "Where the network is trained; auto: a GPU where there is one")
+      .one_of({"auto", "cpu", "cuda"});
+  table.key("memory", c.memory, "Bytes a rank may use: what is computed again follows from it (default: the machine's)")
+      .range(0, 1e15);
   table.key("seed", c.seed, "Seed of initial weights, sampler and noise");
   table.key("reader_threads", c.reader_threads, "Threads that read ahead of the step").range(1, 1024);
   table.key("read_ahead", c.read_ahead, "Batches read ahead").range(1, 1024);
   table.key("cache", c.cache, "Bytes of fields kept in memory").range(0, 1e15);
   table.key("licence", c.licence, "Licence written into the model file");
   table.check("micro_batch", [&c] {
-    const int rollout = c.rollout && c.rollout->batch ? c.rollout->batch : c.batch;
-    return c.batch % c.micro_batch || rollout % c.micro_batch ? std::string("must divide the batch") : std::string();
+    for (const int batch : {c.batch, c.rollout ? c.rollout->batch : 0, c.replay ? c.replay->batch : 0,
+                            c.adapters ? c.adapters->batch : 0})
+      if (batch % c.micro_batch) return std::string("must divide the batch");
+    return std::string();
+  });
+  table.check("members", [&c] {
+    if ((c.loss == "crps") != (c.members > 1)) return std::string("from 2 on where the loss is crps, else 1");
+    return c.members > 1 && c.network.noise == 0 ? std::string("need network.noise, which tells them apart")
+                                                 : std::string();
   });
   table.check("shares", [&c] {
     if (c.step_shares.empty()) return std::string();
@@ -93,17 +139,29 @@ void describe(config::Table& table, TrainConfig& c) {
   table.check("end", [&c] {
     return c.start && c.end && *c.end <= *c.start ? std::string("must be later than start") : std::string();
   });
-  table.check("rollout", [&c] {
-    if (!c.rollout) return std::string();
-    for (const Duration step : c.rollout->step_lengths)
+  const auto known = [&c](const std::vector<Duration>& lengths) {
+    for (const Duration step : lengths)
       if (std::find(c.steps_between.begin(), c.steps_between.end(), step) == c.steps_between.end())
         return "between: " + to_string(step) + " is no step of the model";
     return std::string();
+  };
+  table.check("rollout", [&c, known] { return c.rollout ? known(c.rollout->step_lengths) : std::string(); });
+  table.check("replay", [&c, known] { return c.replay ? known(c.replay->step_lengths) : std::string(); });
+  table.check("adapters", [&c, known] {
+    if (!c.adapters) return std::string();
+    if (!c.network.lora) return std::string("needs network.lora");
+    return known(c.adapters->step_lengths);
   });
 }
 
 std::int64_t total_steps(const TrainConfig& config) {
-  return config.steps + (config.rollout ? config.rollout->steps : 0);
+  return config.steps + (config.rollout ? config.rollout->steps : 0) + (config.replay ? config.replay->steps : 0) +
+         (config.adapters ? config.adapters->steps : 0);
+}
+
+std::string chosen_backend(const TrainConfig& config) {
+  if (config.device != "auto") return config.device;
+  return config.members == 1 && !cuda_devices().empty() ? "cuda" : "cpu";
 }
 
 }  // namespace zonda::model

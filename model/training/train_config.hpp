@@ -22,6 +22,7 @@ struct ValidationConfig {
   int every = 200;                    ///< optimiser steps between two validations; 0: only at the end
   int samples = 32;                   ///< initial times, spread evenly over the period
   Duration lead{24 * 3600};           ///< lead of the RMSE, stepped with the largest step that divides it
+  std::vector<Duration> curve;        ///< leads of the RMSE at the end of each phase
   std::vector<std::string> channels;  ///< whose RMSE is printed; default: z500, t850, 2t and the like, as present
 };
 
@@ -38,6 +39,29 @@ struct RolloutConfig {
   std::vector<Duration> step_lengths;  ///< default: the largest of the model's steps
   double learning_rate = 5e-5;
   int warm_up = 10;
+  std::string weights = "equal";  ///< of the steps' losses
+  int batch = 0;                  ///< 0: as in the first phase
+};
+
+/// Phase of single steps from states the model itself predicted.
+struct ReplayConfig {
+  int steps = 200;
+  int lead_steps = 10;                 ///< predictions go on to be inputs until so many steps led to them
+  int entries = 4;                     ///< states kept, of each sample of the batch
+  double share = 0.5;                  ///< of samples that begin at a predicted state
+  std::vector<Duration> step_lengths;  ///< default: all of the model's steps
+  double learning_rate = 5e-5;
+  int warm_up = 10;
+  int batch = 0;  ///< 0: as in the first phase
+};
+
+/// Phase in which only the adapters of `network.lora` learn: a rollout without gradient to a lead, then one step.
+struct AdaptersConfig {
+  int steps = 200;
+  int lead_steps = 10;                 ///< leads are drawn evenly from so many steps
+  std::vector<Duration> step_lengths;  ///< default: the largest of the model's steps
+  double learning_rate = 1e-4;
+  int warm_up = 10;
   int batch = 0;  ///< 0: as in the first phase
 };
 
@@ -52,7 +76,7 @@ struct TrainConfig {
   std::vector<std::string> forcings{"insolation", "cos_day_of_year", "sin_day_of_year", "cos_local_time",
                                     "sin_local_time"};
   int batch = 8;
-  int micro_batch = 1;  ///< samples that pass the network together; results depend on it, not on the ranks
+  int micro_batch = 1;  ///< samples that pass the network together, batch / micro_batch times; results depend on it
   int steps = 1000;
   std::optional<double>
       minutes;  ///< wall-clock budget of the first phase: the schedule follows whichever runs out first
@@ -64,11 +88,16 @@ struct TrainConfig {
   double clip = 1;
   double ema_decay = 0.99;
   std::string loss = "mse";
+  int members = 1;                           ///< of an ensemble, told apart by network.noise; the loss is then `crps`
   std::vector<std::string> channel_weights;  ///< `z500=2.0`, over the rules
   double input_noise = 0;                    ///< standard deviation of noise added to the normalised input states
   bool roll_longitude = false;               ///< each example is turned around the globe by a random number of columns
   double outlier = 6;                        ///< z-score of loss or gradient norm at which a step is left out; 0: never
   std::optional<RolloutConfig> rollout;
+  std::optional<ReplayConfig> replay;
+  std::optional<AdaptersConfig> adapters;
+  std::string device = "auto";
+  std::optional<double> memory;  ///< bytes a rank may use
   std::uint64_t seed = 1;
   int reader_threads = 1;
   int read_ahead = 3;    ///< batches
@@ -79,9 +108,13 @@ struct TrainConfig {
 void describe(config::Table& table, ValidationConfig& config);
 void describe(config::Table& table, CheckpointConfig& config);
 void describe(config::Table& table, RolloutConfig& config);
+void describe(config::Table& table, ReplayConfig& config);
+void describe(config::Table& table, AdaptersConfig& config);
 void describe(config::Table& table, TrainConfig& config);
 
-/// Optimiser steps of both phases.
+/// Optimiser steps of all phases.
 std::int64_t total_steps(const TrainConfig& config);
+/// `cuda` or `cpu`, as the configuration asks for and this machine has.
+std::string chosen_backend(const TrainConfig& config);
 
 }  // namespace zonda::model

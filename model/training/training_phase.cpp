@@ -8,30 +8,54 @@
 namespace zonda::model {
 
 std::vector<TrainingPhase> phases_of(const TrainConfig& c, std::span<const Duration> steps) {
-  std::vector<TrainingPhase> phases;
+  const std::vector<Duration> all(steps.begin(), steps.end()), largest{steps.back()};
+  const auto batch_of = [&](int batch) { return batch ? batch : c.batch; };
+  const auto lengths_of = [](std::vector<Duration> asked, const std::vector<Duration>& otherwise) {
+    std::sort(asked.begin(), asked.end());
+    return asked.empty() ? otherwise : asked;
+  };
   std::optional<double> budget;
   if (c.minutes) budget = 60 * *c.minutes;
-  phases.push_back({"single steps",
-                    c.steps,
-                    c.batch,
-                    1,
-                    {c.learning_rate, c.final_learning_rate, c.warm_up},
-                    budget,
-                    std::vector<Duration>(steps.begin(), steps.end())});
-  if (c.rollout) {
-    const RolloutConfig& r = *c.rollout;
-    std::vector<Duration> lengths = r.step_lengths;
-    if (lengths.empty()) lengths = {steps.back()};
-    std::sort(lengths.begin(), lengths.end());
-    phases.push_back({"rollouts",
-                      r.steps,
-                      r.batch ? r.batch : c.batch,
-                      r.lead_steps,
-                      {r.learning_rate, 0, r.warm_up},
+  std::vector<TrainingPhase> phases{{PhaseKind::single_steps,
+                                     "single steps",
+                                     c.steps,
+                                     c.batch,
+                                     {},
+                                     {c.learning_rate, c.final_learning_rate, c.warm_up},
+                                     budget,
+                                     all}};
+  if (c.rollout)
+    phases.push_back({PhaseKind::rollouts,
+                      "rollouts",
+                      c.rollout->steps,
+                      batch_of(c.rollout->batch),
+                      {.count = c.rollout->lead_steps, .through = true, .falling = c.rollout->weights == "falling"},
+                      {c.rollout->learning_rate, 0, c.rollout->warm_up},
                       std::nullopt,
-                      lengths});
-  }
+                      lengths_of(c.rollout->step_lengths, largest)});
+  if (c.replay)
+    phases.push_back({PhaseKind::replay,
+                      "replay",
+                      c.replay->steps,
+                      batch_of(c.replay->batch),
+                      {},
+                      {c.replay->learning_rate, 0, c.replay->warm_up},
+                      std::nullopt,
+                      lengths_of(c.replay->step_lengths, all)});
+  if (c.adapters)
+    phases.push_back({PhaseKind::adapters,
+                      "adapters",
+                      c.adapters->steps,
+                      batch_of(c.adapters->batch),
+                      {.count = c.adapters->lead_steps, .through = false},
+                      {c.adapters->learning_rate, 0, c.adapters->warm_up},
+                      std::nullopt,
+                      lengths_of(c.adapters->step_lengths, largest)});
   return phases;
+}
+
+int TrainingPhase::longest_lead_steps(const TrainConfig& config) const {
+  return kind == PhaseKind::replay ? config.replay->lead_steps - 1 : unrolling.count - 1;
 }
 
 TrainingPeriods periods_of(const TrainConfig& c, const ingest::Statistics& statistics) {
@@ -57,7 +81,8 @@ TrainingPeriods periods_of(const TrainConfig& c, const ingest::Statistics& stati
 
 std::vector<Example> phase_examples(const TrainConfig& c, std::span<const Time> times, const TrainingPeriods& periods,
                                     const TrainingPhase& phase) {
-  std::vector<Example> examples = examples_within(times, periods.first, periods.last, phase.step_lengths, phase.count);
+  std::vector<Example> examples =
+      examples_within(times, periods.first, periods.last, phase.step_lengths, phase.unrolling.count);
   if (c.step_shares.empty()) return examples;
   std::vector<Example> repeated;
   for (const Example& example : examples) {

@@ -9,6 +9,7 @@
 #include "model/training/sampler.hpp"
 #include "model/training/schedule.hpp"
 #include "model/training/train_config.hpp"
+#include "model/training/training_step.hpp"
 
 namespace zonda::ingest {
 struct Statistics;
@@ -16,14 +17,21 @@ struct Statistics;
 
 namespace zonda::model {
 
-/// What differs between training on single steps and on rollouts.
+enum class PhaseKind { single_steps, rollouts, replay, adapters };
+
+/// What differs between the phases of a run.
 struct TrainingPhase {
+  PhaseKind kind;
   std::string name;
   std::int64_t steps;
-  int batch, count;  ///< samples of an optimiser step; steps of the network in a rollout
+  int batch;  ///< samples of an optimiser step
+  Unrolling unrolling;
   Schedule schedule;
   std::optional<double> seconds;  ///< wall-clock budget
   std::vector<Duration> step_lengths;
+
+  /// Steps of the network before the last one that a sample may be trained on.
+  int longest_lead_steps(const TrainConfig& config) const;
 };
 /// `steps`: the model's step lengths, ascending.
 std::vector<TrainingPhase> phases_of(const TrainConfig& config, std::span<const Duration> steps);

@@ -4,185 +4,208 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "core/philox.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/partition.hpp"
 
 namespace zonda::model {
 namespace {
 
-void turn(std::span<float> fields, std::size_t nlon, std::size_t columns) {
-  if (columns == 0) return;
-  for (std::size_t row = 0; row < fields.size() / nlon; ++row) {
-    const auto begin = fields.begin() + static_cast<std::ptrdiff_t>(row * nlon);
-    const auto end = begin + static_cast<std::ptrdiff_t>(nlon);
-    std::rotate(begin, end - static_cast<std::ptrdiff_t>(columns), end);
-  }
+/// States that are kept of what the network predicts.
+std::size_t kept_states(const Unrolling& unrolling, bool predicted) {
+  const auto last = static_cast<std::size_t>(unrolling.count) - 1 + (predicted ? 1 : 0);
+  return unrolling.through ? last : std::min<std::size_t>(2, last);
 }
 
-Shape image(std::size_t m, std::size_t channels, const Grid& grid) {
-  return {static_cast<std::int64_t>(m), static_cast<std::int64_t>(channels), static_cast<std::int64_t>(grid.nlat()),
-          static_cast<std::int64_t>(grid.nlon())};
+bool rolls_back(const Unrolling& unrolling) {
+  return unrolling.through && unrolling.count > 1;
+}
+
+std::size_t scored_steps(const Unrolling& unrolling) {
+  return unrolling.through ? static_cast<std::size_t>(unrolling.count) : 1;
+}
+
+/// Of step k in the loss; they add up to 1.
+double weight_of(const Unrolling& unrolling, std::size_t k) {
+  if (!unrolling.through) return 1;
+  if (!unrolling.falling) return 1.0 / unrolling.count;
+  double sum = 0;
+  for (int i = 1; i <= unrolling.count; ++i) sum += 1.0 / i;
+  return 1.0 / (static_cast<double>(k + 1) * sum);
 }
 
 }  // namespace
 
+std::size_t training_tensor_bytes(const ForecastLayout& layout, std::size_t samples, const Unrolling& unrolling,
+                                  bool predicted) {
+  const std::size_t channels = layout.output_channels(), count = static_cast<std::size_t>(unrolling.count);
+  std::size_t images = (count + 2) * channels + (count + 1) * layout.forcings.size() + layout.static_channels.size();
+  images += layout.input_channels() + channels;  // input, target
+  images += (scored_steps(unrolling) + kept_states(unrolling, predicted)) * channels;
+  if (rolls_back(unrolling)) images += layout.input_channels() + 3 * channels;
+  return samples * images * layout.points() * sizeof(float);
+}
+
 TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
                            const parallel::Communicator& communicator, StepOptions options, int batch, int micro_batch,
-                           int count)
+                           Unrolling unrolling, bool predicted)
     : network_(network),
       step_(step),
       communicator_(communicator),
       options_(std::move(options)),
+      unrolling_(unrolling),
       micro_(static_cast<std::size_t>(micro_batch)),
-      count_(static_cast<std::size_t>(count)),
+      count_(static_cast<std::size_t>(unrolling.count)),
+      members_(static_cast<std::size_t>(options_.members)),
       terms_(static_cast<std::size_t>(batch / micro_batch)),
-      sum_(communicator, terms_, static_cast<std::size_t>(network.parameters().extent())) {
+      sum_(communicator, terms_, static_cast<std::size_t>(network.parameters().extent())),
+      scratch_(network.backend().memory()),
+      staged_(step, network.backend().memory(), micro_ * members_, count_) {
   const parallel::Range range = parallel::partition(terms_, static_cast<std::size_t>(communicator.size()),
                                                     static_cast<std::size_t>(communicator.rank()));
   first_sample_ = range.begin * micro_;
   samples_ = range.size() * micro_;
-  const ForecastLayout& layout = step.layout();
-  const std::size_t points = layout.points(), channels = layout.output_channels();
-  const auto weights = layout.grid.row_weights();
+  const auto weights = step.layout().grid.row_weights();
   row_weights_.assign(weights.begin(), weights.end());
-  truth_.resize(micro_ * (count_ + 2) * channels * points);
-  forcings_.resize(micro_ * (count_ + 1) * layout.forcings.size() * points);
-  inputs_.assign(count_, std::vector<float>(micro_ * layout.input_channels() * points));
-  conditions_.assign(count_, std::vector<float>(micro_ * ForecastLayout::condition_size));
-  output_.resize(micro_ * channels * points);
-  target_.resize(micro_ * channels * points);
-  output_gradient_.assign(count_, std::vector<float>(micro_ * channels * points));
-  if (count_ > 1) {
-    predicted_.assign(count_, std::vector<float>(micro_ * channels * points));
-    state_gradient_.assign(count_ + 2, std::vector<float>(micro_ * channels * points));
-    input_gradient_.resize(inputs_[0].size());
-  }
-  turned_.assign(micro_, 0);
-  network_.plan(micro_batch, Use::training);
-}
-
-std::size_t TrainingStep::bytes() const {
-  std::size_t floats = truth_.size() + forcings_.size() + output_.size() + target_.size() + input_gradient_.size();
-  for (const auto* list : {&inputs_, &conditions_, &predicted_, &output_gradient_, &state_gradient_})
-    for (const auto& buffer : *list) floats += buffer.size();
-  return floats * sizeof(float) + sum_.bytes();
-}
-
-/// x(t + (lead - 1) d) of a sample: what was given, or what the rollout predicted.
-std::span<float> TrainingStep::state(std::size_t lead, std::size_t sample) {
-  const std::size_t size = step_.layout().output_channels() * step_.layout().points();
-  if (lead < 2) return std::span(truth_).subspan((sample * (count_ + 2) + lead) * size, size);
-  return std::span(predicted_[lead - 2]).subspan(sample * size, size);
-}
-
-void TrainingStep::prepare(const Batch& batch, std::size_t first, std::uint64_t position, std::span<const Time> times) {
-  const ForecastLayout& layout = step_.layout();
-  const std::size_t nlon = layout.grid.nlon();
-  const std::size_t states = (count_ + 2) * layout.output_channels() * layout.points();
-  const std::size_t forcings = (count_ + 1) * layout.forcings.size() * layout.points();
-  std::copy_n(batch.states.begin() + static_cast<std::ptrdiff_t>(first * states), micro_ * states, truth_.begin());
-  std::copy_n(batch.forcings.begin() + static_cast<std::ptrdiff_t>(first * forcings), micro_ * forcings,
-              forcings_.begin());
-  for (std::size_t s = 0; s < micro_; ++s) {
-    const std::uint64_t number = position + first + s;
-    if (options_.roll_longitude && layout.grid.periodic()) {
-      turned_[s] = Philox(options_.seed, "turn").integer(number, nlon);
-      turn(std::span(truth_).subspan(s * states, states), nlon, turned_[s]);
-      turn(std::span(forcings_).subspan(s * forcings, forcings), nlon, turned_[s]);
-    }
-    if (options_.input_noise > 0) {
-      const Philox philox(options_.seed, "input noise");
-      const std::size_t given = 2 * states / (count_ + 2);  // x(t-d) and x(t)
-      float* values = truth_.data() + s * states;
-      for (std::size_t i = 0; i < given; ++i)
-        values[i] += static_cast<float>(options_.input_noise * philox.normal(number * given + i));
-    }
-    const Example& example = batch.examples[first + s];
-    for (std::size_t k = 0; k < count_; ++k)
-      step_.condition(
-          times[example.time_index] + static_cast<int>(k) * example.step, example.step,
-          static_cast<int>(k) * example.step,
-          std::span(conditions_[k]).subspan(s * ForecastLayout::condition_size, ForecastLayout::condition_size),
-          static_cast<double>(turned_[s]) * layout.grid.longitude_step());
-  }
-}
-
-double TrainingStep::rollout(const Batch& batch, std::size_t first) {
-  const ForecastLayout& layout = step_.layout();
-  const std::size_t points = layout.points();
-  const std::size_t state_size = layout.output_channels() * points, forcing_size = layout.forcings.size() * points;
-  const std::size_t input_size = layout.input_channels() * points;
-  const Shape in = image(micro_, layout.input_channels(), layout.grid);
-  const Shape out = image(micro_, layout.output_channels(), layout.grid);
-  const Shape condition{static_cast<std::int64_t>(micro_), static_cast<std::int64_t>(ForecastLayout::condition_size)};
-  const auto truth = [&](std::size_t sample, std::size_t lead) {
-    return std::span<const float>(truth_).subspan((sample * (count_ + 2) + lead) * state_size, state_size);
+  Memory& memory = network.backend().memory();
+  const Shape state = staged_.state_shape();
+  const auto several = [&](std::size_t n) {
+    std::vector<Buffer> list;
+    for (std::size_t i = 0; i < n; ++i) list.push_back(buffer_of(memory, state));
+    return list;
   };
-  const auto part = [](auto& buffer, std::size_t sample, std::size_t size) {
-    return std::span(buffer).subspan(sample * size, size);
-  };
-  // The mean over the batch of the mean over lead steps.
-  const double share = 1.0 / static_cast<double>(terms_ * count_);
+  input_ = buffer_of(memory, staged_.input_shape());
+  target_ = buffer_of(memory, state);
+  outputs_ = several(scored_steps(unrolling));
+  predicted_ = several(kept_states(unrolling, predicted));
+  if (rolls_back(unrolling)) {
+    input_gradient_ = buffer_of(memory, staged_.input_shape());
+    state_gradient_ = several(3);
+  }
+  if (network.noise_size() > 0)
+    for (std::size_t k = 0; k < count_; ++k) noise_.emplace_back(memory, Shape{state[0], network.noise_size()});
+  network_.plan(static_cast<int>(micro_ * members_), Use::training);
+  scratch_.begin_plan();
+  Context ctx = context();
+  StepVariant variant;
+  variant.lead_steps = unrolling.count - 1;
+  if (predicted) variant.predicted = [](std::size_t, std::span<const float>) {};
+  pass(ctx, variant, 0, 0);
+  scratch_.finish_plan();
+  scratch_.allocate();
+}
+
+Context TrainingStep::context() {
+  return Context(network_.backend(), scratch_, DType::f32);
+}
+
+Tensor TrainingStep::predicted(std::size_t k) const {
+  return tensor_of(predicted_[k % predicted_.size()], staged_.state_shape());
+}
+
+/// x(t + (k - 1) d): what was given, or what the rollout predicted.
+StateView TrainingStep::state(std::size_t k) const {
+  return k < 2 ? staged_.given(k) : StateView{predicted(k - 2), 0};
+}
+
+Tensor TrainingStep::gradient_of_state(std::size_t k) const {
+  return tensor_of(state_gradient_[k % 3], staged_.state_shape());
+}
+
+void TrainingStep::draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step) {
+  if (noise_.empty()) return;
+  const std::uint64_t pass = static_cast<std::uint64_t>(optimiser_step) * count_ + k;
+  draw_noise(options_.augmentation.seed, pass, first_member, noise_[k].host(),
+             static_cast<std::size_t>(network_.noise_size()));
+  noise_[k].send();
+}
+
+void TrainingStep::forward(Context& ctx, std::size_t k, const Tensor& y) {
+  const Tensor u = tensor_of(input_, staged_.input_shape());
+  staged_.assemble(ctx, k, state(k), state(k + 1), u);
+  if (ctx.planning()) return;
+  const std::vector<double> days = staged_.lead_days(k);
+  network_.set_leads(days);
+  network_.forward(u, staged_.condition(k), y, noise_.empty() ? Tensor() : noise_[k].tensor());
+}
+
+double TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member,
+                          std::int64_t optimiser_step) {
+  const Shape shape = staged_.state_shape();
+  const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
+  const std::size_t first_scored = unrolling_.through ? 0 : steps - 1;
+  const auto share = [&](std::size_t k) { return weight_of(unrolling_, k) / static_cast<double>(terms_); };
+  const Tensor wanted = tensor_of(target_, shape);
+  const auto output = [&](std::size_t k) { return tensor_of(outputs_[unrolling_.through ? k : 0], shape); };
+  const LossTerms terms{options_.loss, row_weights_, options_.channel_weights, {}};
 
   double loss = 0;
-  for (std::size_t k = 0; k < count_; ++k) {
-    for (std::size_t s = 0; s < micro_; ++s) {
-      const auto forced = part(forcings_, s, (count_ + 1) * forcing_size);
-      const auto u = part(inputs_[k], s, input_size);
-      step_.assemble(state(k, s), state(k + 1, s), forced.subspan(k * forcing_size, forcing_size),
-                     forced.subspan((k + 1) * forcing_size, forcing_size), u);
-      turn(u.subspan(step_.first_static_channel() * points, layout.static_channels.size() * points), layout.grid.nlon(),
-           turned_[s]);
-    }
-    network_.forward(Tensor::of(inputs_[k], in), Tensor::of(conditions_[k], condition), Tensor::of(output_, out));
-    for (std::size_t s = 0; s < micro_; ++s)
-      step_.target(state(k + 1, s), truth(s, k + 2), batch.examples[first + s].step, part(target_, s, state_size));
-    loss += share * weighted_loss(options_.loss, Tensor::of(output_, out), Tensor::of(target_, out), row_weights_,
-                                  options_.channel_weights, {}, Tensor::of(output_gradient_[k], out), share);
-    if (count_ > 1)
-      for (std::size_t s = 0; s < micro_; ++s)
-        step_.advance(part(output_, s, state_size), state(k + 1, s), batch.examples[first + s].step,
-                      part(predicted_[k], s, state_size));
+  for (std::size_t k = 0; k < steps; ++k) {
+    if (!ctx.planning()) draw_noise_of(k, first_member, optimiser_step);
+    const Tensor y = output(k);
+    forward(ctx, k, y);
+    if (k >= first_scored) staged_.target(ctx, k, state(k + 1), wanted);
+    if (k + 1 < steps || variant.predicted) staged_.advance(ctx, y, state(k + 1), predicted(k));
+    if (k < first_scored) continue;
+    loss += share(k) * (members_ > 1 ? ctx->crps(ctx, terms, options_.members, y, wanted, y, share(k))
+                                     : ctx->loss(ctx, terms, y, wanted, y, share(k)));
   }
-
-  if (count_ == 1) {
-    network_.backward(Tensor::of(output_gradient_[0], out), Tensor());
+  if (!rolls_back(unrolling_)) {
+    if (!ctx.planning()) network_.backward(output(steps - 1), Tensor());
     return loss;
   }
-  for (auto& gradient : state_gradient_) std::fill(gradient.begin(), gradient.end(), 0.0F);
-  for (std::size_t k = count_; k-- > 0;) {
-    for (std::size_t s = 0; s < micro_; ++s) {
-      const Duration d = batch.examples[first + s].step;
-      const auto dy = part(output_gradient_[k], s, state_size);
-      const auto dnext = part(state_gradient_[k + 2], s, state_size);
-      step_.target_adjoint(dy, d, dnext);
-      step_.advance_adjoint(dnext, d, dy, part(state_gradient_[k + 1], s, state_size));
-    }
-    if (k + 1 < count_)  // the activations of an earlier step are computed again
-      network_.forward(Tensor::of(inputs_[k], in), Tensor::of(conditions_[k], condition), Tensor::of(output_, out));
-    network_.backward(Tensor::of(output_gradient_[k], out), k > 0 ? Tensor::of(input_gradient_, in) : Tensor());
-    for (std::size_t s = 0; k > 0 && s < micro_; ++s)
-      step_.assemble_adjoint(part(input_gradient_, s, input_size), part(state_gradient_[k], s, state_size),
-                             part(state_gradient_[k + 1], s, state_size));
+
+  for (std::size_t k = steps; k < steps + 2; ++k) ctx->fill(ctx, gradient_of_state(k), 0);
+  for (std::size_t k = steps; k-- > 0;) {
+    const Tensor dy = output(k), dnext = gradient_of_state(k + 2), dcurrent = gradient_of_state(k + 1);
+    staged_.target_adjoint(ctx, dy, dnext);
+    staged_.advance_adjoint(ctx, dnext, dy, dcurrent);
+    if (k + 1 < steps) forward(ctx, k, wanted);  // the activations of an earlier step are computed again
+    const Tensor du = k > 0 ? tensor_of(input_gradient_, staged_.input_shape()) : Tensor();
+    if (!ctx.planning()) network_.backward(dy, du);
+    if (k == 0) break;
+    ctx->fill(ctx, gradient_of_state(k), 0);
+    staged_.assemble_adjoint(ctx, du, gradient_of_state(k), dcurrent);
   }
   return loss;
 }
 
+void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
+  const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
+  const std::size_t size = step_.layout().output_channels() * step_.layout().points();
+  const std::span<const float> all = on_host(predicted(steps - 1), network_.backend().memory(), host_);
+  std::vector<float> state(size);
+  const std::size_t nlon = step_.layout().grid.nlon();
+  for (std::size_t s = 0; s < micro_; ++s) {
+    const std::size_t place = s * members_, turned = staged_.turned(place);
+    const auto fields = all.subspan(place * size, size);
+    for (std::size_t row = 0; row < size / nlon; ++row)
+      std::rotate_copy(fields.begin() + static_cast<std::ptrdiff_t>(row * nlon),
+                       fields.begin() + static_cast<std::ptrdiff_t>(row * nlon + turned),
+                       fields.begin() + static_cast<std::ptrdiff_t>((row + 1) * nlon),
+                       state.begin() + static_cast<std::ptrdiff_t>(row * nlon));
+    variant.predicted(first + s, state);
+  }
+}
+
 double TrainingStep::gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times,
-                              std::int64_t optimiser_step) {
+                              std::int64_t optimiser_step, const StepVariant& variant) {
   std::vector<double> losses;
   ParameterStore& store = network_.parameters();
+  Context ctx = context();
   store.allocate_gradients();
+  std::vector<std::size_t> chosen(micro_ * members_);
   for (std::size_t first = 0; first < samples_; first += micro_) {
-    prepare(mine, first, position, times);
+    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = first + i / members_;
+    staged_.stage(mine, chosen, position, times, options_.augmentation, variant.starts);
     store.zero_gradients();
-    losses.push_back(rollout(mine, first));
-    sum_.add(store.gradients().span<const float>());
+    scratch_.rewind(0);
+    losses.push_back(pass(ctx, variant, (position + first) * members_, optimiser_step));
+    if (variant.predicted) hand_back(first, variant);
+    sum_.add(ctx, store.gradients());
   }
   double loss = 0;
   parallel::canonical_all_reduce(communicator_, terms_, 1, std::span<const double>(losses), std::span(&loss, 1));
-  sum_.finish(store.gradients().span<float>());
+  sum_.finish(ctx, store.gradients());
 
   int kind = 0;
   std::string message;

@@ -1,66 +1,94 @@
 #pragma once
-// The gradient of one batch: micro-batches one after the other, each through one step or a rollout of several.
+// The gradient of one batch: micro-batches one after the other, each through one step of the network or several. All
+// arithmetic is the backend's, in its memory; the host stages the batch and exchanges sums with other ranks.
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "model/forecast_state/forecast_layout.hpp"
 #include "model/network/forecast_network.hpp"
-#include "model/ops/loss.hpp"
 #include "model/training/batch_loader.hpp"
 #include "model/training/gradient_sum.hpp"
+#include "model/training/staged_batch.hpp"
 
 namespace zonda::model {
 
 struct StepOptions {
   LossKind loss = LossKind::squared;
+  int members = 1;  ///< of an ensemble; from two on the loss is the fair CRPS
   std::vector<float> channel_weights;
-  double input_noise = 0;
-  bool roll_longitude = false;
-  std::uint64_t seed = 1;
+  Augmentation augmentation;
 };
+
+/// How many steps of the network a sample goes.
+struct Unrolling {
+  int count = 1;
+  /// The gradient goes through all steps, the loss being their mean; else only the last step made is scored, and those
+  /// before it are forecast without gradient.
+  bool through = true;
+  bool falling = false;  ///< weights of the steps k = 1, 2, ... fall as 1/k instead of being equal
+};
+
+/// What one batch does besides.
+struct StepVariant {
+  int lead_steps = 0;                   ///< without `through`: steps before the one that is scored, below count
+  std::span<const SampleStart> starts;  ///< of this rank's samples, or empty
+  /// Takes what the network made of a sample: [channel, lat, lon], turned back.
+  std::function<void(std::size_t sample, std::span<const float> state)> predicted;
+};
+
+/// Bytes of the tensors of one micro-batch of `samples` (members counted) that TrainingStep holds.
+std::size_t training_tensor_bytes(const ForecastLayout& layout, std::size_t samples, const Unrolling& unrolling,
+                                  bool predicted);
 
 class TrainingStep {
  public:
-  /// `batch`: samples of one optimiser step over all ranks; `micro_batch` of them pass the network together; `count`
-  /// steps each. Plans the network for it. Memory of a rollout: the inputs of each step are kept, activations are
-  /// computed again.
+  /// `batch`: samples of one optimiser step over all ranks; `micro_batch` of them pass the network together, each with
+  /// all its members. Plans the network for it. In a rollout predicted states are kept, activations are computed again.
+  /// `predicted`: whether StepVariant::predicted will be asked for.
   TrainingStep(ForecastNetwork& network, const ForecastStep& step, const parallel::Communicator& communicator,
-               StepOptions options, int batch, int micro_batch, int count);
+               StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false);
 
   /// Sets the network's gradients to those of the mean loss over the whole batch and returns that loss: equal bits on
   /// any number of ranks. `mine`: this rank's samples, whose first has the global number `position` (key of noise and
   /// turns). `times` are the archive's. Throws Error(numerical) naming optimiser step and times where the loss is not
   /// finite.
-  double gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times, std::int64_t optimiser_step);
+  double gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times, std::int64_t optimiser_step,
+                  const StepVariant& variant = {});
 
   std::size_t first_sample() const { return first_sample_; }  ///< of this rank within the batch
   std::size_t samples() const { return samples_; }            ///< of this rank
-  std::size_t bytes() const;                                  ///< of the buffers here, the network's own not counted
+  /// The arithmetic's scratch beside the network's own.
+  Context context();
 
  private:
-  void prepare(const Batch& batch, std::size_t first, std::uint64_t position, std::span<const Time> times);
-  double rollout(const Batch& batch, std::size_t first);
-  std::span<float> state(std::size_t lead, std::size_t sample);
+  double pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member, std::int64_t optimiser_step);
+  void forward(Context& ctx, std::size_t k, const Tensor& y);
+  void draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step);
+  void hand_back(std::size_t first, const StepVariant& variant);
+  StateView state(std::size_t k) const;
+  Tensor predicted(std::size_t k) const;
+  Tensor gradient_of_state(std::size_t k) const;
 
   ForecastNetwork& network_;
   const ForecastStep& step_;
   const parallel::Communicator& communicator_;
   const StepOptions options_;
-  const std::size_t micro_, count_, terms_;
+  const Unrolling unrolling_;
+  const std::size_t micro_, count_, members_, terms_;
   std::size_t first_sample_, samples_;
   GradientSum sum_;
+  Arena scratch_;
   std::vector<double> row_weights_;
-  // Buffers of one micro-batch of m samples.
-  std::vector<float> truth_;     ///< [m, count + 2, channel, points], with noise and turned where asked
-  std::vector<float> forcings_;  ///< [m, count + 1, forcing, points]
-  std::vector<std::vector<float>> inputs_, conditions_;  ///< per lead step: [m, input, points], [m, n]
-  std::vector<std::vector<float>> predicted_;            ///< per lead step, of rollouts: [m, channel, points]
-  std::vector<float> output_, target_;                   ///< [m, channel, points]
-  std::vector<std::vector<float>> output_gradient_;      ///< per lead step
-  std::vector<std::vector<float>> state_gradient_;       ///< of x(t-d), x(t), ..., x(t+count*d)
-  std::vector<float> input_gradient_;
-  std::vector<std::size_t> turned_;  ///< columns, per sample
+  StagedBatch staged_;                  // [micro x members]
+  std::vector<Staging> noise_;          // per step of the network: [micro x members, noise]
+  Buffer input_, target_;               // of one step; input_gradient_ of a rollout
+  std::vector<Buffer> outputs_;         // per scored step: y, then the loss's gradient
+  std::vector<Buffer> predicted_;       // [rollout] states: all where the gradient goes through them, else the last two
+  Buffer input_gradient_;               // of rollouts
+  std::vector<Buffer> state_gradient_;  // of rollouts: of three consecutive states
+  std::vector<float> host_;
 };
 
 }  // namespace zonda::model

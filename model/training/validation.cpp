@@ -42,108 +42,177 @@ double squared_error(std::span<const float> a, std::span<const float> b, const G
   return sum / static_cast<double>(grid.size());
 }
 
+nlohmann::json by_channel(const std::vector<std::string>& channels, const std::vector<double>& values) {
+  nlohmann::json json = nlohmann::json::object();
+  for (std::size_t c = 0; c < channels.size(); ++c) json[channels[c]] = values[c];
+  return json;
+}
+
+/// The rollout of a group of samples in the network's memory.
+class GroupRollout {
+ public:
+  GroupRollout(ForecastNetwork& network, const ForecastStep& step, const StepOptions& options, std::size_t samples,
+               std::size_t count)
+      : network_(network),
+        step_(step),
+        options_(options),
+        count_(count),
+        scratch_(network.backend().memory()),
+        staged_(step, network.backend().memory(), samples, count) {
+    Memory& memory = network.backend().memory();
+    input_ = buffer_of(memory, staged_.input_shape());
+    output_ = buffer_of(memory, staged_.state_shape());
+    target_ = buffer_of(memory, staged_.state_shape());
+    for (Buffer& state : predicted_) state = buffer_of(memory, staged_.state_shape());
+    scratch_.begin_plan();
+    pass([](std::size_t, std::span<const float>) {}, {});
+    scratch_.finish_plan();
+    scratch_.allocate();
+  }
+  StagedBatch& staged() { return staged_; }
+
+  /// `made(k, states)` receives what was predicted after step k = 1, 2, ...; `losses` those of each sample's first
+  /// step.
+  template <class Made>
+  void pass(Made&& made, std::span<double> losses) {
+    Context ctx(network_.backend(), scratch_, DType::f32);
+    if (!ctx.planning()) scratch_.rewind(0);
+    const Shape shape = staged_.state_shape();
+    const Tensor u = tensor_of(input_, staged_.input_shape()), y = tensor_of(output_, shape),
+                 wanted = tensor_of(target_, shape);
+    const auto state = [&](std::size_t k) {
+      return k < 2 ? staged_.given(k) : StateView{tensor_of(predicted_[k % 2], shape), 0};
+    };
+    const LossTerms terms{options_.loss, step_.layout().grid.row_weights(), options_.channel_weights, {}};
+    for (std::size_t k = 0; k < count_; ++k) {
+      staged_.assemble(ctx, k, state(k), state(k + 1), u);
+      if (!ctx.planning()) {
+        network_.set_leads(staged_.lead_days(k));
+        network_.forward(u, staged_.condition(k), y);
+      }
+      if (k == 0) {
+        staged_.target(ctx, 0, state(1), wanted);
+        for (std::int64_t s = 0; s < shape[0]; ++s) {
+          const double loss = ctx->loss(ctx, terms, y.slice(s, 1), wanted.slice(s, 1), Tensor(), 1);
+          if (!losses.empty()) losses[static_cast<std::size_t>(s)] = loss;
+        }
+      }
+      staged_.advance(ctx, y, state(k + 1), state(k + 2).image);
+      if (!ctx.planning()) made(k + 1, on_host(state(k + 2).image, network_.backend().memory(), host_));
+    }
+  }
+
+ private:
+  ForecastNetwork& network_;
+  const ForecastStep& step_;
+  const StepOptions& options_;
+  std::size_t count_;
+  Arena scratch_;
+  StagedBatch staged_;
+  Buffer input_, output_, target_, predicted_[2];
+  std::vector<float> host_;
+};
+
 }  // namespace
 
 nlohmann::json to_json(const ValidationScores& scores) {
-  nlohmann::json rmse = nlohmann::json::object(), persistence = nlohmann::json::object();
-  for (std::size_t c = 0; c < scores.channels.size(); ++c) {
-    rmse[scores.channels[c]] = scores.rmse[c];
-    persistence[scores.channels[c]] = scores.persistence[c];
-  }
-  return {{"loss", scores.loss}, {"rmse", rmse}, {"persistence", persistence}};
+  return {{"loss", scores.loss},
+          {"rmse", by_channel(scores.channels, scores.rmse.back())},
+          {"persistence", by_channel(scores.channels, scores.persistence.back())}};
+}
+
+nlohmann::json curve_to_json(const ValidationScores& scores) {
+  nlohmann::json curve = nlohmann::json::array();
+  for (std::size_t i = 0; i < scores.leads.size(); ++i)
+    curve.push_back({{"lead_hours", static_cast<double>(scores.leads[i].count()) / 3600},
+                     {"rmse", by_channel(scores.channels, scores.rmse[i])},
+                     {"persistence", by_channel(scores.channels, scores.persistence[i])}});
+  return curve;
+}
+
+std::size_t validation_bytes(const ForecastLayout& layout, std::size_t samples, Duration step, Duration lead) {
+  if (step <= Duration{0}) return 0;
+  const auto count = static_cast<std::size_t>(lead / step);
+  // In the network's memory and, as they were read, on the host.
+  const std::size_t fields = (count + 2) * layout.output_channels() + (count + 1) * layout.forcings.size();
+  const std::size_t images =
+      2 * fields + layout.static_channels.size() + layout.input_channels() + 4 * layout.output_channels();
+  return samples * images * layout.points() * sizeof(float);
+}
+
+Duration step_to_leads(std::span<const Duration> steps, std::span<const Duration> leads) {
+  Duration found{0};
+  for (const Duration step : steps)
+    if (std::all_of(leads.begin(), leads.end(),
+                    [&](Duration lead) { return lead > Duration{0} && lead % step == Duration{0}; }))
+      found = std::max(found, step);
+  return found;
 }
 
 Validation::Validation(const ingest::ArchiveReader& archive, const ForecastStep& step, FieldCache& cache,
-                       const ValidationConfig& config, Time first, Time last, const StepOptions& options)
-    : archive_(archive), step_(step), cache_(cache), options_(options) {
+                       const ValidationConfig& config, std::vector<Duration> leads, Time first, Time last,
+                       const StepOptions& options)
+    : archive_(archive), step_(step), cache_(cache), options_(options), leads_(std::move(leads)) {
   const ForecastLayout& layout = step.layout();
-  Duration d{0};
-  for (const Duration candidate : layout.steps)
-    if (config.lead % candidate == Duration{0}) d = candidate;
-  if (d == Duration{0} || config.lead <= Duration{0})
-    fail(ErrorKind::usage, "train.validation.lead: {} is no multiple of a step of the model", to_string(config.lead));
-  count_ = static_cast<int>(config.lead / d);
+  std::sort(leads_.begin(), leads_.end());
+  const Duration d = step_to_leads(layout.steps, leads_);
+  if (d == Duration{0})
+    fail(ErrorKind::usage, "train.validation: leads up to {} are no multiples of one of the model's steps",
+         to_string(leads_.back()));
+  count_ = static_cast<int>(leads_.back() / d);
   const std::vector<Example> all = examples_within(archive.times(), first, last, std::span(&d, 1), count_);
   if (all.empty())
     fail(ErrorKind::data, "validation: from {} to {} no time has the states from {} before to {} after it",
-         to_string(first), to_string(last), to_string(d), to_string(config.lead));
+         to_string(first), to_string(last), to_string(d), to_string(leads_.back()));
   const std::size_t n = std::min(all.size(), static_cast<std::size_t>(config.samples));
   for (std::size_t i = 0; i < n; ++i) examples_.push_back(all[n > 1 ? i * (all.size() - 1) / (n - 1) : all.size() / 2]);
   channels_ = choose_channels(layout.channels, config.channels);
 }
 
 ValidationScores Validation::run(ForecastNetwork& network, const parallel::Communicator& communicator,
-                                 int micro_batch) const {
+                                 int together) const {
   const ForecastLayout& layout = step_.layout();
   const std::size_t points = layout.points(), state = layout.output_channels() * points;
-  const std::size_t input = layout.input_channels() * points, forcing = layout.forcings.size() * points;
-  const std::size_t m = static_cast<std::size_t>(micro_batch), n = ForecastLayout::condition_size;
-  const std::size_t steps = static_cast<std::size_t>(count_), width = 1 + 2 * channels_.size();
-  const auto nlat = static_cast<std::int64_t>(layout.grid.nlat()), nlon = static_cast<std::int64_t>(layout.grid.nlon());
-  const auto batch = static_cast<std::int64_t>(m);
-  const Shape in{batch, static_cast<std::int64_t>(layout.input_channels()), nlat, nlon};
-  const Shape out{batch, static_cast<std::int64_t>(layout.output_channels()), nlat, nlon};
-  const Shape one{1, static_cast<std::int64_t>(layout.output_channels()), nlat, nlon};
-
+  const std::size_t m = static_cast<std::size_t>(together), steps = static_cast<std::size_t>(count_);
+  const std::size_t pairs = leads_.size() * channels_.size(), width = 1 + 2 * pairs;
   const parallel::Range range = parallel::partition(examples_.size(), static_cast<std::size_t>(communicator.size()),
                                                     static_cast<std::size_t>(communicator.rank()));
   std::vector<double> terms;
-  std::vector<float> u(m * input), condition(m * n), y(m * state), target(state), next(state);
   int kind = 0;
   std::string message;
   try {
+    GroupRollout rollout(network, step_, options_, m, steps);
+    std::vector<std::size_t> chosen(m);
     for (std::size_t first = range.begin; first < range.end; first += m) {
+      const std::size_t wanted = std::min(m, range.end - first);
       Batch group;
       group.count = count_;
-      for (std::size_t s = 0; s < m; ++s) group.examples.push_back(examples_[std::min(first + s, range.end - 1)]);
+      for (std::size_t s = 0; s < wanted; ++s) group.examples.push_back(examples_[first + s]);
       load_batch(archive_, layout, cache_, group);
-      const std::size_t wanted = std::min(m, range.end - first);
-      std::vector<double> scores(m * width);
-      const std::vector<float> given = group.states;  // the rollout overwrites group.states
-      const auto states = [&](std::size_t s, std::size_t lead) {
-        return std::span(group.states).subspan((s * (steps + 2) + lead) * state, state);
-      };
-      const auto forced = [&](std::size_t s, std::size_t lead) {
-        return std::span(group.forcings).subspan((s * (steps + 1) + lead) * forcing, forcing);
-      };
-      for (std::size_t k = 0; k < steps; ++k) {
-        for (std::size_t s = 0; s < m; ++s) {
-          const Example& example = group.examples[s];
-          step_.assemble(states(s, k), states(s, k + 1), forced(s, k), forced(s, k + 1),
-                         std::span(u).subspan(s * input, input));
-          const Duration lead = static_cast<int>(k) * example.step;
-          step_.condition(archive_.times()[example.time_index] + lead, example.step, lead,
-                          std::span(condition).subspan(s * n, n));
-        }
-        network.forward(Tensor::of(u, in), Tensor::of(condition, Shape{batch, static_cast<std::int64_t>(n)}),
-                        Tensor::of(y, out));
-        for (std::size_t s = 0; s < m; ++s) {
-          const Duration d = group.examples[s].step;
-          const auto of_sample = std::span(y).subspan(s * state, state);
-          if (k == 0) {
-            step_.target(states(s, 1), states(s, 2), d, target);
-            scores[s * width] = weighted_loss(options_.loss, Tensor::of(of_sample, one), Tensor::of(target, one),
-                                              layout.grid.row_weights(), options_.channel_weights, {}, Tensor());
+      for (std::size_t s = 0; s < m; ++s) chosen[s] = std::min(s, wanted - 1);
+      rollout.staged().stage(group, chosen, 0, archive_.times());
+      std::vector<double> scores(wanted * width), losses(m);
+      const Duration d = group.examples[0].step;
+      const auto score = [&](std::size_t k, std::span<const float> predicted) {
+        const auto lead = std::find(leads_.begin(), leads_.end(), static_cast<int>(k) * d);
+        if (lead == leads_.end()) return;
+        for (std::size_t s = 0; s < wanted; ++s)
+          for (std::size_t c = 0; c < channels_.size(); ++c) {
+            const std::size_t channel = channels_[c];
+            const double variance = layout.normalisation.stddev[channel] * layout.normalisation.stddev[channel];
+            const auto given = [&](std::size_t at) {
+              return std::span(group.states).subspan((s * (steps + 2) + at) * state + channel * points, points);
+            };
+            double* pair = scores.data() + s * width + 1 +
+                           2 * (static_cast<std::size_t>(lead - leads_.begin()) * channels_.size() + c);
+            pair[0] = variance *
+                      squared_error(predicted.subspan(s * state + channel * points, points), given(k + 1), layout.grid);
+            pair[1] = variance * squared_error(given(1), given(k + 1), layout.grid);
           }
-          step_.advance(of_sample, states(s, k + 1), d, next);
-          std::copy(next.begin(), next.end(), states(s, k + 2).begin());
-        }
-      }
-      for (std::size_t s = 0; s < wanted; ++s) {
-        const auto original = [&](std::size_t lead) {
-          return std::span(given).subspan((s * (steps + 2) + lead) * state, state);
-        };
-        for (std::size_t c = 0; c < channels_.size(); ++c) {
-          const std::size_t channel = channels_[c];
-          const double variance = layout.normalisation.stddev[channel] * layout.normalisation.stddev[channel];
-          const auto field = [&](std::span<const float> values) { return values.subspan(channel * points, points); };
-          scores[s * width + 1 + 2 * c] =
-              variance * squared_error(field(states(s, steps + 1)), field(original(steps + 1)), layout.grid);
-          scores[s * width + 2 + 2 * c] =
-              variance * squared_error(field(original(1)), field(original(steps + 1)), layout.grid);
-        }
-      }
-      terms.insert(terms.end(), scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(wanted * width));
+      };
+      rollout.pass(score, losses);
+      for (std::size_t s = 0; s < wanted; ++s) scores[s * width] = losses[s];
+      terms.insert(terms.end(), scores.begin(), scores.end());
     }
   } catch (const Error& error) {
     kind = error.exit_code();
@@ -152,12 +221,18 @@ ValidationScores Validation::run(ForecastNetwork& network, const parallel::Commu
   communicator.agree(kind, message);
   std::vector<double> total(width);
   parallel::canonical_all_reduce(communicator, examples_.size(), width, terms, total);
+  const auto mean = [&](std::size_t i) { return total[i] / static_cast<double>(examples_.size()); };
   ValidationScores scores;
-  scores.loss = total[0] / static_cast<double>(examples_.size());
-  for (std::size_t c = 0; c < channels_.size(); ++c) {
-    scores.channels.push_back(layout.channels[channels_[c]].name());
-    scores.rmse.push_back(std::sqrt(total[1 + 2 * c] / static_cast<double>(examples_.size())));
-    scores.persistence.push_back(std::sqrt(total[2 + 2 * c] / static_cast<double>(examples_.size())));
+  scores.loss = mean(0);
+  scores.leads = leads_;
+  for (const std::size_t channel : channels_) scores.channels.push_back(layout.channels[channel].name());
+  for (std::size_t i = 0; i < leads_.size(); ++i) {
+    scores.rmse.emplace_back();
+    scores.persistence.emplace_back();
+    for (std::size_t c = 0; c < channels_.size(); ++c) {
+      scores.rmse.back().push_back(std::sqrt(mean(1 + 2 * (i * channels_.size() + c))));
+      scores.persistence.back().push_back(std::sqrt(mean(2 + 2 * (i * channels_.size() + c))));
+    }
   }
   return scores;
 }

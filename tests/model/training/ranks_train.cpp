@@ -22,9 +22,8 @@ TEST(RanksTrain, GiveTheBytesOfOne) {
   }
   world->broadcast(std::as_writable_bytes(std::span(name)), 0).wait();
   const std::filesystem::path path = name.c_str();
-  model::TrainConfig config = small_training(6);
-  config.rollout = model::RolloutConfig{
-      .steps = 2, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 0, .batch = 0};
+  model::TrainConfig config = training_in_phases();
+  config.roll_longitude = true;
   model::run_train(config, *world, path / "archive", path / "shared", false);
   if (world->is_root()) {
     model::run_train(config, parallel::Communicator::self(), path / "archive", path / "alone", false);

@@ -29,11 +29,41 @@ inline model::TrainConfig small_training(int steps = 12) {
   return config;
 }
 
+/// All phases, of a few steps each.
+inline model::TrainConfig training_in_phases(int steps = 4) {
+  model::TrainConfig config = small_training(steps);
+  config.network.lora = model::LoraConfig{.rank = 2, .edges = {0.5}};
+  config.rollout = model::RolloutConfig{.steps = 3,
+                                        .lead_steps = 2,
+                                        .step_lengths = {},
+                                        .learning_rate = 1e-4,
+                                        .warm_up = 1,
+                                        .weights = "falling",
+                                        .batch = 0};
+  config.replay = model::ReplayConfig{.steps = 5,
+                                      .lead_steps = 4,
+                                      .entries = 2,
+                                      .share = 0.7,
+                                      .step_lengths = {},
+                                      .learning_rate = 1e-4,
+                                      .warm_up = 1,
+                                      .batch = 0};
+  config.adapters = model::AdaptersConfig{.steps = 3,
+                                          .lead_steps = 3,
+                                          .step_lengths = {Duration(6 * 3600)},
+                                          .learning_rate = 1e-3,
+                                          .warm_up = 1,
+                                          .batch = 0};
+  config.validation.curve = {Duration(12 * 3600), Duration(24 * 3600)};
+  return config;
+}
+
 /// Relative names and contents of all files, without the wall-clock ones.
 inline std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename() != "timing.jsonl")
+    if (entry.is_regular_file() && entry.path().filename() != "timing.jsonl" &&
+        entry.path().filename().string().find("tfevents") == std::string::npos)
       files[std::filesystem::relative(entry.path(), folder).string()] = read_file(entry.path());
   return files;
 }

@@ -66,8 +66,8 @@ TEST(RolloutGradient, AgreesWithDifferences) {
       const parallel::Communicator self = parallel::Communicator::self();
       StepOptions options;
       options.channel_weights = {1, 0.5, 2};
-      options.roll_longitude = true;
-      TrainingStep training(network, step, self, options, 4, 2, count);
+      options.augmentation.roll_longitude = true;
+      TrainingStep training(network, step, self, options, 4, 2, {.count = count, .falling = count > 2});
       FieldCache cache(archive, layout, 1 << 30);
       Batch batch;
       batch.count = count;
@@ -118,7 +118,7 @@ TEST(RolloutGradient, ALossThatIsNotFiniteNamesStepAndTimes) {
   const parallel::Communicator self = parallel::Communicator::self();
   StepOptions options;
   options.channel_weights = {1, 1};
-  TrainingStep training(network, step, self, options, 1, 1, 1);
+  TrainingStep training(network, step, self, options, 1, 1, {});
   FieldCache cache(archive, layout, 1 << 30);
   Batch batch;
   batch.examples = {{4, Duration(21600)}};

@@ -101,22 +101,117 @@ TEST_F(TrainTest, TheSameRunGivesTheSameBytes) {
   EXPECT_NE(difference(files_of(folder / "a"), files_of(folder / "c")), "");
 }
 
-TEST_F(TrainTest, AStoppedRunContinuesToTheSameBytes) {
-  TrainConfig config = small_training();
+TEST_F(TrainTest, AStoppedRunContinuesToTheSameBytesInEveryPhase) {
+  for (const char* precision : {"fp32", "bf16"}) {
+    TrainConfig config = training_in_phases();
+    config.network.precision = precision;
+    config.roll_longitude = true;
+    const std::string whole_run = std::string("whole-") + precision, in_parts = std::string("parts-") + precision;
+    train(config, whole_run);
+    train_part(config, in_parts, false);
+    for (int i = 0; i < 14; ++i) train_part(config, in_parts, true);  // one step each time, through all phases
+    EXPECT_EQ(train(config, in_parts, true).steps, 15);
+    auto whole = files_of(folder / whole_run), parts = files_of(folder / in_parts);
+    // Each stop wrote a checkpoint of its own, so only the last one is common to both.
+    const auto older = [](const auto& file) {
+      return file.first.starts_with("step-") && !file.first.starts_with("step-15");
+    };
+    std::erase_if(whole, older);
+    std::erase_if(parts, older);
+    EXPECT_EQ(difference(whole, parts), "") << precision;
+    const auto events = [&](const std::string& where) {
+      return fs::file_size(folder / where / "events" / "events.out.tfevents.0.zonda");
+    };
+    EXPECT_EQ(events(whole_run), events(in_parts));
+  }
+}
+
+TEST_F(TrainTest, AdaptersLearnAroundTheAveragedBase) {
+  TrainConfig config = training_in_phases();
+  config.rollout.reset();
+  config.replay.reset();
+  train(config, "with");
+  config.adapters->learning_rate = 0;
+  train(config, "without");
+  const auto with = load_model(folder / "with" / "model"), without = load_model(folder / "without" / "model");
+  std::size_t learned = 0;
+  const ParameterStore &a = with->network.parameters(), &b = without->network.parameters();
+  for (ParameterId id = 0; id < static_cast<ParameterId>(a.list().size()); ++id) {
+    const auto x = a.value(id).span<const float>(), y = b.value(id).span<const float>();
+    const bool same = std::equal(x.begin(), x.end(), y.begin());
+    const std::string& name = a.at(id).name;
+    if (name.find(".adapter_") == std::string::npos)
+      EXPECT_TRUE(same) << name;
+    else
+      learned += same ? 0 : 1;
+  }
+  EXPECT_GT(learned, 0U);
+}
+
+TEST_F(TrainTest, EachPhaseEndsWithACurve) {
+  train(training_in_phases(), "run");
+  std::vector<std::string> phases, curves;
+  for (const json& line : lines_of(folder / "run" / "metrics.jsonl")) {
+    if (line.contains("curve")) {
+      curves.push_back(line.at("phase"));
+      ASSERT_EQ(line.at("curve").size(), 2U);
+      EXPECT_EQ(line.at("curve")[1].at("lead_hours"), 24);
+      EXPECT_GT(line.at("curve")[1].at("rmse").at("z500").get<double>(), 0);
+    } else if (line.contains("loss") && (phases.empty() || phases.back() != line.at("phase"))) {
+      phases.push_back(line.at("phase"));
+    }
+  }
+  EXPECT_EQ(phases, (std::vector<std::string>{"single steps", "rollouts", "replay", "adapters"}));
+  EXPECT_EQ(curves, phases);
+}
+
+TEST_F(TrainTest, WhatIsComputedAgainChangesNoBit) {
+  TrainConfig config = small_training(4);
+  train(config, "auto");
+  for (const char* recompute : {"none", "mlp", "block"}) {
+    config.network.recompute = recompute;
+    train(config, recompute);
+    EXPECT_EQ(read_file(folder / "auto" / "metrics.jsonl"), read_file(folder / recompute / "metrics.jsonl"));
+  }
+}
+
+TEST_F(TrainTest, ThePlanComputesAgainWhatDoesNotFit) {
+  TrainConfig config = small_training(4);
+  config.network.blocks = 6;
+  config.micro_batch = 4;
+  const TrainPlan ample = plan_train(config, folder / "archive", 1);
+  EXPECT_TRUE(ample.fits);
+  EXPECT_EQ(ample.recompute, (RecomputePolicy{0, 0}));
+  config.memory = static_cast<double>(ample.memory_bytes()) - 1e5;
+  const TrainPlan tight = plan_train(config, folder / "archive", 1);
+  EXPECT_TRUE(tight.fits);
+  EXPECT_GT(tight.recompute.blocks + tight.recompute.mlps, 0);
+  EXPECT_LT(tight.memory_bytes(), ample.memory_bytes());
+  config.memory = 1e6;
+  EXPECT_FALSE(plan_train(config, folder / "archive", 1).fits);
+  EXPECT_NE(error_of(config, "run", false, ErrorKind::usage).find("train.memory"), std::string::npos);
+}
+
+TEST_F(TrainTest, AnEnsembleLearnsWithTheFairScore) {
+  TrainConfig config = small_training(8);
+  config.network.noise = 4;
+  config.loss = "crps";
+  config.members = 3;
   config.rollout =
-      RolloutConfig{.steps = 4, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 2, .batch = 0};
-  train(config, "whole");
-  train_part(config, "parts", false);
-  for (int i = 0; i < 14; ++i) train_part(config, "parts", true);  // one step each time, into the second phase
-  EXPECT_EQ(train(config, "parts", true).steps, 16);
-  auto whole = files_of(folder / "whole"), parts = files_of(folder / "parts");
-  // Each stop wrote a checkpoint of its own, so only the last one is common to both.
-  const auto older = [](const auto& file) {
-    return file.first.starts_with("step-") && !file.first.starts_with("step-16");
-  };
-  std::erase_if(whole, older);
-  std::erase_if(parts, older);
-  EXPECT_EQ(difference(whole, parts), "");
+      RolloutConfig{.steps = 2, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 1, .batch = 0};
+  EXPECT_GT(train(config, "run").loss, 0);
+  // The weights of the noise have moved: members differ.
+  const auto model = load_model(folder / "run" / "model");
+  const ParameterStore& store = model->network.parameters();
+  double moved = 0;
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id)
+    if (store.at(id).name.starts_with("conditioning.noise"))
+      for (const float w : store.value(id).span<const float>()) moved += std::abs(w);
+  EXPECT_GT(moved, 0);
+  parallel::run_on_threads(2, [&](const parallel::Communicator& communicator) {
+    run_train(config, communicator, folder / "archive", folder / "ranks", false);
+  });
+  EXPECT_EQ(difference(files_of(folder / "run"), files_of(folder / "ranks")), "");
 }
 
 TEST_F(TrainTest, AFinishedRunIsLeftAsItIs) {
@@ -243,16 +338,17 @@ TEST_F(TrainTest, GapsInTheArchiveOnlyRemoveExamples) {
 }
 
 TEST_F(TrainTest, RanksDoNotChangeABit) {
-  TrainConfig config = small_training(5);
+  TrainConfig config = training_in_phases(5);
   config.batch = 6;
-  config.rollout = RolloutConfig{
-      .steps = 2, .lead_steps = 3, .step_lengths = {Duration(21600)}, .learning_rate = 1e-4, .warm_up = 0, .batch = 4};
+  config.rollout->lead_steps = 3;
+  config.rollout->step_lengths = {Duration(21600)};
+  config.rollout->batch = 4;
   train(config, "alone");
   const auto expected = files_of(folder / "alone");
   for (const int ranks : {2, 3, 4}) {
     const std::string where = "ranks" + std::to_string(ranks);
     parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
-      EXPECT_EQ(run_train(config, communicator, folder / "archive", folder / where, false).steps, 7);
+      EXPECT_EQ(run_train(config, communicator, folder / "archive", folder / where, false).steps, 16);
     });
     EXPECT_EQ(difference(expected, files_of(folder / where)), "") << ranks << " ranks";
   }
@@ -279,9 +375,10 @@ TEST_F(TrainTest, ConfigurationRoundTripAndFaults) {
   const auto text = config::to_yaml(config::dump(small_training()));
   config::read(config::parse_yaml(text, "test"), config);
   EXPECT_EQ(config::dump(config), config::dump(small_training()));
-  for (const char* wrong :
-       {"{batch: 3, micro_batch: 2}", "{shares: [1]}", "{target: both}", "{rollout: {lead_steps: 1}}",
-        "{rollout: {between: [7h]}}", "{start: 2001-01-02, end: 2001-01-01}", "{lerning_rate: 1}"}) {
+  for (const char* wrong : {"{batch: 3, micro_batch: 2}", "{shares: [1]}", "{target: both}",
+                            "{rollout: {lead_steps: 1}}", "{rollout: {between: [7h]}}", "{loss: crps}", "{members: 2}",
+                            "{loss: crps, members: 2}", "{adapters: {steps: 2}}", "{replay: {between: [7h]}}",
+                            "{start: 2001-01-02, end: 2001-01-01}", "{lerning_rate: 1}"}) {
     TrainConfig fresh;
     EXPECT_THROW(config::read(config::parse_yaml(wrong, "test"), fresh), Error) << wrong;
   }

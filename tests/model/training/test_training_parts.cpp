@@ -71,18 +71,25 @@ TEST(ChannelWeights, FollowPressureAndTheRulesForTheSurface) {
 
 TEST(GradientSum, IsTheSameOnAnyNumberOfRanks) {
   const std::size_t width = 33;
+  const Shape shape{33};
   const Philox random(1, "gradients");
   for (const std::size_t terms : {1, 2, 3, 7, 8, 13}) {
     std::vector<std::vector<float>> gradients(terms, std::vector<float>(width));
     for (std::size_t t = 0; t < terms; ++t)
       for (std::size_t i = 0; i < width; ++i) gradients[t][i] = static_cast<float>(random.normal(t * width + i));
-    std::vector<float> alone(width);
-    const parallel::Communicator self = parallel::Communicator::self();
-    GradientSum sum(self, terms, width);
-    for (int again = 0; again < 2; ++again) {
-      for (const auto& gradient : gradients) sum.add(gradient);
-      sum.finish(alone);
-    }
+    const auto sum_of = [&](const parallel::Communicator& communicator, std::size_t begin, std::size_t end) {
+      const auto backend = make_backend("cpu", 1);
+      Arena arena;
+      Context ctx(*backend, arena, DType::f32);
+      GradientSum sum(communicator, terms, width);
+      std::vector<float> total(width);
+      for (int again = 0; again < 2; ++again) {
+        for (std::size_t t = begin; t < end; ++t) sum.add(ctx, Tensor::of(gradients[t], shape));
+        sum.finish(ctx, Tensor::of(total, shape));
+      }
+      return total;
+    };
+    const std::vector<float> alone = sum_of(parallel::Communicator::self(), 0, terms);
     for (std::size_t i = 0; i < width; ++i) {
       double exact = 0;
       for (const auto& gradient : gradients) exact += gradient[i];
@@ -92,13 +99,7 @@ TEST(GradientSum, IsTheSameOnAnyNumberOfRanks) {
       parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
         const auto mine =
             parallel::partition(terms, static_cast<std::size_t>(ranks), static_cast<std::size_t>(communicator.rank()));
-        GradientSum shared(communicator, terms, width);
-        std::vector<float> total(width);
-        for (int again = 0; again < 2; ++again) {
-          for (std::size_t t = mine.begin; t < mine.end; ++t) shared.add(gradients[t]);
-          shared.finish(total);
-        }
-        EXPECT_EQ(total, alone) << terms << " terms on " << ranks << " ranks";
+        EXPECT_EQ(sum_of(communicator, mine.begin, mine.end), alone) << terms << " terms on " << ranks << " ranks";
       });
   }
 }

@@ -10,10 +10,8 @@ int main(int argc, char** argv) {
   zonda::parallel::MpiSession session(argc, argv);
   if (argc != 3) return 2;
   zonda::catch_stop_signals();
-  zonda::model::TrainConfig config = zonda::small_training(30);
+  zonda::model::TrainConfig config = zonda::training_in_phases(25);
   config.checkpoint.every = 3;
-  config.rollout = zonda::model::RolloutConfig{
-      .steps = 6, .lead_steps = 2, .step_lengths = {}, .learning_rate = 1e-4, .warm_up = 2, .batch = 0};
   try {
     zonda::model::run_train(config, session.world(), argv[1], argv[2], true);
   } catch (const zonda::Error& error) {

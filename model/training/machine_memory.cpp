@@ -1,0 +1,21 @@
+#include "model/training/machine_memory.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+namespace zonda::model {
+
+std::size_t machine_memory() {
+  std::size_t bytes =
+      static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::ifstream in(path);
+    std::size_t limit = 0;
+    if (in >> limit) bytes = std::min(bytes, limit);  // "max" is no number: no limit
+  }
+  return bytes;
+}
+
+}  // namespace zonda::model
