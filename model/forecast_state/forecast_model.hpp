@@ -50,7 +50,7 @@ void require_static_fields_of_model(const ForecastLayout& model, std::span<const
 /// its copy, which joins `copies` where the arena is in a device's memory.
 std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix,
                                            std::vector<Buffer>& copies);
-/// Reads them back. Throws Error(data) naming the tensor whose shape is another network's.
+/// Reads them back; additions (is_addition) may be missing. Throws Error(data) naming a tensor of another shape.
 void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix);
 
 }  // namespace zonda::model
