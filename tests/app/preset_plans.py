@@ -22,7 +22,7 @@ DESIGN = {
 class PresetPlans(InFolder):
     def plan(self, preset, *words):
         path = SOURCE / f"configs/presets/{preset}.yaml"
-        result = zonda("--json", "plan", path, *words, cwd=self.folder)
+        result = zonda("plan", path, *words, "--json", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         return json.loads(result.stdout)["plan"]
 
