@@ -1,0 +1,29 @@
+#include "assimilation/covariance/localisation.hpp"
+
+#include <cmath>
+
+#include "core/error.hpp"
+
+namespace zonda::assimilation {
+
+double gaspari_cohn(double r) {
+  r = std::abs(r);
+  if (r >= 2) return 0;
+  if (r <= 1) return 1 + r * r * (-5.0 / 3 + r * (5.0 / 8 + r * (0.5 - r / 4)));
+  return 4 + r * (-5 + r * (5.0 / 3 + r * (5.0 / 8 + r * (-0.5 + r / 12)))) - 2 / (3 * r);
+}
+
+Localisation::Localisation(std::shared_ptr<const Metric> metric, double horizontal_half_support,
+                           double vertical_half_support)
+    : metric_(std::move(metric)), horizontal_(horizontal_half_support), vertical_(vertical_half_support) {
+  if (!(horizontal_ > 0) || !(vertical_ > 0))
+    fail(ErrorKind::usage, "localisation over {} and {}, expected > 0", horizontal_, vertical_);
+}
+
+double Localisation::weight(const Position& a, const Position& b) const {
+  if (!metric_) return 1;
+  const double vertical = gaspari_cohn((a.z - b.z) / vertical_);
+  return vertical > 0 ? vertical * gaspari_cohn(metric_->distance(a, b) / horizontal_) : 0;
+}
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,36 @@
+#pragma once
+// Where a state variable or an observation is, and how far apart two of them are.
+
+namespace zonda::assimilation {
+
+/// Meaning by metric: metres or grid lengths on a periodic plane; degrees east and north on the sphere. `z` is the
+/// vertical coordinate that localisation uses (ln p).
+struct Position {
+  double x = 0, y = 0, z = 0;
+  bool operator==(const Position&) const = default;
+};
+
+class Metric {
+ public:
+  virtual ~Metric() = default;
+  /// Horizontal distance.
+  virtual double distance(const Position& a, const Position& b) const = 0;
+};
+
+/// A torus; a ring where `length_y` is 0 (y is then ignored).
+class PeriodicMetric final : public Metric {
+ public:
+  explicit PeriodicMetric(double length_x, double length_y = 0);
+  double distance(const Position& a, const Position& b) const override;
+
+ private:
+  double length_x_, length_y_;
+};
+
+/// Great circles [m].
+class SphereMetric final : public Metric {
+ public:
+  double distance(const Position& a, const Position& b) const override;
+};
+
+}  // namespace zonda::assimilation
