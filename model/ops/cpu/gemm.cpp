@@ -62,9 +62,16 @@ ZONDA_CLONES void widen_block(const BFloat16* x, std::int64_t stride, float* out
   }
 }
 
-constexpr std::int64_t kRows = 512;         // of a forward piece: amortises the packing of the right operand
-constexpr std::int64_t kGradientRows = 64;  // of a weight gradient's piece
+// Of a piece at most: rows amortise the packing of the right operand, which is packed anew for each piece.
+constexpr std::int64_t kRows = 384, kGradientRows = 128;
+constexpr std::int64_t kShares = 4;  // pieces come in multiples of it, so that a few threads get as many each
 constexpr std::int64_t kSumRows = 256;
+
+/// Rows of a piece of m rows; never by the number of threads.
+std::int64_t piece_rows(std::int64_t m) {
+  const std::int64_t pieces = kShares * ((m + kShares * kRows - 1) / (kShares * kRows));
+  return std::clamp<std::int64_t>((m + pieces - 1) / pieces, 64, kRows);
+}
 
 /// Operands of one piece as oneDNN's routines take them.
 struct Piece {
@@ -97,7 +104,7 @@ bool CpuBackend::has_bf16_products() {
 void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
   if (c.dtype == DType::f64 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
-  const std::int64_t piece = options.transpose_a ? kGradientRows : kRows, pieces = (m + piece - 1) / piece;
+  const std::int64_t piece = options.transpose_a ? kGradientRows : piece_rows(m), pieces = (m + piece - 1) / piece;
   const bool wide_result = c.dtype == DType::f32, widened = a.dtype == DType::bf16 && !bf16_products_;
   Tensor sums, wide_a, wide_b;
   if (!wide_result) sums = ctx.take({threads_, piece * n}, DType::f32);
