@@ -114,8 +114,10 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
       send_offset[r + 1] = send_offset[r] + nodes[rank].size() * in_block(r).size() * sizeof(T);
       receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns * sizeof(T);
     }
-    std::vector<T> sums(send_offset[ranks] / sizeof(T));
-    for (std::size_t n = 0; n < nodes[rank].size(); ++n) {
+    // One term and all columns at once: it goes out from where it is.
+    const bool as_it_is = own.size() == 1 && columns_of(0).size() <= block;
+    std::vector<T> sums(as_it_is ? 0 : send_offset[ranks] / sizeof(T));
+    for (std::size_t n = 0; n < (as_it_is ? 0 : nodes[rank].size()); ++n) {
       const Node node = nodes[rank][n];
       for (std::size_t r = 0; r < ranks; ++r) {
         const Range theirs = in_block(r);
@@ -134,8 +136,8 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
     // Every rank finishes its columns in the order of the tree.
     std::vector<T> received(receive_offset[ranks] / sizeof(T));
     communicator
-        .all_to_all(std::as_bytes(std::span(sums)), send_offset, std::as_writable_bytes(std::span(received)),
-                    receive_offset)
+        .all_to_all(std::as_bytes(as_it_is ? mine : std::span<const T>(sums)), send_offset,
+                    std::as_writable_bytes(std::span(received)), receive_offset)
         .wait();
     if (mine_columns == 0) continue;
     TreeAdder<T> adder(terms, mine_columns);

@@ -44,6 +44,8 @@ MpiSession::MpiSession(int& argc, char**& argv) {
       fail(ErrorKind::usage, "this MPI library gives thread level {}, Zonda needs MPI_THREAD_MULTIPLE ({})", provided,
            MPI_THREAD_MULTIPLE);
   }
+  // Errors of collectives come up here, whatever their communicator; they shall become exceptions.
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   world_ = Communicator(make_mpi_world());
   // srun without a process manager that this MPI knows starts every task as a world of its own, all writing the same
   // files.

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <numeric>
 
+#include "core/error.hpp"
+
 namespace zonda::parallel {
 namespace {
 
@@ -13,6 +15,17 @@ class Ending {
  public:
   Ending(std::shared_ptr<Observer> observer, std::uint64_t id) : observer_(std::move(observer)), id_(id) {}
   ~Ending() { observer_->end(id_); }
+  /// Runs a step of the call; an error gets its explanation.
+  template <class Step>
+  auto run(Step step) const {
+    try {
+      return step();
+    } catch (const Error& error) {
+      const std::string explanation = observer_->explain(id_);
+      if (explanation.empty()) throw;
+      throw Error(error.kind(), fmt::format("{}; {}", error.what(), explanation));
+    }
+  }
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
 
@@ -43,10 +56,10 @@ class ObservedTransport : public Transport {
   Event observe(const Operation& operation, const std::function<Event()>& start) override {
     const std::uint64_t sequence = operation.collective ? ++collectives_ : 0;
     auto ending = std::make_shared<Ending>(observer_, observer_->begin({operation, sequence, group_}));
-    Event event = inner_->observe(operation, start);
-    if (event.poll(false)) return Event();
+    Event event = ending->run([&] { return inner_->observe(operation, start); });
+    if (ending->run([&] { return event.poll(false); })) return Event();
     return Event([event = std::move(event), ending = std::move(ending)](bool block) mutable {
-      if (!event.poll(block)) return false;
+      if (!ending->run([&] { return event.poll(block); })) return false;
       ending.reset();
       return true;
     });

@@ -30,6 +30,8 @@ class Observer {
   virtual std::uint64_t begin(const Call& call) = 0;
   /// The rank found the call over, or gave it up.
   virtual void end(std::uint64_t id) = 0;
+  /// The call ended in an error: what there is to add to its message.
+  virtual std::string explain(std::uint64_t) { return ""; }
 };
 
 /// The same group with an observer of its own on each rank; groups split from it are observed as well (a split costs

@@ -94,6 +94,13 @@ Flight FlightRecorder::flight() const {
   return flight;
 }
 
+std::optional<Record> FlightRecorder::find(std::uint64_t id) const {
+  const std::scoped_lock lock(mutex_);
+  for (const Entry& entry : entries_)
+    if (entry.id == id) return record(entry, clock::now());
+  return std::nullopt;
+}
+
 std::optional<Record> FlightRecorder::oldest_under_way() const {
   const std::scoped_lock lock(mutex_);
   for (const Entry& entry : entries_)

@@ -41,6 +41,7 @@ class FlightRecorder : public Observer {
   Flight flight() const;
   /// The call that has been under way for longest.
   std::optional<Record> oldest_under_way() const;
+  std::optional<Record> find(std::uint64_t id) const;
 
  private:
   using clock = std::chrono::steady_clock;

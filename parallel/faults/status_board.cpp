@@ -4,7 +4,7 @@
 
 #include <chrono>
 #include <mutex>
-#include <utility>
+#include <set>
 
 namespace zonda::parallel {
 namespace {
@@ -30,9 +30,9 @@ class LocalBoard : public StatusBoard {
     }
     return entries;
   }
-  bool claim() override {
+  bool claim(const std::string& matter) override {
     const std::scoped_lock lock(mutex_);
-    return !std::exchange(claimed_, true);
+    return claimed_.insert(matter).second;
   }
 
  private:
@@ -42,7 +42,7 @@ class LocalBoard : public StatusBoard {
   };
   std::mutex mutex_;
   std::vector<std::optional<Published>> statuses_;
-  bool claimed_ = false;
+  std::set<std::string> claimed_;
 };
 
 class StoreBoard : public StatusBoard {
@@ -58,7 +58,7 @@ class StoreBoard : public StatusBoard {
     }
     return entries;
   }
-  bool claim() override { return store_->add("verdicts", 1) == 1; }
+  bool claim(const std::string& matter) override { return store_->add("claims/" + matter, 1) == 1; }
 
  private:
   static std::string name(int rank) { return fmt::format("status/{}", rank); }

@@ -21,8 +21,8 @@ class StatusBoard {
   virtual void publish(int rank, const std::string& status) = 0;
   /// One for each rank; nothing where it never published.
   virtual std::vector<std::optional<Entry>> read() = 0;
-  /// True for the first caller of all ranks: it speaks for them.
-  virtual bool claim() = 0;
+  /// True for the first caller of all ranks: it speaks for them about `matter`.
+  virtual bool claim(const std::string& matter) = 0;
 };
 
 /// For the ranks of one process.

@@ -6,6 +6,8 @@
 #include <chrono>
 
 #include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/signals.hpp"
 
 namespace zonda::parallel {
 namespace {
@@ -77,13 +79,52 @@ std::string dump(const std::vector<std::optional<RankStatus>>& statuses) {
   return text;
 }
 
+namespace {
+
+std::vector<std::optional<RankStatus>> read_statuses(StatusBoard& board) {
+  std::vector<std::optional<RankStatus>> statuses;
+  for (const auto& entry : board.read()) {
+    statuses.emplace_back();
+    if (entry) statuses.back() = RankStatus{parse_flight(entry->status), entry->age};
+  }
+  return statuses;
+}
+
+double interval_of(double deadline) {
+  return std::clamp(deadline / 8, 0.02, 5.0);
+}
+double silence_of(double deadline) {
+  return std::max(4 * interval_of(deadline), deadline / 4);
+}
+
+/// Rank 0 keeps the board.
+std::string without_board(int rank, const Record& stuck, const Error& error) {
+  return fmt::format("rank {} waits since {:.1f} s in {}: rank 0 is dead or cut off ({})", rank, stuck.started,
+                     name(stuck), error.what());
+}
+
+}  // namespace
+
+std::string explain_failure(int rank, const FlightRecorder& recorder, std::uint64_t id, StatusBoard& board,
+                            double deadline) {
+  const std::optional<Record> failed = recorder.find(id);
+  if (!failed) return "";
+  try {
+    board.publish(rank, recorder.flight().text());
+    std::this_thread::sleep_for(std::chrono::duration<double>(1.5 * interval_of(deadline)));
+    return explain(rank, *failed, read_statuses(board), silence_of(deadline));
+  } catch (const Error& error) {
+    return without_board(rank, *failed, error);
+  }
+}
+
 Watchdog::Watchdog(int rank, std::shared_ptr<FlightRecorder> recorder, std::shared_ptr<StatusBoard> board,
                    double deadline, std::function<void(const std::string&, const std::string&)> end_job)
     : rank_(rank),
       recorder_(std::move(recorder)),
       board_(std::move(board)),
       deadline_(deadline),
-      interval_(std::clamp(deadline / 8, 0.02, 5.0)),
+      interval_(interval_of(deadline)),
       end_job_(std::move(end_job)),
       thread_([this] { run(); }) {}
 
@@ -101,46 +142,65 @@ bool Watchdog::pause(double seconds) {
   return !stop_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return stopping_; });
 }
 
-bool Watchdog::publish() {
+void Watchdog::publish() {
   try {
     board_->publish(rank_, recorder_->flight().text());
-    return true;
-  } catch (const Error&) {
-    return false;  // of weight only when a call does not end
+  } catch (const Error&) {  // of weight only when a call does not end
   }
 }
 
 void Watchdog::run() {
-  // Judged at three quarters, so that a job has ended by its deadline.
+  using clock = std::chrono::steady_clock;
+  const double tick = std::min(interval_, 0.05);
+  auto published = clock::now() - std::chrono::hours(1);
+  bool told_of_stop = false;
   do {
-    publish();
     const std::optional<Record> oldest = recorder_->oldest_under_way();
-    if (!oldest || oldest->started < 0.75 * deadline_) continue;
-    report(*oldest);
-    return;
-  } while (pause(interval_));
+    // Judged at three quarters, so that a job has ended by its deadline.
+    if (oldest && oldest->started >= 0.75 * deadline_) {
+      publish();
+      report(*oldest);
+      return;
+    }
+    if (!told_of_stop && stop_requested()) {
+      told_of_stop = true;
+      report_stop();
+    }
+    if (clock::now() - published < std::chrono::duration<double>(interval_)) continue;
+    publish();
+    published = clock::now();
+  } while (pause(tick));
 }
 
 void Watchdog::report(const Record& stuck) {
-  std::vector<std::optional<RankStatus>> statuses;
   try {
-    for (const auto& entry : board_->read()) {
-      statuses.emplace_back();
-      if (entry) statuses.back() = RankStatus{parse_flight(entry->status), entry->age};
-    }
-    if (!board_->claim()) {
-      // Another rank speaks, and ends the job; if it dies over that, this one does.
-      if (pause(deadline_ / 4)) end_job_("", "");
+    const auto statuses = read_statuses(*board_);
+    if (board_->claim("deadline")) {
+      end_job_(explain(rank_, stuck, statuses, silence_of(deadline_)), dump(statuses));
       return;
     }
   } catch (const Error& error) {
-    const std::string calls = dump({RankStatus{recorder_->flight(), 0}});
-    end_job_(fmt::format("rank {} waits since {:.1f} s in {}: rank 0 is dead or cut off ({})", rank_, stuck.started,
-                         name(stuck), error.what()),
-             calls);
+    end_job_(without_board(rank_, stuck, error), dump({RankStatus{recorder_->flight(), 0}}));
     return;
   }
-  end_job_(explain(rank_, stuck, statuses, std::max(4 * interval_, deadline_ / 4)), dump(statuses));
+  // Another rank speaks, and ends the job; if it dies over that, this one does.
+  if (pause(deadline_ / 4)) end_job_("", "");
+}
+
+void Watchdog::report_stop() {
+  const std::optional<Record> before = recorder_->oldest_under_way();
+  publish();
+  if (!before || !pause(0.3)) return;
+  const std::optional<Record> now = recorder_->oldest_under_way();
+  if (!now || now->group != before->group || now->sequence != before->sequence || now->started < 0.3) return;
+  std::string explanation;
+  try {
+    if (!board_->claim("stop")) return;
+    explanation = explain(rank_, *now, read_statuses(*board_), silence_of(deadline_));
+  } catch (const Error& error) {
+    explanation = without_board(rank_, *now, error);
+  }
+  log::error("asked to stop, but {}", explanation);
 }
 
 }  // namespace zonda::parallel

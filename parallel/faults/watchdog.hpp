@@ -26,6 +26,12 @@ std::string explain(int rank, const Record& stuck, const std::vector<std::option
 /// The last calls of all ranks, a line each.
 std::string dump(const std::vector<std::optional<RankStatus>>& statuses);
 
+/// Looks at the board, after the others have had the time to say where they are.
+std::string explain_failure(int rank, const FlightRecorder& recorder, std::uint64_t id, StatusBoard& board,
+                            double deadline);
+
+/// Besides its deadline it minds the signals that ask for a stop (core/signals.hpp): where a call keeps the rank from
+/// obeying, because another rank was killed, it says so before the launcher kills this one too.
 class Watchdog {
  public:
   /// `end_job` is called once, on the watchdog's thread, with the explanation and the last calls of all ranks; these
@@ -39,8 +45,9 @@ class Watchdog {
  private:
   void run();
   bool pause(double seconds);
-  bool publish();
+  void publish();
   void report(const Record& stuck);
+  void report_stop();
 
   int rank_;
   std::shared_ptr<FlightRecorder> recorder_;

@@ -1,6 +1,7 @@
 // Canonical sums against MPI's own, for floats on the ranks of mpirun: `bench_reductions [repeats]`. The least of the
 // repeats, each taken as the time of the slowest rank. Above 1: the canonical one takes longer.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -16,16 +17,24 @@ using namespace zonda::parallel;
 
 namespace {
 
-double least_time(const Communicator& c, int repeats, const std::function<void()>& body) {
-  double least = 1e30;
-  for (int repeat = 0; repeat <= repeats; ++repeat) {
-    c.barrier();
-    const auto begin = std::chrono::steady_clock::now();
-    body();
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    c.all_reduce(std::span(&seconds, 1), Reduction::max).wait();
-    if (repeat > 0) least = std::min(least, seconds);  // the first one fills the caches
-  }
+double time_of_slowest(const Communicator& c, const std::function<void()>& body) {
+  c.barrier();
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  c.all_reduce(std::span(&seconds, 1), Reduction::max).wait();
+  return seconds;
+}
+
+/// The least time of each; in turn, so that whatever else the machine does disturbs all of them alike.
+std::array<double, 3> least_times(const Communicator& c, int repeats,
+                                  const std::array<std::function<void()>, 3>& bodies) {
+  std::array<double, 3> least{1e30, 1e30, 1e30};
+  for (int repeat = 0; repeat <= repeats; ++repeat)
+    for (std::size_t b = 0; b < bodies.size(); ++b) {
+      const double seconds = time_of_slowest(c, bodies[b]);
+      if (repeat > 0) least[b] = std::min(least[b], seconds);  // the first one fills the caches
+    }
   return least;
 }
 
@@ -45,9 +54,8 @@ int main(int argc, char** argv) {
       std::vector<float> mine(n, 1.5F), total(n), part(partition(n, ranks, rank).size());
       const auto row = [&](const char* name, const std::function<void()>& canonical,
                            const std::function<void(Order)>& plain) {
-        const double ordered = least_time(c, repeats, canonical);
-        const double by_rank = least_time(c, repeats, [&] { plain(Order::by_rank); });
-        const double fast = least_time(c, repeats, [&] { plain(Order::any); });
+        const auto [ordered, by_rank, fast] =
+            least_times(c, repeats, {canonical, [&] { plain(Order::by_rank); }, [&] { plain(Order::any); }});
         if (c.is_root())
           std::printf("%-16s %8zu %6zu %14.2f %14.2f %14.2f %8.2f\n", name, megabytes, ranks, 1e3 * ordered,
                       1e3 * by_rank, 1e3 * fast, ordered / fast);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/signals.hpp"
 #include "parallel/faults/watched_world.hpp"
 #include "parallel/mpi_session.hpp"
 
@@ -16,6 +17,7 @@ using namespace zonda::parallel;
 
 int main(int argc, char** argv) {
   MpiSession mpi(argc, argv);
+  zonda::catch_stop_signals();
   const std::string_view fault = argc > 1 ? argv[1] : "none";
   try {
     const WatchedWorld watched(mpi.world(), collective_timeout());
