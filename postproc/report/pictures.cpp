@@ -195,6 +195,14 @@ bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::p
     chart.y.label = "power × length";
     chart.x.logarithmic = chart.y.logarithmic = true;
     chart.lines.push_back({"truth", curves.truth, palette::truth, 2.2, 0, false});
+    Chart ratio;
+    ratio.title = channel_title(channel) + ", power over truth's";
+    ratio.x = chart.x;
+    ratio.y.label = "ratio";
+    ratio.y.logarithmic = true;
+    Points even;
+    for (const auto& [wavenumber, power] : curves.truth) even.emplace_back(wavenumber, 1);
+    ratio.lines.push_back({"", even, palette::truth, 1, 3, false});
     // At most four leads, from pale to deep.
     std::vector<double> leads;
     for (const auto& [lead, points] : curves.forecast) leads.push_back(lead);
@@ -202,12 +210,18 @@ bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::p
     for (std::size_t i = 0; i < shown; ++i) {
       const std::size_t at = shown == 1 ? 0 : i * (leads.size() - 1) / (shown - 1);
       const double depth = shown == 1 ? 1 : static_cast<double>(i) / static_cast<double>(shown - 1);
-      chart.lines.push_back(
-          {lead_text(leads[at]), curves.forecast.at(leads[at]),
-           ColourTable({Colour::hex(0xf2a65a), Colour::hex(0x2f8fc4), Colour::hex(0x5b2a86)}).at(depth), 1.5, 0,
-           false});
+      const Colour colour =
+          ColourTable({Colour::hex(0xf2a65a), Colour::hex(0x2f8fc4), Colour::hex(0x5b2a86)}).at(depth);
+      const Points& forecast = curves.forecast.at(leads[at]);
+      chart.lines.push_back({lead_text(leads[at]), forecast, colour, 1.5, 0, false});
+      Points relative;
+      for (std::size_t k = 0; k < std::min(forecast.size(), curves.truth.size()); ++k)
+        if (curves.truth[k].second > 0)
+          relative.emplace_back(forecast[k].first, forecast[k].second / curves.truth[k].second);
+      ratio.lines.push_back({lead_text(leads[at]), relative, colour, 1.5, 0, false});
     }
     charts.push_back(std::move(chart));
+    charts.push_back(std::move(ratio));
   }
   if (charts.empty()) return false;
   draw_charts({.title = "Spectra",

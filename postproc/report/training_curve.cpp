@@ -29,6 +29,40 @@ TrainingCurve::Points smoothed(const TrainingCurve::Points& points, std::size_t 
   return result;
 }
 
+/// z500 where there is one.
+std::string usual_channel(const nlohmann::json& rmse) {
+  return rmse.contains("z500") || rmse.empty() ? "z500" : rmse.begin().key();
+}
+
+void read_curve(const nlohmann::json& line, TrainingCurve& curve) {
+  TrainingCurve::Points points;
+  for (const auto& at : line.at("curve")) {
+    curve.curve_channel = usual_channel(at.at("rmse"));
+    const double persistence = at.at("persistence").value(curve.curve_channel, 0.0);
+    if (persistence > 0)
+      points.emplace_back(at.at("lead_hours"), at.at("rmse").value(curve.curve_channel, 0.0) / persistence);
+  }
+  curve.after_phase.emplace_back(line.value("phase", ""), std::move(points));
+}
+
+constexpr double dashes = 4;
+
+/// Dashed verticals where the second and later phases begin, as high as `points` reach.
+void mark_phases(const TrainingCurve& curve, const TrainingCurve::Points& points, Chart& chart) {
+  if (points.empty()) return;
+  const auto [low, high] =
+      std::minmax_element(points.begin(), points.end(), [](auto& a, auto& b) { return a.second < b.second; });
+  for (std::size_t i = 1; i < curve.phases.size(); ++i) {
+    const double step = curve.phases[i].first;
+    chart.lines.push_back({curve.phases[i].second,
+                           {{step, low->second}, {step, high->second}},
+                           i % 2 ? palette::accent : palette::persistence,
+                           1.4,
+                           dashes / static_cast<double>(i),
+                           false});
+  }
+}
+
 }  // namespace
 
 TrainingCurve read_training_curve(const std::filesystem::path& metrics) {
@@ -45,6 +79,10 @@ TrainingCurve read_training_curve(const std::filesystem::path& metrics) {
     }
     try {
       const double step = json.at("step");
+      if (json.contains("curve")) read_curve(json, curve);
+      if (const std::string phase = json.value("phase", "");
+          json.contains("loss") && !phase.empty() && (curve.phases.empty() || curve.phases.back().second != phase))
+        curve.phases.emplace_back(step, phase);
       if (json.contains("loss") && json.at("loss").is_number()) {
         if (json.value("skipped", false)) {
           ++curve.skipped;
@@ -80,6 +118,7 @@ void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path
   loss.lines.push_back({"mean", smoothed(curve.loss, 80), palette::forecast, 2, 0, false});
   if (!curve.validation_loss.empty())
     loss.lines.push_back({"validation", curve.validation_loss, palette::persistence, 2, 0, true});
+  mark_phases(curve, curve.loss, loss);
   charts.push_back(std::move(loss));
   if (!curve.skill.empty()) {
     Chart skill;
@@ -101,6 +140,20 @@ void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path
       skill.lines.push_back({name, curve.skill.at(name), colours[next++ % colours.size()], 1.8, 0, true});
     charts.push_back(std::move(skill));
   }
+  const std::size_t by_step = charts.size();
+  if (!curve.after_phase.empty()) {
+    Chart leads;
+    leads.title = fmt::format("{} RMSE over persistence's after each phase", curve.curve_channel);
+    leads.x.label = "lead time (h)";
+    leads.y.label = "ratio";
+    leads.y.from_zero = true;
+    const TrainingCurve::Points& longest = curve.after_phase.back().second;
+    if (!longest.empty()) leads.x.step = lead_step(longest.back().first);
+    const Colour colours[] = {palette::persistence, palette::forecast, palette::accent, Colour::hex(0x8a4fa3)};
+    for (std::size_t i = 0; i < curve.after_phase.size(); ++i)
+      leads.lines.push_back({curve.after_phase[i].first, curve.after_phase[i].second, colours[i % 4], 1.8, 0, true});
+    charts.push_back(std::move(leads));
+  }
   if (!curve.learning_rate.empty()) {
     Chart rate;
     rate.title = "Learning rate";
@@ -110,14 +163,15 @@ void draw_training_curve(const TrainingCurve& curve, const std::filesystem::path
     rate.lines.push_back({"", curve.learning_rate, palette::accent, 1.8, 0, false});
     charts.push_back(std::move(rate));
   }
-  for (Chart& chart : charts) {
-    chart.x.minimum = 0;
-    chart.x.maximum = curve.loss.empty() ? 1 : std::max(1.0, curve.loss.back().first);
+  for (std::size_t i = 0; i < charts.size(); ++i) {
+    charts[i].x.minimum = 0;
+    if (i == by_step && !curve.after_phase.empty()) continue;
+    charts[i].x.maximum = curve.loss.empty() ? 1 : std::max(1.0, curve.loss.back().first);
   }
   draw_charts({.title = "Training",
                .subtitle = "",
-               .columns = std::min<std::size_t>(charts.size(), 3),
-               .chart_width = charts.size() > 2 ? 400.0 : 480.0},
+               .columns = charts.size() == 4 ? 2 : std::min<std::size_t>(charts.size(), 3),
+               .chart_width = charts.size() == 3 ? 400.0 : 480.0},
               charts, png);
 }
 

@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <nlohmann/json.hpp>
+
 #include "core/atomic_file.hpp"
 #include "postproc/report/headline.hpp"
 #include "postproc/report/html_page.hpp"
+#include "postproc/report/pictures.hpp"
 #include "postproc/report/report.hpp"
 #include "postproc/report/training_curve.hpp"
 #include "tests/postproc/memory_fields.hpp"
@@ -54,6 +58,54 @@ TEST(HtmlPage, TextIsEscaped) {
   EXPECT_NE(html.find("<title>&lt;title&gt;</title>"), std::string::npos);
   EXPECT_EQ(html.find("<script"), std::string::npos);
   EXPECT_EQ(html.find("http"), std::string::npos);
+}
+
+TEST(Spectra, AreDrawnWithTheirRatio) {
+  ScratchFolder folder("spectra");
+  nlohmann::json list = nlohmann::json::array();
+  for (const double lead : {24, 120, 240}) {
+    nlohmann::json truth = nlohmann::json::array({1.0}), forecast = nlohmann::json::array({1.0});
+    for (int k = 1; k <= 48; ++k) {
+      truth.push_back(1e6 * std::pow(k, -3.0));
+      forecast.push_back(1e6 * std::pow(k, -3.0) * std::exp(-lead * k / 9600));
+    }
+    list.push_back(
+        {{"variable", "z"}, {"level_hpa", 500}, {"lead_hours", lead}, {"truth", truth}, {"forecast", forecast}});
+  }
+  write_file(folder.path() / "spectra.json", list.dump());
+  EXPECT_TRUE(draw_spectra(folder.path() / "spectra.json", folder.path() / "spectra.png"));
+  EXPECT_GT(std::filesystem::file_size(folder.path() / "spectra.png"), 5000U);
+  write_file(folder.path() / "spectra.json", "[]");
+  EXPECT_FALSE(draw_spectra(folder.path() / "spectra.json", folder.path() / "none.png"));
+}
+
+TEST(TrainingCurve, ReadsPhasesAndWhatEachReached) {
+  ScratchFolder folder("phases");
+  std::string text;
+  for (int step = 1; step <= 40; ++step) {
+    const std::string phase = step <= 25 ? "single steps" : "rollouts";
+    text += fmt::format(R"({{"step":{},"phase":"{}","loss":{},"lr":{}}})", step, phase, 2.0 / step, 1e-3 / step) + "\n";
+    if (step % 10 == 0)
+      text += fmt::format(R"({{"step":{},"validation":{{"loss":{},"rmse":{{"z500":{}}},"persistence":{{"z500":10}}}},)"
+                          R"("lead_hours":24}})",
+                          step, 2.2 / step, 80.0 / step) +
+              "\n";
+    if (step == 25 || step == 40)
+      text += fmt::format(R"({{"step":{},"phase":"{}","curve":[{{"lead_hours":24,"rmse":{{"z500":{}}},)"
+                          R"("persistence":{{"z500":10}}}},{{"lead_hours":72,"rmse":{{"z500":8}},)"
+                          R"("persistence":{{"z500":16}}}}]}})",
+                          step, phase, step == 25 ? 6 : 5) +
+              "\n";
+  }
+  write_file(folder.path() / "metrics.jsonl", text);
+  const TrainingCurve curve = read_training_curve(folder.path() / "metrics.jsonl");
+  EXPECT_EQ(curve.phases, (std::vector<std::pair<double, std::string>>{{1, "single steps"}, {26, "rollouts"}}));
+  ASSERT_EQ(curve.after_phase.size(), 2U);
+  EXPECT_EQ(curve.curve_channel, "z500");
+  EXPECT_EQ(curve.after_phase[1].first, "rollouts");
+  EXPECT_EQ(curve.after_phase[1].second, (TrainingCurve::Points{{24, 0.5}, {72, 0.5}}));
+  draw_training_curve(curve, folder.path() / "curve.png");
+  EXPECT_GT(std::filesystem::file_size(folder.path() / "curve.png"), 5000U);
 }
 
 TEST(TrainingCurve, ReadsStepsValidationAndACutLastLine) {
