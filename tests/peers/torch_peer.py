@@ -17,7 +17,7 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
-REPEATS, SECONDS = 3, 0.4  # of each measurement: the best of REPEATS means over SECONDS
+REPEATS, SECONDS = 3, 0.3  # of each measurement: the best of REPEATS means over SECONDS
 
 
 def read_tensors(path):
