@@ -11,16 +11,16 @@ std::uint64_t IndexTable::next_id() {
   return ++last;
 }
 
+void Backend::repeat(std::uint64_t, const std::function<void()>& step) {
+  step();
+}
+
 void Backend::quantise_columns(Context&, const Tensor&, const Tensor&, const Tensor&) {
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
 }
 
 void Backend::gemm_int8(Context&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const GemmOptions&) {
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
-}
-
-void Backend::repeat(std::uint64_t, const std::function<void()>& step) {
-  step();
 }
 
 double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
