@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 
+#include "communicator_checks.hpp"
 #include "core/error.hpp"
 #include "parallel/faults/step_times.hpp"
 #include "parallel/faults/watched_world.hpp"
@@ -74,6 +75,14 @@ void exchange(const Communicator& c) {
 
 void hang(const std::atomic<bool>& until) {
   while (!until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+TEST(Watchdog, leaves_all_operations_as_they_are) {
+  for (const CommunicatorCheck& check : communicator_checks()) {
+    const Outcome outcome = watched(3, 60, [&](const Communicator& c, const std::atomic<bool>&) { check.run(c); });
+    EXPECT_EQ(outcome.exit_code, 0) << check.name;
+    EXPECT_EQ(outcome.explanation, "") << check.name;
+  }
 }
 
 TEST(Watchdog, names_a_rank_that_hangs) {
