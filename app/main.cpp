@@ -9,6 +9,7 @@
 #include "core/log.hpp"
 #include "core/provenance.hpp"
 #include "core/signals.hpp"
+#include "parallel/faults/watched_world.hpp"
 #include "parallel/mpi_session.hpp"
 
 namespace zonda::app {
@@ -24,8 +25,10 @@ int end_with(parallel::MpiSession& session, int exit_code, const std::string& me
 }
 
 int run(int argc, char** argv) {
+  const double collective_timeout = parallel::collective_timeout();
   parallel::MpiSession mpi(argc, argv);
-  Session session{mpi.world()};
+  const parallel::WatchedWorld watched(mpi.world(), collective_timeout);
+  Session session{watched.world()};
   log::set_speaking(session.speaks());
   catch_stop_signals();
 
@@ -79,5 +82,10 @@ void print_result(const Session& session, const std::string& text) {
 }  // namespace zonda::app
 
 int main(int argc, char** argv) {
-  return zonda::app::run(argc, argv);
+  try {
+    return zonda::app::run(argc, argv);
+  } catch (const zonda::Error& error) {  // of starting the ranks
+    zonda::log::error("{}", error.what());
+    return error.exit_code();
+  }
 }
