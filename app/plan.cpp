@@ -131,14 +131,19 @@ struct Planner {
                        {"buffer_bytes", plan.buffer_bytes},
                        {"batch_bytes", plan.batch_bytes},
                        {"cache_bytes", plan.cache_bytes},
+                       {"recompute", plan.recompute.to_string()},
+                       {"memory_limit_bytes", plan.memory_limit},
+                       {"fits", plan.fits},
                        {"checkpoint_bytes", plan.checkpoint_bytes},
                        {"disk_bytes", plan.disk_bytes}};
     text += fmt::format(
         "train: {} parameters, {} examples, {} steps of {:.3g} GFLOP; {} a rank (network {}, buffers {}, batches {}, "
-        "cache {}); {} on disk\n",
+        "cache {}), {} computed again in the backward pass{}; {} on disk\n",
         plan.parameters, plan.examples, plan.steps, plan.flops_per_step / 1e9, mebibytes(plan.memory_bytes()),
         mebibytes(plan.network_bytes), mebibytes(plan.buffer_bytes), mebibytes(plan.batch_bytes),
-        mebibytes(plan.cache_bytes), mebibytes(plan.disk_bytes));
+        mebibytes(plan.cache_bytes), plan.recompute.to_string(),
+        plan.fits ? "" : fmt::format(", more than the {} there are", mebibytes(plan.memory_limit)),
+        mebibytes(plan.disk_bytes));
   }
   void forecast() {
     const auto plan =

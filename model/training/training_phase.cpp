@@ -72,7 +72,8 @@ TrainingPeriods periods_of(const TrainConfig& c, const ingest::Statistics& stati
     const auto length = static_cast<double>((p.last - p.first).count());
     // However short the fraction is, one initial time with its earlier state and its truth fits.
     const Duration longest = *std::max_element(c.steps_between.begin(), c.steps_between.end());
-    const Duration least = longest + std::max(longest, c.validation.lead);
+    Duration least = longest + std::max(longest, c.validation.lead);
+    for (const Duration lead : c.validation.curve) least = std::max(least, longest + lead);
     p.validation_first = p.last - std::max(least, Duration{static_cast<std::int64_t>(length * c.validation.fraction)});
     p.last = p.validation_first;
   }
