@@ -163,6 +163,7 @@ __global__ void backward_rows(Attention<H> a) {
     }
   }
   Pairs gain_sum;
+#pragma unroll
   for (int r = 0; r < kRowsOfWarp; ++r) {
     const int own = warp * kRowsOfWarp + r, i = begin + own;
     if (i >= place.length) continue;

@@ -82,9 +82,10 @@ Attention<H> attention_of(const AttentionShape& shape, const SequenceTable& tabl
 
 // --- what the device keeps
 
-CudaBackend::CudaBackend(int device, const MakeProducts& make_products)
+CudaBackend::CudaBackend(int device, const MakeProducts& make_products, const MakeLongAttention& make_long_attention)
     : memory_(std::make_unique<CudaMemory>(device)),
       products_(make_products(*memory_)),
+      long_attention_(make_long_attention(*memory_)),
       graphs_(std::make_unique<Graphs>()) {}
 
 CudaBackend::~CudaBackend() = default;
@@ -207,6 +208,25 @@ void CudaBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gr
 
 void CudaBackend::attention(Context& ctx, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
                             const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) {
+  const std::int64_t tokens = table.token_count();
+  const LongAttentionShape whole{shape.batch, shape.heads, tokens, shape.head_size};
+  const bool by_library =
+      long_attention_ && qkv.dtype == DType::bf16 && table.sequences() == 1 && long_attention_->covers(whole);
+  if (by_library) {
+    const Shape rows{shape.batch * tokens, shape.width()};
+    Tensor q = ctx.take(rows, DType::bf16), k = ctx.take(rows, DType::bf16), v = ctx.take(rows, DType::bf16),
+           attended = ctx.take(rows, DType::bf16), sums = ctx.take({shape.batch * shape.heads, tokens}, DType::f32);
+    if (!ctx.planning()) {
+      const Stream stream = memory_->stream();
+      auto a = attention_of<bf16>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
+      a.y = half<bf16>(y);
+      attention_gather(stream, a, half<bf16>(q), half<bf16>(k), half<bf16>(v));
+      long_attention_->forward(whole, q.data, k.data, v.data, attended.data, wide(sums), stream);
+      attention_scatter(stream, a, half<bf16>(attended), wide(sums));
+    }
+    ctx.release(q, k, v, attended, sums);
+    return;
+  }
   if (ctx.planning()) return;
   by_half(qkv.dtype, [&](auto h) {
     using H = decltype(h);

@@ -9,16 +9,19 @@
 
 #include "model/ops/backend.hpp"
 #include "model/ops/cuda/cuda_memory.hpp"
+#include "model/ops/cuda/long_attention.hpp"
 #include "model/ops/cuda/product_library.hpp"
 #include "model/tensor/buffer.hpp"
 
 namespace zonda::model::cuda {
 
 using MakeProducts = std::function<std::unique_ptr<ProductLibrary>(CudaMemory&)>;
+using MakeLongAttention = std::function<std::unique_ptr<LongAttention>(CudaMemory&)>;
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(int device, const MakeProducts& make_products);
+  /// `make_long_attention` may give none: the kernels here cover sequences of any length.
+  CudaBackend(int device, const MakeProducts& make_products, const MakeLongAttention& make_long_attention);
   ~CudaBackend() override;
   std::string name() const override { return "cuda"; }
   Memory& memory() const override { return *memory_; }
@@ -91,6 +94,7 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<CudaMemory> memory_;
   std::unique_ptr<ProductLibrary> products_;
+  std::unique_ptr<LongAttention> long_attention_;
   std::map<std::uint64_t, Buffer> tables_;
   std::map<std::string, Buffer> values_;
   Buffer slopes_, sums_;

@@ -99,6 +99,11 @@ void attention_row_dots(Stream, const Attention<H>&, const H* y);
 void attention_tiles(Stream, const Attention<bf16>&);
 void attention_tiles_backward(Stream, const Attention<bf16>&);
 
+// attention_long.cu: one sequence of all tokens, around a library. q, k, v, y [batch, tokens, heads, head size] in the
+// sequence's order, log_sum [batch, heads, tokens].
+void attention_gather(Stream, const Attention<bf16>&, bf16* q, bf16* k, bf16* v);
+void attention_scatter(Stream, const Attention<bf16>&, const bf16* y, const float* log_sum);
+
 // --- patch.cu
 struct PatchShape {
   std::int64_t batch, channels, rows, columns, token_rows, token_columns;

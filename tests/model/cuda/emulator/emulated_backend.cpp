@@ -1,5 +1,8 @@
 #include "emulated_backend.hpp"
 
+#include <cmath>
+#include <vector>
+
 #include "model/ops/cuda/cuda_backend.hpp"
 #include "model/ops/gelu.hpp"
 
@@ -37,10 +40,45 @@ class PlainProducts final : public cuda::ProductLibrary {
   }
 };
 
+/// Attention written out, in f64.
+class PlainAttention final : public cuda::LongAttention {
+ public:
+  bool covers(const cuda::LongAttentionShape& shape) override { return shape.tokens >= 150; }
+  void forward(const cuda::LongAttentionShape& s, const void* q, const void* k, const void* v, void* y, float* log_sum,
+               cuda::Stream) override {
+    emulator::enqueue([=] {
+      const auto row = [&](const void* of, std::int64_t b, std::int64_t h, std::int64_t i) {
+        return static_cast<const BFloat16*>(of) + ((b * s.tokens + i) * s.heads + h) * s.head_size;
+      };
+      std::vector<double> p(static_cast<std::size_t>(s.tokens));
+      for (std::int64_t b = 0; b < s.batch; ++b)
+        for (std::int64_t h = 0; h < s.heads; ++h)
+          for (std::int64_t i = 0; i < s.tokens; ++i) {
+            double total = 0;
+            for (std::int64_t j = 0; j < s.tokens; ++j) {
+              double logit = 0;
+              for (std::int64_t d = 0; d < s.head_size; ++d)
+                logit += double(row(q, b, h, i)[d]) * double(row(k, b, h, j)[d]);
+              total += p[static_cast<std::size_t>(j)] = std::exp(logit / std::sqrt(double(s.head_size)));
+            }
+            log_sum[(b * s.heads + h) * s.tokens + i] = static_cast<float>(std::log(total));
+            for (std::int64_t d = 0; d < s.head_size; ++d) {
+              double sum = 0;
+              for (std::int64_t j = 0; j < s.tokens; ++j)
+                sum += p[static_cast<std::size_t>(j)] * double(row(v, b, h, j)[d]);
+              static_cast<BFloat16*>(y)[((b * s.tokens + i) * s.heads + h) * s.head_size + d] = BFloat16(sum / total);
+            }
+          }
+    });
+  }
+};
+
 }  // namespace
 
 std::shared_ptr<Backend> emulated_cuda_backend() {
-  return std::make_shared<cuda::CudaBackend>(0, [](cuda::CudaMemory&) { return std::make_unique<PlainProducts>(); });
+  return std::make_shared<cuda::CudaBackend>(
+      0, [](cuda::CudaMemory&) { return std::make_unique<PlainProducts>(); },
+      [](cuda::CudaMemory&) { return std::make_unique<PlainAttention>(); });
 }
 
 }  // namespace zonda::model::testing
