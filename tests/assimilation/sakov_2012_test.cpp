@@ -1,4 +1,6 @@
 // Sakov, Oliver & Bertino (2012), "An iterative EnKF for strongly nonlinear systems", table 1: Lorenz-63.
+// The published values are means over 1000 cycles. By the scatter of the seeds below over ten times as many, the standard
+// error of such a mean is 0.1 for three members and 0.04 for ten.
 #include "assimilation/covariance/dense_covariance.hpp"
 #include "assimilation/ensemble/etkf.hpp"
 #include "assimilation/ensemble/stochastic_filter.hpp"
@@ -21,7 +23,7 @@ TEST(Sakov2012, etkf_of_10_members_rotated) {
   EXPECT_NEAR(mean_error_of_five_seeds([&](std::uint64_t seed) {
                 return run_ensemble(setup, {10, true}, Etkf({1.02, 0, 0}), seed);
               }),
-              0.60, 0.03);
+              0.60, 0.05);
 }
 
 TEST(Sakov2012, stochastic_filter_of_100_members) {
