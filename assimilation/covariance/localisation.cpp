@@ -1,6 +1,7 @@
 #include "assimilation/covariance/localisation.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "core/error.hpp"
 
@@ -18,6 +19,10 @@ Localisation::Localisation(std::shared_ptr<const Metric> metric, double horizont
     : metric_(std::move(metric)), horizontal_(horizontal_half_support), vertical_(vertical_half_support) {
   if (!(horizontal_ > 0) || !(vertical_ > 0))
     fail(ErrorKind::usage, "localisation over {} and {}, expected > 0", horizontal_, vertical_);
+}
+
+double Localisation::reach_in_y() const {
+  return metric_ ? metric_->reach_in_y(2 * horizontal_) : std::numeric_limits<double>::infinity();
 }
 
 double Localisation::weight(const Position& a, const Position& b) const {

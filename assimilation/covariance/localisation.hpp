@@ -22,6 +22,8 @@ class Localisation {
   /// None: every weight is 1.
   Localisation() = default;
   double weight(const Position& a, const Position& b) const;
+  /// Positions whose y differ by more have weight 0.
+  double reach_in_y() const;
 
  private:
   std::shared_ptr<const Metric> metric_;

@@ -23,11 +23,23 @@ struct LocalObservation {
   double weight;  ///< of its 1/error^2
 };
 
-/// The observations whose weight exceeds `smallest`, by index; where more than `most`, the heaviest (of equals the ones
-/// with the lowest index), by index again.
-std::vector<LocalObservation> local_observations(const Localisation& localisation, const Position& centre,
-                                                 std::span<const Position> observations, double smallest,
-                                                 std::size_t most);
+/// Finds the observations near a position.
+class LocalSearch {
+ public:
+  /// Observations count whose weight exceeds `smallest`; where more than `most` do, the heaviest, of equals the ones
+  /// with the lowest index.
+  LocalSearch(const Localisation& localisation, std::span<const Position> observations, double smallest,
+              std::size_t most);
+  /// By index.
+  std::vector<LocalObservation> near(const Position& centre) const;
+
+ private:
+  const Localisation& localisation_;
+  std::span<const Position> observations_;
+  double smallest_;
+  std::size_t most_;
+  std::vector<std::size_t> by_y_;
+};
 
 /// Contiguous shares of about equal total work.
 std::vector<parallel::Range> balanced_shares(std::span<const std::size_t> work, std::size_t parts);

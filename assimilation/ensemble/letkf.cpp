@@ -137,20 +137,27 @@ Letkf::Letkf(parallel::Communicator communicator, std::size_t state_size, std::v
     fail(ErrorKind::usage, "variable {} is in no batch", missing - seen.begin());
 }
 
-std::vector<LocalObservation> Letkf::local(std::size_t batch, const Observations& observations) const {
-  return local_observations(localisation_, batches_[batch].position, observations.positions, settings_.smallest_weight,
-                            settings_.most_observations);
+Letkf::Plan Letkf::plan(const Observations& observations) const {
+  const LocalSearch search(localisation_, observations.positions, settings_.smallest_weight,
+                           settings_.most_observations);
+  const auto ranks = static_cast<std::size_t>(communicator_.size()),
+             rank = static_cast<std::size_t>(communicator_.rank());
+  const parallel::Range counted = parallel::partition(batches_.size(), ranks, rank);
+  std::vector<std::vector<LocalObservation>> found(counted.size());
+#pragma omp parallel for schedule(dynamic, 16) if (counted.size() > 256)
+  for (std::size_t i = 0; i < found.size(); ++i) found[i] = search.near(batches_[counted.begin + i].position);
+  Indices work, all;
+  for (const auto& list : found) work.push_back(1 + list.size());
+  for (const Indices& part : gather(communicator_, work)) all.insert(all.end(), part.begin(), part.end());
+  Plan result{balanced_shares(all, ranks), {}};
+  for (std::size_t b = result.shares[rank].begin; b < result.shares[rank].end; ++b)
+    result.observations.push_back(b >= counted.begin && b < counted.end ? std::move(found[b - counted.begin])
+                                                                        : search.near(batches_[b].position));
+  return result;
 }
 
 std::vector<parallel::Range> Letkf::shares(const Observations& observations) const {
-  const auto ranks = static_cast<std::size_t>(communicator_.size());
-  const parallel::Range counted =
-      parallel::partition(batches_.size(), ranks, static_cast<std::size_t>(communicator_.rank()));
-  Indices work;
-  for (std::size_t b = counted.begin; b < counted.end; ++b) work.push_back(1 + local(b, observations).size());
-  Indices all;
-  for (const Indices& part : gather(communicator_, work)) all.insert(all.end(), part.begin(), part.end());
-  return balanced_shares(all, ranks);
+  return plan(observations).shares;
 }
 
 void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::size_t) const {
@@ -166,14 +173,11 @@ void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::s
          ensemble.own().end, own.begin, own.end);
   if (p == 0) return;
 
-  const std::vector<parallel::Range> shares_of_ranks = shares(observations);
-  const parallel::Range mine = shares_of_ranks[rank];
-  std::vector<std::vector<LocalObservation>> local_lists;
+  const Plan planned = plan(observations);
+  const parallel::Range mine = planned.shares[rank];
   std::vector<char> is_needed(p);
-  for (std::size_t b = mine.begin; b < mine.end; ++b) {
-    local_lists.push_back(local(b, observations));
-    for (const LocalObservation& o : local_lists.back()) is_needed[o.index] = 1;
-  }
+  for (const auto& list : planned.observations)
+    for (const LocalObservation& o : list) is_needed[o.index] = 1;
   Indices needed, place(p);
   for (std::size_t i = 0; i < p; ++i)
     if (is_needed[i]) {
@@ -194,7 +198,7 @@ void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::s
 
   std::vector<Indices> variables(ranks);
   for (std::size_t r = 0; r < ranks; ++r)
-    for (std::size_t b = shares_of_ranks[r].begin; b < shares_of_ranks[r].end; ++b)
+    for (std::size_t b = planned.shares[r].begin; b < planned.shares[r].end; ++b)
       variables[r].insert(variables[r].end(), batches_[b].variables.begin(), batches_[b].variables.end());
   const Transposition states(communicator_, members, std::move(variables));
   const View by_member = ensemble.values();
@@ -209,7 +213,7 @@ void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::s
     Vector anomalies, departures;
 #pragma omp for schedule(dynamic, 16)
     for (std::size_t b = 0; b < mine.size(); ++b) {
-      const std::vector<LocalObservation>& list = local_lists[b];
+      const std::vector<LocalObservation>& list = planned.observations[b];
       if (list.empty()) continue;
       anomalies.resize(list.size() * members);
       departures.resize(list.size());

@@ -30,7 +30,12 @@ class Letkf final : public EnsembleFilter {
   std::vector<parallel::Range> shares(const Observations& observations) const;
 
  private:
-  std::vector<LocalObservation> local(std::size_t batch, const Observations& observations) const;
+  /// The observations that each batch of this rank's share needs, and all shares.
+  struct Plan {
+    std::vector<parallel::Range> shares;
+    std::vector<std::vector<LocalObservation>> observations;
+  };
+  Plan plan(const Observations& observations) const;
   parallel::Communicator communicator_;
   std::size_t state_size_;
   std::vector<Batch> batches_;

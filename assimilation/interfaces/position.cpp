@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
+#include <limits>
 
 #include "core/constants.hpp"
 #include "core/error.hpp"
 
 namespace zonda::assimilation {
 namespace {
+
+constexpr double degree = constants::pi / 180;
 
 double around(double difference, double length) {
   const double d = std::fmod(std::abs(difference), length);
@@ -27,8 +29,15 @@ double PeriodicMetric::distance(const Position& a, const Position& b) const {
   return length_y_ > 0 ? std::hypot(dx, around(a.y - b.y, length_y_)) : dx;
 }
 
+double PeriodicMetric::reach_in_y(double) const {
+  return std::numeric_limits<double>::infinity();
+}
+
+double SphereMetric::reach_in_y(double distance) const {
+  return distance / (constants::earth_radius * degree);
+}
+
 double SphereMetric::distance(const Position& a, const Position& b) const {
-  constexpr double degree = std::numbers::pi / 180;
   const double half_dx = std::sin((a.x - b.x) * degree / 2), half_dy = std::sin((a.y - b.y) * degree / 2);
   const double h = half_dy * half_dy + std::cos(a.y * degree) * std::cos(b.y * degree) * half_dx * half_dx;
   return 2 * constants::earth_radius * std::asin(std::min(1.0, std::sqrt(h)));

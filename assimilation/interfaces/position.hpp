@@ -15,6 +15,8 @@ class Metric {
   virtual ~Metric() = default;
   /// Horizontal distance.
   virtual double distance(const Position& a, const Position& b) const = 0;
+  /// Positions whose y differ by more than this are farther apart than `distance`; infinity where y says nothing.
+  virtual double reach_in_y(double distance) const = 0;
 };
 
 /// A torus; a ring where `length_y` is 0 (y is then ignored).
@@ -22,6 +24,7 @@ class PeriodicMetric final : public Metric {
  public:
   explicit PeriodicMetric(double length_x, double length_y = 0);
   double distance(const Position& a, const Position& b) const override;
+  double reach_in_y(double distance) const override;
 
  private:
   double length_x_, length_y_;
@@ -31,6 +34,7 @@ class PeriodicMetric final : public Metric {
 class SphereMetric final : public Metric {
  public:
   double distance(const Position& a, const Position& b) const override;
+  double reach_in_y(double distance) const override;
 };
 
 }  // namespace zonda::assimilation

@@ -25,7 +25,9 @@ TEST(Bocquet2011, letkf_of_10_members) {
   EXPECT_NEAR(letkf_error(40, 10, 6, 10'400), 0.20, 0.01);
 }
 /// 0.203 to 0.208 on longer rings; more variables need fewer cycles for the same certainty.
-TEST(Bocquet2011, letkf_on_400_variables) { EXPECT_NEAR(letkf_error(400, 10, 6, 1400), 0.2055, 0.0075); }
+TEST(Bocquet2011, letkf_on_400_variables) {
+  EXPECT_NEAR(letkf_error(400, 10, 6, 1400), 0.2055, 0.0075);
+}
 
 }  // namespace
 }  // namespace zonda::assimilation

@@ -152,13 +152,14 @@ TEST(Letkf, gives_ranks_with_many_observations_few_batches) {
     ASSERT_EQ(shares.size(), 4U);
     EXPECT_EQ(shares.front().begin, 0U);
     EXPECT_EQ(shares.back().end, size);
+    const Localisation one_apart = near(1);
+    const LocalSearch search(one_apart, observations.positions, 1e-3, 1000);
     std::vector<double> work;
     for (const auto& share : shares) {
       work.push_back(0);
       for (std::size_t b = share.begin; b < share.end; ++b) {
         const Position centre{static_cast<double>(b), 0, 0};
-        work.back() +=
-            1 + static_cast<double>(local_observations(near(1), centre, observations.positions, 1e-3, 1000).size());
+        work.back() += 1 + static_cast<double>(search.near(centre).size());
       }
     }
     const double mean = std::accumulate(work.begin(), work.end(), 0.0) / 4;
@@ -168,17 +169,38 @@ TEST(Letkf, gives_ranks_with_many_observations_few_batches) {
   });
 }
 
-TEST(LocalObservations, keep_the_heaviest_and_of_equals_the_first) {
+TEST(LocalSearch, keeps_the_heaviest_and_of_equals_the_first) {
   const std::vector<Position> positions{{11, 0, 0}, {10, 0, 0}, {9, 0, 0}, {10, 0, 0}, {40, 0, 0}, {12, 0, 0}};
+  const Localisation localisation = near(3);
   const auto indices = [&](std::size_t most) {
     std::vector<std::size_t> result;
-    for (const LocalObservation& o : local_observations(near(3), {10, 0, 0}, positions, 1e-3, most))
+    for (const LocalObservation& o : LocalSearch(localisation, positions, 1e-3, most).near({10, 0, 0}))
       result.push_back(o.index);
     return result;
   };
   EXPECT_EQ(indices(100), (std::vector<std::size_t>{0, 1, 2, 3, 5}));
   EXPECT_EQ(indices(3), (std::vector<std::size_t>{0, 1, 3}));
   EXPECT_EQ(indices(1), (std::vector<std::size_t>{1}));
+}
+
+/// The search by latitude finds what looking at all of them finds, at the poles and across the date line as well.
+TEST(LocalSearch, finds_on_the_sphere_what_is_within_reach) {
+  const Localisation localisation(std::make_shared<SphereMetric>(), 1e6, 0.2);
+  const Vector random = random_vector(3 * 500, 1);
+  std::vector<Position> positions;
+  for (std::size_t i = 0; i < 500; ++i)
+    positions.push_back(
+        {std::fmod(500 + 100 * random[3 * i], 360), 90 * std::sin(random[3 * i + 1]), 0.1 * random[3 * i + 2]});
+  const LocalSearch search(localisation, positions, 0, 1000);
+  for (const Position& centre : {Position{0, 90, 0}, {359.5, -3, 0}, {10, 60, 0.1}, {180, -89.9, 0}}) {
+    std::vector<std::size_t> expected, found;
+    for (std::size_t i = 0; i < positions.size(); ++i)
+      if (localisation.weight(centre, positions[i]) > 0) expected.push_back(i);
+    for (const LocalObservation& o : search.near(centre)) found.push_back(o.index);
+    EXPECT_GT(expected.size(), 0U);
+    EXPECT_LT(expected.size(), 100U);
+    EXPECT_EQ(found, expected);
+  }
 }
 
 TEST(BalancedShares, cover_all_work_whatever_it_is) {

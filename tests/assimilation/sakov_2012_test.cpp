@@ -1,6 +1,6 @@
 // Sakov, Oliver & Bertino (2012), "An iterative EnKF for strongly nonlinear systems", table 1: Lorenz-63.
-// The published values are means over 1000 cycles. By the scatter of the seeds below over ten times as many, the standard
-// error of such a mean is 0.1 for three members and 0.04 for ten.
+// The published values are means over 1000 cycles. By the scatter of the seeds below over ten times as many, the
+// standard error of such a mean is 0.1 for three members and 0.04 for ten.
 #include "assimilation/covariance/dense_covariance.hpp"
 #include "assimilation/ensemble/etkf.hpp"
 #include "assimilation/ensemble/stochastic_filter.hpp"
