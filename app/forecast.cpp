@@ -6,9 +6,9 @@
 
 namespace zonda::app {
 
-void forecast(const RunFile& run_file, const RunDirectory& directory, const Session& session) {
+void forecast(const RunFile& run_file, const RunDirectory& directory, const Session& session, Share share) {
   inference::run_forecast(*run_file.sections.forecast, session.world, directory.archive(), directory.model(),
-                          directory.forecast());
+                          directory.forecast(), share);
 }
 
 Verb forecast_verb() {

@@ -1,28 +1,17 @@
 #include "ingest/pipeline/ingest.hpp"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "app/stages.hpp"
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
 #include "core/error.hpp"
+#include "core/share.hpp"
 #include "ingest/sources/path_pattern.hpp"
 
 namespace zonda::app {
 namespace {
-
-ingest::Share parse_share(const std::string& text) {
-  ingest::Share share;
-  const char* end = text.data() + text.size();
-  const auto [slash, first] = std::from_chars(text.data(), end, share.i);
-  if (first == std::errc() && slash != end && *slash == '/') {
-    const auto [rest, second] = std::from_chars(slash + 1, end, share.of);
-    if (second == std::errc() && rest == end && share.i < share.of) return share;
-  }
-  fail(ErrorKind::usage, "--share '{}': expected i/N with 0 <= i < N, such as 3/16", text);
-}
 
 void check_archive(const RunDirectory& directory, const Session& session) {
   const ingest::VerifyReport report = ingest::verify_ingest(session.world, directory.archive());
@@ -86,7 +75,7 @@ Verb ingest_verb() {
               require_section(run_file, run_file.sections.ingest.has_value(), "ingest");
               const ingest::IngestConfig& config = *run_file.sections.ingest;
               if (words->part == "plan") return print_result(session, ingest::plan_ingest(config).to_string());
-              const ingest::Share share = words->share.empty() ? ingest::Share{} : parse_share(words->share);
+              const Share share = words->share.empty() ? Share{} : parse_share(words->share);
               const RunDirectory directory = open_run_directory(run_file, session.world);
               if (words->part == "verify") return check_archive(directory, session);
               if (words->part == "load") return ingest::load_ingest(config, session.world, directory.archive(), share);

@@ -1,6 +1,7 @@
 // The `zonda` program: words in, one stage called, exit code out.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <thread>
 
@@ -36,8 +37,9 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", code_version());
   std::function<void()> chosen;
-  for (const Verb& verb : {run_verb(), simulate_verb(), ingest_verb(), train_verb(), forecast_verb(), verify_verb(),
-                           validate_verb(), plan_verb(), inspect_verb(), schema_verb(), version_verb()}) {
+  for (const Verb& verb :
+       {run_verb(), simulate_verb(), ingest_verb(), train_verb(), forecast_verb(), verify_verb(), submit_verb(),
+        status_verb(), cancel_verb(), validate_verb(), plan_verb(), inspect_verb(), schema_verb(), version_verb()}) {
     CLI::App* command = program.add_subcommand(verb.name, verb.summary);
     command->footer("\nExample:\n  " + verb.example);
     command->add_flag("--json", session.json, "Print results on stdout as JSON");
@@ -60,7 +62,10 @@ int run(int argc, char** argv) {
     chosen();
     return 0;
   } catch (const Interrupted& stop) {
-    return end_with(mpi, stop.exit_code(), stop.what());
+    // All ranks stop together, so they leave in good order and their launcher sees this exit code.
+    if (session.speaks()) log::error("{}", stop.what());
+    // By SIGUSR1 schedulers say that the time is up: the work goes on later.
+    return stop.signal_number() == SIGUSR1 ? static_cast<int>(ErrorKind::temporary) : stop.exit_code();
   } catch (const Error& error) {
     return end_with(mpi, error.exit_code(), error.what());
   } catch (const std::bad_alloc&) {

@@ -1,8 +1,8 @@
+#include "app/plan.hpp"
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "app/run_directory.hpp"
-#include "app/run_file.hpp"
 #include "app/verb.hpp"
 #include "core/error.hpp"
 #include "inference/rollout/forecast.hpp"
@@ -74,6 +74,15 @@ struct Planner {
       record[name] = {{"unknown_until", error.what()}};
       text += fmt::format("{}: not known yet: {}\n", name, error.what());
     }
+  }
+
+  /// Plans the stage if it has a plan.
+  void plan(const std::string& name) {
+    const std::map<std::string, void (Planner::*)()> plans{{"simulate", &Planner::simulate},
+                                                           {"ingest", &Planner::ingest},
+                                                           {"train", &Planner::train},
+                                                           {"forecast", &Planner::forecast}};
+    if (const auto found = plans.find(name); found != plans.end()) stage(name, [&] { (this->*found->second)(); });
   }
 
   void network() {
@@ -161,6 +170,12 @@ struct Planner {
 
 }  // namespace
 
+config::Json plan_stage(const RunFile& run_file, const RunDirectory& directory, const std::string& stage, int ranks) {
+  Planner planner{run_file, directory, ranks};
+  planner.plan(stage);
+  return planner.record.contains(stage) ? planner.record[stage] : Json::object();
+}
+
 Verb plan_verb() {
   struct Words : RunFileWords {
     int ranks = 0;
@@ -176,12 +191,8 @@ Verb plan_verb() {
               const RunFile run_file = load_run_file(*words);
               const RunDirectory directory{run_file.directory()};
               Planner planner{run_file, directory, words->ranks > 0 ? words->ranks : session.world.size()};
-              const Sections& sections = run_file.sections;
-              if (sections.simulate) planner.stage("simulate", [&] { planner.simulate(); });
-              if (sections.ingest) planner.stage("ingest", [&] { planner.ingest(); });
-              if (sections.train) planner.stage("train", [&] { planner.train(); });
-              if (sections.forecast) planner.stage("forecast", [&] { planner.forecast(); });
-              if (sections.plan) planner.network();
+              for (const std::string& stage : run_file.stages()) planner.plan(stage);
+              if (run_file.sections.plan) planner.network();
               print_result(session, session.json ? planner.record.dump(2) : planner.text);
             };
           }};

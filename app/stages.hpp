@@ -3,13 +3,15 @@
 #include "app/run_directory.hpp"
 #include "app/run_file.hpp"
 #include "app/verb.hpp"
+#include "core/share.hpp"
 
 namespace zonda::app {
 
 void simulate(const RunFile& run_file, const RunDirectory& directory, const Session& session);
 void ingest(const RunFile& run_file, const RunDirectory& directory, const Session& session);
 void train(const RunFile& run_file, const RunDirectory& directory, const Session& session, bool resume);
-void forecast(const RunFile& run_file, const RunDirectory& directory, const Session& session);
+/// `share`: of the initial times, in a job array.
+void forecast(const RunFile& run_file, const RunDirectory& directory, const Session& session, Share share = {});
 void verify(const RunFile& run_file, const RunDirectory& directory, const Session& session);
 void report(const RunFile& run_file, const RunDirectory& directory, const Session& session);
 

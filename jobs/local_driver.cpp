@@ -2,85 +2,82 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
-#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/provenance.hpp"
+#include "jobs/stage_records.hpp"
 
 namespace zonda::jobs {
 namespace {
 
-using Json = nlohmann::ordered_json;
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
-Json read_records(const std::filesystem::path& run_directory) {
-  const std::filesystem::path path = run_directory / "stages.json";
-  if (!std::filesystem::exists(path)) return Json::object();
-  Json records = Json::parse(read_file(path), nullptr, false);
-  if (!records.is_object())
-    fail(ErrorKind::data, "{}: not a record of stages; remove it to run all stages again", path.string());
-  return records;
+void require_those_before(const Stage& stage, const std::vector<std::string>& finished) {
+  std::string missing;
+  for (const std::string& name : stage.after)
+    if (!contains(finished, name)) missing += (missing.empty() ? "" : ", ") + name;
+  if (!missing.empty())
+    fail(ErrorKind::data, "stage '{}' needs stages that are not done with this configuration: {}", stage.name, missing);
+}
+
+/// The stage alone, with its states in status.json.
+StageRecord run_stage(const Stage& stage, const LocalOptions& options, std::int64_t step, std::int64_t of) {
+  if (options.is_root) write_status(stage.name, "running", step, of, "");
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    stage.body();
+  } catch (const Interrupted& stop) {
+    if (options.is_root) write_status(stage.name, "interrupted", step, of, stop.what());
+    throw;
+  } catch (const std::exception& error) {
+    if (options.is_root) write_status(stage.name, "failed", step, of, error.what());
+    throw;
+  }
+  return {stage.fingerprint, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+          peak_resident_bytes()};
 }
 
 }  // namespace
 
 std::vector<std::string> finished_stages(const Workflow& workflow, const std::filesystem::path& run_directory) {
-  const Json records = read_records(run_directory);
-  std::vector<std::string> finished;
-  for (const std::size_t i : workflow.order()) {
-    const Stage& stage = workflow.stages()[i];
-    const bool before = std::all_of(stage.after.begin(), stage.after.end(), [&](const std::string& name) {
-      return std::find(finished.begin(), finished.end(), name) != finished.end();
-    });
-    const bool there = std::all_of(stage.results.begin(), stage.results.end(),
-                                   [](const std::filesystem::path& path) { return std::filesystem::exists(path); });
-    if (before && there && records.contains(stage.name) &&
-        records[stage.name].value("fingerprint", "") == stage.fingerprint) {
-      finished.push_back(stage.name);
-    }
-  }
-  return finished;
+  return StageRecords(run_directory).finished(workflow);
 }
 
 void run_locally(const Workflow& workflow, const LocalOptions& options) {
   const auto order = workflow.order();
+  StageRecords records(options.run_directory);
   std::vector<std::string> finished;
-  if (options.resume) finished = finished_stages(workflow, options.run_directory);
-  Json records = Json::object();
-  if (const Json old = read_records(options.run_directory); options.resume) {
-    for (const std::string& name : finished) records[name] = old[name];
-  }
+  if (options.resume || !options.only.empty()) finished = records.finished(workflow);
+  if (!options.only.empty()) require_those_before(workflow.stage(options.only), finished);
   const auto of = static_cast<std::int64_t>(order.size());
   std::int64_t step = 0;
   for (const std::size_t i : order) {
     const Stage& stage = workflow.stages()[i];
     ++step;
-    if (std::find(finished.begin(), finished.end(), stage.name) != finished.end()) {
+    if (!options.only.empty() && stage.name != options.only) continue;
+    if (options.resume && contains(finished, stage.name)) {
       log::info("[{}/{}] {}: done before", step, of, stage.name);
       continue;
     }
-    log::info("[{}/{}] {}", step, of, stage.name);
-    if (options.is_root) write_status(stage.name, "running", step, of, "");
-    const auto begin = std::chrono::steady_clock::now();
-    try {
-      stage.body();
-    } catch (const Interrupted& stop) {
-      if (options.is_root) write_status(stage.name, "interrupted", step, of, stop.what());
-      throw;
-    } catch (const std::exception& error) {
-      if (options.is_root) write_status(stage.name, "failed", step, of, error.what());
-      throw;
+    if (options.share.whole()) {
+      log::info("[{}/{}] {}", step, of, stage.name);
+      const StageRecord record = run_stage(stage, options, step, of);
+      if (options.is_root) records.add(stage.name, record, finished);
+      finished.push_back(stage.name);
+    } else {
+      log::info("[{}/{}] {}, share {}", step, of, stage.name, options.share.to_string());
+      const StageRecord record = run_stage(stage, options, step, of);
+      if (options.is_root) records.add_share(stage.name, options.share, record);
     }
-    Json record;
-    record["fingerprint"] = stage.fingerprint;
-    record["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    record["peak_memory_bytes"] = peak_resident_bytes();
-    records[stage.name] = std::move(record);
-    if (options.is_root) write_file(options.run_directory / "stages.json", records.dump(2) + "\n");
+    if (options.is_root && !options.only.empty()) write_status(stage.name, "done", step, of, "");
   }
-  if (options.is_root) write_status("run", "done", of, of, "");
+  const bool all = std::all_of(workflow.stages().begin(), workflow.stages().end(),
+                               [&](const Stage& stage) { return contains(finished, stage.name); });
+  if (options.is_root && all) write_status("run", "done", of, of, "");
 }
 
 }  // namespace zonda::jobs

@@ -13,6 +13,15 @@ void Workflow::add(Stage stage) {
   stages_.push_back(std::move(stage));
 }
 
+const Stage& Workflow::stage(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const Stage& stage : stages_) {
+    if (stage.name == name) return stage;
+    names.push_back(stage.name);
+  }
+  throw Error(ErrorKind::usage, unknown_word("stage", name, names));
+}
+
 std::vector<std::size_t> Workflow::order() const {
   std::vector<std::string> names;
   for (const Stage& stage : stages_) names.push_back(stage.name);

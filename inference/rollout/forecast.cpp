@@ -1,9 +1,11 @@
 #include "inference/rollout/forecast.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
@@ -123,24 +125,45 @@ class ForecastFiles {
   std::vector<Channel> channels_;
 };
 
-/// Removes files of another model or configuration, and what a killed run left; then says what this run writes.
-void prepare_folder(const fs::path& directory, const json& identity, const std::vector<Time>& times) {
-  fs::create_directories(directory);
+json read_journal(const fs::path& directory) {
   const fs::path journal = directory / "forecast.json";
-  json before;
-  if (fs::exists(journal)) before = json::parse(read_file(journal), nullptr, false);
-  const bool same = before.is_object() && before.value("identity", json()) == identity;
+  return fs::exists(journal) ? json::parse(read_file(journal), nullptr, false) : json();
+}
+
+bool made_by(const json& journal, const json& identity) {
+  return journal.is_object() && journal.value("identity", json()) == identity;
+}
+
+/// Removes files of another model or configuration, and what a killed run left (unless `others` may be writing it);
+/// then says what the folder will hold.
+void prepare_folder(const fs::path& directory, const json& identity, const std::vector<Time>& times, bool others) {
+  fs::create_directories(directory);
+  const json before = read_journal(directory);
+  const bool same = made_by(before, identity);
   std::vector<fs::path> stale;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (name.ends_with(".nc.tmp") || (!same && entry.path().extension() == ".nc")) stale.push_back(entry.path());
+    if ((name.ends_with(".nc.tmp") && !(same && others)) || (name.ends_with(".nc") && !same))
+      stale.push_back(entry.path());
   }
   if (!same && !stale.empty() && before.is_object())
     log::info("{}: made by another model or configuration; replaced", directory.string());
   for (const fs::path& path : stale) fs::remove(path);
   std::vector<std::string> list;
   for (const Time time : times) list.push_back(to_string(time));
-  write_file(journal, json{{"identity", identity}, {"initial_times", list}}.dump(1) + '\n');
+  write_file(directory / "forecast.json", json{{"identity", identity}, {"initial_times", list}}.dump(1) + '\n');
+}
+
+/// The first share prepares the folder; the others wait for it.
+void await_folder(const fs::path& directory, const json& identity) {
+  using namespace std::chrono_literals;
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (!made_by(read_journal(directory), identity)) {
+    if (std::chrono::steady_clock::now() > deadline)
+      fail(ErrorKind::temporary, "{}: not prepared for this model and configuration yet; the first share does that",
+           directory.string());
+    std::this_thread::sleep_for(200ms);
+  }
 }
 
 void forecast_group(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
@@ -171,12 +194,16 @@ void forecast_group(const ForecastConfig& config, model::ForecastModel& model, c
 }  // namespace
 
 ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Communicator& communicator,
-                             const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir) {
+                             const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir,
+                             Share share) {
   const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
   const model::ForecastStep step(model->layout);
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
-  const std::vector<Time> times = initial_times(config, states->times(), plan.steps.back());
+  const std::vector<Time> all = initial_times(config, states->times(), plan.steps.back());
+  const parallel::Range shared = parallel::partition(all.size(), share.of, share.i);
+  const std::vector<Time> times(all.begin() + static_cast<std::ptrdiff_t>(shared.begin),
+                                all.begin() + static_cast<std::ptrdiff_t>(shared.end));
   for (const Time time : times)
     for (const Duration before : plan.steps)
       for (const Time needed : {time, time - before})
@@ -190,7 +217,11 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
   int kind = 0;
   std::string message;
   if (communicator.is_root()) try {
-      prepare_folder(forecast_dir, identity_of(config, *model, *states), times);
+      const json identity = identity_of(config, *model, *states);
+      if (share.i == 0)
+        prepare_folder(forecast_dir, identity, all, !share.whole());
+      else
+        await_folder(forecast_dir, identity);
     } catch (const Error& error) {
       kind = error.exit_code();
       message = error.what();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/share.hpp"
 #include "inference/rollout/forecast_config.hpp"
 
 namespace zonda::parallel {
@@ -14,18 +15,20 @@ class Communicator;
 namespace zonda::inference {
 
 struct ForecastSummary {
-  std::size_t written = 0, kept = 0;         ///< files over all ranks; kept: finished by an earlier run
-  std::vector<std::filesystem::path> files;  ///< of all initial times, in order
+  std::size_t written = 0, kept = 0;         ///< files of this share; kept: finished by an earlier run
+  std::vector<std::filesystem::path> files;  ///< of its initial times, in order
 };
 
 /// Writes `forecast_dir/YYYYMMDDHH.nc` for each initial time, and `forecast.json`, which names model, configuration and
-/// times. Initial times are shared out among the ranks; the files' bytes do not depend on how. Files of an earlier run
-/// with the same model and configuration are kept; those of another one are replaced. Collective. Throws Error(data)
-/// for missing states or inputs that are not the model's (both values named), Error(usage) for leads that the model's
-/// steps cannot reach, Error(numerical) where a forecast leaves the physical range; Interrupted on a signal.
+/// times. Initial times are shared out among the ranks, and before that among the jobs of an array where this one has a
+/// share: the first share prepares the folder, the others wait for it (Error(temporary) after a minute). The files'
+/// bytes do not depend on how. Files of an earlier run with the same model and configuration are kept; those of another
+/// one are replaced. Collective. Throws Error(data) for missing states or inputs that are not the model's (both values
+/// named), Error(usage) for leads that the model's steps cannot reach, Error(numerical) where a forecast leaves the
+/// physical range; Interrupted on a signal.
 ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Communicator& communicator,
                              const std::filesystem::path& archive_dir, const std::filesystem::path& model_path,
-                             const std::filesystem::path& forecast_dir);
+                             const std::filesystem::path& forecast_dir, Share share = {});
 
 /// What a run would need, without reading fields.
 struct ForecastPlan {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/share.hpp"
 #include "ingest/archive/manifest.hpp"
 #include "ingest/pipeline/ingest_config.hpp"
 #include "ingest/sources/source.hpp"
@@ -41,18 +42,13 @@ struct IngestPlan {
 using OpenSources = std::function<std::vector<std::unique_ptr<Source>>(const IngestConfig&)>;
 std::vector<std::unique_ptr<Source>> open_configured_sources(const IngestConfig& config);
 
-/// `i` of `of`, counted from 0: for job arrays, where each job loads its share.
-struct Share {
-  std::size_t i = 0, of = 1;
-};
-
 /// Opens the sources and lays out the units; writes nothing. Throws Error(usage) for what the configuration gets wrong,
 /// Error(data) for times or channels that the sources lack: the first few and how many.
 IngestPlan plan_ingest(const IngestConfig& config, const OpenSources& open = open_configured_sources);
 
-/// Loads this share of the units, divided among the ranks. The first caller writes `plan.json`. Throws Error(usage) if
-/// the folder holds an archive of another configuration, naming the differing key; Error(data | numerical) for bad
-/// fields, naming file, channel, level and time; Interrupted on a signal.
+/// Loads this share of the units (job arrays), divided among the ranks. The first caller writes `plan.json`. Throws
+/// Error(usage) if the folder holds an archive of another configuration, naming the differing key; Error(data |
+/// numerical) for bad fields, naming file, channel, level and time; Interrupted on a signal.
 void load_ingest(const IngestConfig& config, const parallel::Communicator& communicator,
                  const std::filesystem::path& archive, Share share = {},
                  const OpenSources& open = open_configured_sources);

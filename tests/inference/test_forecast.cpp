@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "core/atomic_file.hpp"
 #include "core/config/table.hpp"
@@ -105,6 +106,24 @@ TEST_F(ForecastTest, RanksAndBatchesDoNotChangeAByte) {
     });
     EXPECT_EQ(contents(where), expected) << ranks << " ranks";
   }
+}
+
+TEST_F(ForecastTest, SharesOfAnArrayDoNotChangeAByte) {
+  run("alone");
+  const auto expected = contents("alone");
+  const auto share = [&](std::size_t i) {
+    return run_forecast(config, self, folder / "archive", folder / "model", folder / "shares", {i, 4});
+  };
+  std::vector<std::thread> jobs;
+  std::vector<std::size_t> written(4);
+  for (const std::size_t i : {3UL, 1UL, 2UL, 0UL}) jobs.emplace_back([&, i] { written[i] = share(i).written; });
+  for (std::thread& job : jobs) job.join();
+  EXPECT_EQ(written, (std::vector<std::size_t>{2, 2, 1, 1}));
+  EXPECT_EQ(contents("shares"), expected);
+  // A share that runs again keeps what is there, of the others too.
+  fs::remove(folder / "shares" / "2001030200.nc");
+  EXPECT_EQ(share(0).written, 1U);
+  EXPECT_EQ(contents("shares"), expected);
 }
 
 TEST_F(ForecastTest, FinishedFilesAreKeptAndOthersReplaced) {

@@ -100,6 +100,28 @@ TEST_F(LocalDriver, AStageWhoseResultIsGoneRunsAgain) {
   EXPECT_TRUE(fs::exists(directory / "archive.json"));
 }
 
+TEST_F(LocalDriver, OneStageAloneNeedsThoseBeforeIt) {
+  EXPECT_THROW(run_locally(workflow(), {.run_directory = directory, .only = "train"}), Error);
+  run_locally(workflow(), {.run_directory = directory, .only = "ingest"});
+  run_locally(workflow(), {.run_directory = directory, .only = "train"});
+  run_locally(workflow(), {.run_directory = directory, .only = "train"});
+  EXPECT_THAT(ran, testing::ElementsAre("ingest", "train"));
+  EXPECT_THROW(run_locally(workflow(), {.run_directory = directory, .only = "trian"}), Error);
+}
+
+TEST_F(LocalDriver, AStageIsDoneWhenAllItsSharesAre) {
+  run_locally(workflow(), {.run_directory = directory, .only = "ingest"});
+  run_locally(workflow(), {.run_directory = directory, .only = "train", .share = {1, 2}});
+  EXPECT_THAT(finished_stages(workflow(), directory), testing::ElementsAre("ingest"));
+  EXPECT_THROW(run_locally(workflow(), {.run_directory = directory, .only = "verify"}), Error);
+  run_locally(workflow(), {.run_directory = directory, .only = "train", .share = {0, 2}});
+  EXPECT_THAT(finished_stages(workflow(), directory), testing::ElementsAre("ingest", "train"));
+  EXPECT_THAT(finished_stages(workflow("t2"), directory), testing::ElementsAre("ingest"));
+  run_locally(workflow(), {.run_directory = directory, .only = "verify"});
+  const auto records = nlohmann::json::parse(read_file(directory / "stages.json"));
+  EXPECT_EQ(records.size(), 3U) << "the shares' record is among them";
+}
+
 TEST_F(LocalDriver, RefusesADamagedRecord) {
   write_file(directory / "stages.json", "[1, 2");
   EXPECT_THROW(run_locally(workflow(), {directory}), Error);
