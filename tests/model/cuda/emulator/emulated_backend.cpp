@@ -43,7 +43,7 @@ class PlainProducts final : public cuda::ProductLibrary {
 /// Attention written out, in f64.
 class PlainAttention final : public cuda::LongAttention {
  public:
-  bool covers(const cuda::LongAttentionShape& shape) override { return shape.tokens >= 150; }
+  bool covers(const cuda::LongAttentionShape& shape) override { return shape.tokens >= 100; }
   void forward(const cuda::LongAttentionShape& s, const void* q, const void* k, const void* v, void* y, float* log_sum,
                cuda::Stream) override {
     emulator::enqueue([=] {
