@@ -8,8 +8,8 @@ build=(build-essential ca-certificates ccache cmake git ninja-build pkg-config
   libgtest-dev libhdf5-openmpi-dev libkissfft-dev liblz4-dev libnetcdf-mpi-dev libopenmpi-dev libsodium-dev libspdlog-dev
   libudunits2-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev zlib1g-dev openmpi-bin)
 run=(fonts-dejavu-core openssh-client)
-judges=(cdo clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev munge netcdf-bin procps python3 python3-h5py
-  python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr slurm-wlm zstd)
+judges=(cdo clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev netcdf-bin python3 python3-h5py
+  python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr zstd)
 
 packages=("${build[@]}" "${run[@]}")
 if [ "${1:-}" != --without-tests ]; then packages+=("${judges[@]}"); fi
