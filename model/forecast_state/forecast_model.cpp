@@ -109,6 +109,10 @@ json describe_model(const fs::path& path) {
   return open_model(path).header();
 }
 
+void read_model_weights(const fs::path& path, ParameterStore& store) {
+  read_parameters(open_model(path), store, store.values(), "weights");
+}
+
 std::unique_ptr<ForecastModel> load_model(const fs::path& path) {
   const TensorFolder folder = open_model(path);
   const json& header = folder.header();

@@ -36,6 +36,9 @@ struct ForecastModel {
 /// Throws Error(data): no model there, damaged (names the chunk), a checkpoint or another kind of file, of another
 /// network.
 std::unique_ptr<ForecastModel> load_model(const std::filesystem::path& path);
+/// Reads the weights of a model into the parameters of a network of the same sizes, which may have additions
+/// (is_addition()): those stay as they are. Throws Error(data).
+void read_model_weights(const std::filesystem::path& path, ParameterStore& store);
 /// The description alone, without weights: for plans and `zonda inspect`.
 nlohmann::json describe_model(const std::filesystem::path& path);
 

@@ -1,10 +1,15 @@
 #include "model/training/archive_layout.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "model/forecast_state/forecast_model.hpp"
+#include "model/training/train_config.hpp"
 
 namespace zonda::model {
 
@@ -31,6 +36,43 @@ ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vect
       fail(ErrorKind::data, "static field {}: a value that is not finite", layout.static_channels[i].name());
     layout.static_fields.insert(layout.static_fields.end(), field.begin(), field.end());
   }
+  return layout;
+}
+
+namespace {
+
+std::string names_of(const std::vector<Channel>& channels) {
+  std::string text;
+  for (const Channel& channel : channels) text += (text.empty() ? "" : ", ") + channel.name();
+  return text;
+}
+
+void require_same(const std::filesystem::path& model, const char* what, const std::string& there,
+                  const std::string& here) {
+  if (there != here)
+    fail(ErrorKind::data, "{}: a model with the {} {}; training has {}", model.string(), what, there, here);
+}
+
+}  // namespace
+
+ForecastLayout layout_of_training(const TrainConfig& config, const ingest::ArchiveReader& archive) {
+  ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings,
+                                            config.target == "state" ? Target::state : Target::tendency);
+  if (!config.start_from) return layout;
+  const std::filesystem::path path = *config.start_from;
+  const ForecastLayout start = ForecastLayout::from_json(describe_model(path).at("layout"));
+  require_same(path, "channels", names_of(start.channels), names_of(layout.channels));
+  require_same(path, "static fields", names_of(start.static_channels), names_of(layout.static_channels));
+  require_same(path, "forcings", fmt::format("{}", fmt::join(start.forcings, ", ")),
+               fmt::format("{}", fmt::join(layout.forcings, ", ")));
+  require_same(path, "target", start.target == Target::state ? "state" : "tendency", config.target);
+  for (const Duration step : layout.steps)
+    if (!start.normalisation.tendency_stddev.contains(step))
+      fail(ErrorKind::data, "{}: a model without a step of {}, which training has", path.string(), to_string(step));
+  layout.normalisation = start.normalisation;
+  std::erase_if(layout.normalisation.tendency_stddev, [&](const auto& entry) {
+    return std::find(layout.steps.begin(), layout.steps.end(), entry.first) == layout.steps.end();
+  });
   return layout;
 }
 

@@ -13,4 +13,10 @@ namespace zonda::model {
 ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vector<Duration> steps,
                                  std::vector<std::string> forcings, Target target);
 
+struct TrainConfig;
+
+/// The layout that training on an archive gives a model: with `start_from`, in that model's normalisation. Throws
+/// Error(data) naming both values where that model's channels, forcings or steps are not this configuration's.
+ForecastLayout layout_of_training(const TrainConfig& config, const ingest::ArchiveReader& archive);
+
 }  // namespace zonda::model

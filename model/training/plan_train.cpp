@@ -44,8 +44,7 @@ void choose_recompute(const TrainConfig& config, const ForecastNetwork& network,
 TrainPlan plan_train(const TrainConfig& config, const std::filesystem::path& archive_dir, int ranks) {
   const ingest::ArchiveReader archive(archive_dir);
   // The archive's own checks: static fields without gaps, statistics for every step.
-  layout_of_archive(archive, config.steps_between, config.forcings,
-                    config.target == "state" ? Target::state : Target::tendency);
+  layout_of_training(config, archive);
   return plan_train(config,
                     ArchiveShape{archive.grid(), archive.channels(), archive.static_channels().size(), archive.times(),
                                  archive.statistics().first, archive.statistics().last},

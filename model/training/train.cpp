@@ -64,8 +64,7 @@ class Training {
         communicator_(communicator),
         directory_(directory),
         archive_(archive_dir),
-        layout_(layout_of_archive(archive_, config.steps_between, config.forcings,
-                                  config.target == "state" ? Target::state : Target::tendency)),
+        layout_(layout_of_training(config, archive_)),
         step_(prepared(layout_, config)),
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
@@ -187,6 +186,7 @@ class Training {
     communicator_.broadcast(std::as_writable_bytes(std::span(&from, 1)), 0).wait();
     ParameterStore& store = network_.parameters();
     network_.initialise(config_.seed);
+    if (config_.start_from && from < 0) on_all([&] { read_model_weights(*config_.start_from, store); });
     store.allocate_gradients();
     store.allocate_optimiser(true);
     on_all([&] {
@@ -213,6 +213,7 @@ class Training {
     store.freeze([](std::string_view) { return true; }, false);
     network_.set_adapters(adapters);
     if (!adapters) {
+      if (config_.freeze == "lifted") network_.freeze_lifted();
       store.freeze(is_adapter);
       return;
     }

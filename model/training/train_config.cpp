@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/config/table.hpp"
+#include "core/error.hpp"
 #include "model/ops/cuda/device_query.hpp"
 
 namespace zonda::model {
@@ -64,6 +65,13 @@ void describe(config::Table& table, AdaptersConfig& c) {
 
 void describe(config::Table& table, TrainConfig& c) {
   table.section("network", c.network, "The network");
+  table.key("start_from", c.start_from,
+            "Model folder whose weights and normalisation training begins with; a lifted network begins with a coarse "
+            "one's (default: random weights)");
+  table
+      .key("freeze", c.freeze,
+           "`lifted`: the blocks and the conditioning that a lifted network has of the coarse one stay as they are")
+      .one_of({"none", "lifted"});
   table.key("start", c.start, "First time trained on (default: the period of the archive's statistics)");
   table.key("end", c.end, "Last time trained on");
   table.section("validation", c.validation, "Validation while training");
@@ -119,6 +127,14 @@ void describe(config::Table& table, TrainConfig& c) {
   table.key("read_ahead", c.read_ahead, "Batches read ahead").range(1, 1024);
   table.key("cache", c.cache, "Bytes of fields kept in memory").range(0, 1e15);
   table.key("licence", c.licence, "Licence written into the model file");
+  table.check("freeze", [&c]() -> std::string {
+    if (c.freeze == "none") return "";
+    try {
+      return resolve(c.network).lift > 1 ? "" : "`lifted` needs network.lift";
+    } catch (const Error&) {
+      return "";  // the network's own check says it
+    }
+  });
   table.check("micro_batch", [&c] {
     for (const int batch : {c.batch, c.rollout ? c.rollout->batch : 0, c.replay ? c.replay->batch : 0,
                             c.adapters ? c.adapters->batch : 0})

@@ -67,7 +67,9 @@ struct AdaptersConfig {
 
 struct TrainConfig {
   NetworkConfig network;
-  std::optional<Time> start, end;  ///< default: the period of the archive's statistics
+  std::optional<std::string> start_from;  ///< model folder whose weights and normalisation training begins with
+  std::string freeze = "none";            ///< or `lifted`: what a lifted network has of the coarse one
+  std::optional<Time> start, end;         ///< default: the period of the archive's statistics
   ValidationConfig validation;
   CheckpointConfig checkpoint;
   std::vector<Duration> steps_between{Duration{6 * 3600}, Duration{12 * 3600}, Duration{24 * 3600}};

@@ -148,6 +148,48 @@ TEST_F(TrainTest, AdaptersLearnAroundTheAveragedBase) {
   EXPECT_GT(learned, 0U);
 }
 
+/// Names and numbers of a model's weights.
+std::map<std::string, std::vector<float>> weights_of(const fs::path& model) {
+  const auto loaded = load_model(model);
+  std::map<std::string, std::vector<float>> weights;
+  const ParameterStore& store = loaded->network.parameters();
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+    const auto values = store.value(id).span<float>();
+    weights[store.at(id).name].assign(values.begin(), values.end());
+  }
+  return weights;
+}
+
+TEST_F(TrainTest, ALiftedNetworkStartsFromACoarseModel) {
+  train(small_training(), "coarse");
+  TurningWaves fine{.grid = Grid::latlon(16, 32, false), .times = 60};
+  fine.columns_a_step = 2;
+  fine.write(folder / "fine archive");
+  TrainConfig config = small_training(6);
+  config.start_from = (folder / "coarse" / "model").string();
+  config.network.lift = LiftConfig{.factor = 2, .blocks = 1};
+  config.freeze = "lifted";
+  const auto lifted = [&](const std::string& where) {
+    return run_train(config, self, folder / "fine archive", folder / where, false).model;
+  };
+  const fs::path model = lifted("lifted");
+  const auto before = weights_of(folder / "coarse" / "model"), after = weights_of(model);
+  EXPECT_EQ(after.at("block0.qkv.weight"), before.at("block0.qkv.weight")) << "frozen, and read from the coarse model";
+  EXPECT_EQ(after.at("conditioning.shared.weight"), before.at("conditioning.shared.weight"));
+  EXPECT_NE(after.at("embedding.patch.weight"), before.at("embedding.patch.weight"));
+  EXPECT_TRUE(after.contains("lift0.qkv.weight"));
+  EXPECT_EQ(load_model(model)->layout.normalisation.mean,
+            load_model(folder / "coarse" / "model")->layout.normalisation.mean);
+
+  config.start_from = (folder / "coarse").string();
+  EXPECT_NE(error_of(config, "nothing", false, ErrorKind::data).find("coarse"), std::string::npos);
+  config.start_from = (folder / "coarse" / "model").string();
+  config.forcings = {"cos_local_time"};
+  EXPECT_NE(error_of(config, "nothing", false, ErrorKind::data)
+                .find("forcings cos_local_time, sin_local_time; training has cos_local_time"),
+            std::string::npos);
+}
+
 TEST_F(TrainTest, EachPhaseEndsWithACurve) {
   train(training_in_phases(), "run");
   std::vector<std::string> phases, curves;
