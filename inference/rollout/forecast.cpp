@@ -197,6 +197,7 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
                              const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir,
                              Share share) {
   const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
+  model->network.set_adapters(config.adapters);
   const model::ForecastStep step(model->layout);
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);

@@ -27,6 +27,9 @@ void describe(config::Table& table, ForecastConfig& c) {
   table.key("keep_bits", c.keep_bits, "Mantissa bits kept in the files (default: all)").range(1, 23);
   table.key("deflate", c.deflate, "Compression of the files").range(0, 9);
   table.key("batch", c.batch, "Initial times that pass the network together").range(1, 65536);
+  table.key(
+      "adapters", c.adapters,
+      "Use the model's adapters by lead time, where it has them; without them fields are sharper and errors larger");
   table.key("bounds", c.bounds, "Keep humidity, cloud and precipitation within what is possible");
   table.key("range_check", c.range_check, "Values outside the variable's physical range end the run");
   table.key("write_initial", c.write_initial, "Write the state at lead 0 as well");

@@ -31,6 +31,7 @@ struct ForecastConfig {
   std::optional<int> keep_bits;
   int deflate = 1;
   int batch = 8;               ///< initial times that pass the network together
+  bool adapters = true;        ///< of models that have them: off shows the base network
   bool bounds = true;          ///< humidity, cloud and precipitation are kept within what is possible
   bool range_check = true;     ///< values outside the physical range are an error
   bool write_initial = false;  ///< the state at lead 0 is written as well

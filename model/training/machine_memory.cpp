@@ -18,4 +18,11 @@ std::size_t machine_memory() {
   return bytes;
 }
 
+std::size_t resident_memory() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  in >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace zonda::model

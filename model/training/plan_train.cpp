@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <cmath>
 
-#include "core/provenance.hpp"
 #include "ingest/archive/archive_reader.hpp"
 #include "model/forecast_state/layout_network.hpp"
 #include "model/ops/cuda/device_query.hpp"
@@ -67,7 +67,7 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
   TrainPlan plan;
   plan.parameters = network.parameter_count();
   plan.steps = total_steps(config);
-  plan.process_bytes = peak_resident_bytes() + library_bytes;
+  plan.process_bytes = resident_memory() + library_bytes;
 
   const std::size_t points = layout.points();
   const std::size_t state = layout.output_channels() * points * sizeof(float);
@@ -117,7 +117,10 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
            (time >= periods.validation_first && time <= periods.validation_last);
   };
   const auto fields = static_cast<std::size_t>(std::count_if(archive.times.begin(), archive.times.end(), within));
-  plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), std::min(fields, touched) * (state + forcing));
+  // Draws meet some times again: of n times, k even draws meet n (1 - e^(-k/n)).
+  const double all = static_cast<double>(std::max<std::size_t>(fields, 1));
+  const auto met = static_cast<std::size_t>(all * -std::expm1(-static_cast<double>(touched) / all));
+  plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), met * (state + forcing));
 
   choose_recompute(config, network, plan);
 

@@ -148,6 +148,38 @@ TEST_F(ForecastTest, FinishedFilesAreKeptAndOthersReplaced) {
   EXPECT_EQ(run("forecast", "other").kept, 0U);
 }
 
+TEST_F(ForecastTest, AdaptersAreSwitchedOnOneModel) {
+  made = untrained_model({h6, 2 * h6, h24}, model::LoraConfig{.rank = 2, .edges = {1}});
+  made->network.parameters().allocate_optimiser(true);
+  write_model("with adapters");
+  run("on", "with adapters");
+  config.adapters = false;
+  run("off", "with adapters");
+  // The same weights without adapters.
+  const auto base = untrained_model({h6, 2 * h6, h24});
+  for (const model::Parameter& parameter : base->network.parameters().list()) {
+    const model::ParameterStore &from = made->network.parameters(), &to = base->network.parameters();
+    const auto values = from.value(from.find(parameter.name)).span<const float>();
+    std::copy(values.begin(), values.end(), to.value(to.find(parameter.name)).as<float>());
+  }
+  made->network = std::move(base->network);
+  made->network.parameters().allocate_optimiser(true);
+  write_model("base");
+  run("base", "base");
+  const auto fields = [&](const std::string& where) {
+    std::vector<float> all;
+    const auto source = ingest::open_source(folder / where / "2001030200.nc");
+    for (const ingest::FieldKey& key : source->fields()) {
+      std::vector<float> field(waves.grid.size());
+      source->read(key, field);
+      all.insert(all.end(), field.begin(), field.end());
+    }
+    return all;
+  };
+  EXPECT_EQ(fields("off"), fields("base"));
+  EXPECT_NE(fields("on"), fields("base"));
+}
+
 TEST_F(ForecastTest, ASignalEndsTheRunBetweenGroups) {
   request_stop(SIGTERM);
   EXPECT_THROW(run(), Interrupted);

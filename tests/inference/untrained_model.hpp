@@ -1,6 +1,7 @@
 #pragma once
 // A model with random weights, for tests of what is done with a model.
 #include <memory>
+#include <optional>
 
 #include "core/philox.hpp"
 #include "model/forecast_state/forecast_model.hpp"
@@ -8,7 +9,8 @@
 namespace zonda::inference {
 
 /// On the channels z500, t850 and a 8x16 grid. The weights are moved away from the start, which is the identity.
-inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duration> steps) {
+inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duration> steps,
+                                                             std::optional<model::LoraConfig> adapters = {}) {
   const std::vector<Channel> channels{{"z", 500}, {"t", 850}};
   model::ForecastLayout layout{.grid = Grid::latlon(8, 16, false),
                                .channels = channels,
@@ -27,6 +29,7 @@ inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duratio
   config.width = 16;
   config.heads = 2;
   config.blocks = 2;
+  config.lora = std::move(adapters);
   model::ModelOrigin origin;
   origin.training_steps = 1;
   origin.training_start = parse_time("2000-01-01");
