@@ -41,7 +41,7 @@ def digest(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "timing.jsonl"
+        if path.is_file() and path.name != "timing.jsonl" and "tfevents" not in path.name
     }
 
 
