@@ -19,7 +19,7 @@ using testing::Contains;
 using testing::Pair;
 
 const std::vector<std::string> names{"ingest", "train", "forecast", "report"};
-const JobFolders folders{"case", "/work", "/work/runs/case/jobs"};
+const JobFolders folders{"case", "/cluster", "/cluster/runs/case/jobs"};
 
 /// The options behind `#SBATCH`, as sbatch reads them.
 std::map<std::string, std::string> directives(const std::string& script) {
@@ -78,8 +78,8 @@ TEST_F(BatchJobTest, AsksForWhatTheSiteSays) {
   EXPECT_THAT(options, Contains(Pair("--signal", "B:USR1@300")));
   EXPECT_THAT(options, Contains(Pair("--requeue", "")));
   EXPECT_THAT(options, Contains(Pair("--constraint", "nvlink")));
-  EXPECT_THAT(options, Contains(Pair("--chdir", "/work")));
-  EXPECT_THAT(options, Contains(Pair("--output", "/work/runs/case/jobs/train-%j.out")));
+  EXPECT_THAT(options, Contains(Pair("--chdir", "/cluster")));
+  EXPECT_THAT(options, Contains(Pair("--output", "/cluster/runs/case/jobs/train-%j.out")));
   EXPECT_FALSE(options.contains("--array"));
   EXPECT_FALSE(options.contains("--mem"));
 }
@@ -112,7 +112,7 @@ TEST_F(BatchJobTest, AStageThatCanBeCutIsAnArray) {
   EXPECT_EQ(job.ranks(), 3) << "three dates at most in a share";
   const std::string text = batch_script(site, job, folders);
   EXPECT_THAT(directives(text), Contains(Pair("--array", "0-2")));
-  EXPECT_THAT(directives(text), Contains(Pair("--output", "/work/runs/case/jobs/forecast-%A_%a.out")));
+  EXPECT_THAT(directives(text), Contains(Pair("--output", "/cluster/runs/case/jobs/forecast-%A_%a.out")));
   EXPECT_THAT(text, testing::HasSubstr("--share \"$SLURM_ARRAY_TASK_ID/3\""));
   forecast.pieces = 2;
   EXPECT_EQ(make_job(site, forecast, {}, {}).shares, 2U);

@@ -25,7 +25,7 @@ std::string find_program(const std::string& name, const char* variable) {
 struct ExportTest : testing::Test {
   fs::path folder = fs::temp_directory_path() / ("zonda-export-" + std::to_string(::getpid()));
   Site site{{"train", "forecast"}};
-  JobFolders folders{"my-case", "/work", "/work/runs/my-case/jobs"};
+  JobFolders folders{"my-case", "/cluster", "/cluster/runs/my-case/jobs"};
   std::vector<BatchJob> jobs;
   void SetUp() override {
     site.program = "/opt/zonda";
