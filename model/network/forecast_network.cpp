@@ -15,6 +15,25 @@
 
 namespace zonda::model {
 
+namespace {
+
+/// Parameters of one part follow one another; the part is the name's first word.
+std::vector<Bucket> cut_into_buckets(const ParameterStore& store) {
+  std::vector<Bucket> buckets;
+  for (const Parameter& p : store.list()) {
+    const std::string part = p.name.substr(0, p.name.find('.'));
+    if (buckets.empty() || buckets.back().name != part) buckets.push_back({part, p.offset, 0, part == "conditioning"});
+    Bucket& bucket = buckets.back();
+    bucket.count = p.offset + p.count - bucket.first;
+  }
+  // Gaps between parameters belong to the part before them.
+  for (std::size_t i = 0; i < buckets.size(); ++i)
+    buckets[i].count = (i + 1 < buckets.size() ? buckets[i + 1].first : store.extent()) - buckets[i].first;
+  return buckets;
+}
+
+}  // namespace
+
 struct ForecastNetwork::Implementation {
   /// What a forward pass leaves for backward and tangent.
   struct Activations {
@@ -29,7 +48,7 @@ struct ForecastNetwork::Implementation {
   };
 
   Implementation(const NetworkConfig& configuration, const Grid& on, int in, int out, int conditions, DType type,
-                 std::shared_ptr<Backend> which, const std::vector<int>& levels)
+                 std::shared_ptr<Backend> which, const std::vector<int>& levels, const Sharding& sharding)
       : config(configuration),
         shape(resolve(configuration)),
         grid(on),
@@ -40,6 +59,7 @@ struct ForecastNetwork::Implementation {
         backend(which ? std::move(which) : make_backend(type == DType::f64 ? "reference" : "cpu")),
         store(type, backend->memory()),
         tokens(on, shape.patch),
+        slab(tokens, sharding, shape.windows.front().rows),
         embedding(shape.by_level ? Embedding(store, tokens, levels, {shape.level_width(), shape.level_heads()},
                                              shape.width, type, backend->memory(), shape.lift)
                                  : Embedding(store, tokens, in, shape.width, type, backend->memory(), shape.lift)),
@@ -178,11 +198,14 @@ struct ForecastNetwork::Implementation {
   std::shared_ptr<Backend> backend;
   ParameterStore store;
   TokenGrid tokens;
+  Slab slab;
   Embedding embedding;
   Conditioning conditioning;
   Head head;
   Trunk blocks;
 
+  std::vector<Bucket> buckets_of_arena = cut_into_buckets(store);
+  BucketObserver* observer = nullptr;
   bool adapters;                      // on
   std::vector<std::int32_t> buckets;  // [batch] of adapters
   RecomputePolicy recompute;
@@ -198,14 +221,14 @@ struct ForecastNetwork::Implementation {
 
 ForecastNetwork::ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
                                  int condition_size, DType dtype, std::shared_ptr<Backend> backend,
-                                 const std::vector<int>& levels) {
+                                 const std::vector<int>& levels, const Sharding& sharding) {
   if (input_channels < 1 || output_channels < 1 || condition_size < 1)
     fail(ErrorKind::usage, "network: {} input, {} output channels, {} condition numbers: each must be at least 1",
          input_channels, output_channels, condition_size);
   if (dtype != DType::f32 && dtype != DType::f64)
     fail(ErrorKind::usage, "network: parameters are kept in f32 or f64, not {}", name_of(dtype));
   self_ = std::make_unique<Implementation>(config, grid, input_channels, output_channels, condition_size, dtype,
-                                           std::move(backend), levels);
+                                           std::move(backend), levels, sharding);
 }
 
 ForecastNetwork::~ForecastNetwork() = default;
@@ -404,6 +427,16 @@ void ForecastNetwork::freeze_base() {
 void ForecastNetwork::freeze_lifted() {
   self_->store.freeze(
       [](std::string_view name) { return name.starts_with("block") || name.starts_with("conditioning"); });
+}
+
+const Slab& ForecastNetwork::slab() const {
+  return self_->slab;
+}
+const std::vector<Bucket>& ForecastNetwork::buckets() const {
+  return self_->buckets_of_arena;
+}
+void ForecastNetwork::observe(BucketObserver* observer) {
+  self_->observer = observer;
 }
 
 Backend& ForecastNetwork::backend() const {

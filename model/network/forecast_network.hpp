@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "model/network/buckets.hpp"
 #include "model/network/network_config.hpp"
+#include "model/network/slab.hpp"
 #include "model/tensor/parameter_store.hpp"
 #include "model/tensor/tensor.hpp"
 
@@ -48,10 +50,11 @@ class ForecastNetwork {
   /// `backend` is given. No parameter memory is allocated before initialise() or allocate(), so that a network can be
   /// planned on any machine. Throws Error(usage) naming grid and patch when the grid has no whole number of patches
   /// (rows n p or n p + 1, columns n p), or tokens no whole number of sub-fields. `levels` [input channels]: the level
-  /// each belongs to, counted from 0; needed by an embedding by levels alone.
+  /// each belongs to, counted from 0; needed by an embedding by levels alone. Where ranks share a sample (`sharding`),
+  /// images are this rank's rows of them, slab().image_rows(), and every rank makes the same calls.
   ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
                   int condition_size, DType dtype = DType::f32, std::shared_ptr<Backend> backend = nullptr,
-                  const std::vector<int>& levels = {});
+                  const std::vector<int>& levels = {}, const Sharding& sharding = {});
   ~ForecastNetwork();
   ForecastNetwork(ForecastNetwork&&) noexcept;
   ForecastNetwork& operator=(ForecastNetwork&&) noexcept;
@@ -89,6 +92,14 @@ class ForecastNetwork {
   void backward(const Tensor& dy, const Tensor& dx, bool weight_gradients = true);
   /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
   void tangent(const Tensor& dx, const Tensor& dy);
+
+  /// This rank's part of a sample.
+  const Slab& slab() const;
+  /// The parameters by parts, in the order of the arenas.
+  const std::vector<Bucket>& buckets() const;
+  /// Tells `observer` of every pass from now on; null: nobody. Without one, the gradients of a shared sample are this
+  /// rank's term of the sum over slabs().
+  void observe(BucketObserver* observer);
 
   // Adapters (NetworkConfig::lora). A network without them takes these calls and does nothing.
   /// On after construction. Off: the base network. Replaces the plan.

@@ -32,6 +32,9 @@ class Context {
   bool weight_gradients = true;
   /// The adapter that each sample takes (model/network/adapter.hpp); empty: none.
   std::span<const std::int32_t> buckets;
+  /// Where the chunks begin among a sample's tokens that are being worked on, and the tokens' number; sums over tokens
+  /// are taken chunk by chunk (model/network/chunk_sum.hpp). Empty: in one go.
+  std::span<const std::int64_t> chunks;
   Backend& backend() const { return *backend_; }
   Backend* operator->() const { return backend_; }
 
