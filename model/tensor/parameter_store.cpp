@@ -49,6 +49,10 @@ Tensor ParameterStore::value(ParameterId id) const {
   return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_, memory_->device());
 }
 
+Tensor ParameterStore::gradient(ParameterId id) const {
+  return gradients_.data() ? view(gradients_, id) : Tensor(nullptr, at(id).shape, dtype_, memory_->device());
+}
+
 Tensor ParameterStore::copy_of(ParameterId id) const {
   const Parameter& p = at(id);
   Tensor tensor(nullptr, p.shape, DType::bf16, memory_->device());

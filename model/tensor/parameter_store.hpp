@@ -64,8 +64,8 @@ class ParameterStore {
   void values_changed() { ++version_; }
   bool copies_stale() const { return copies_.data() && copied_ != version_; }
   void copies_made() { copied_ = version_; }
-  /// None before allocate_gradients().
-  Tensor gradient(ParameterId id) const { return view(gradients_, id); }
+  /// Shape without memory before allocate_gradients().
+  Tensor gradient(ParameterId id) const;
   Tensor view(const Buffer& buffer, ParameterId id) const;
 
   /// Whole arenas, [extent()]. None where not allocated.
