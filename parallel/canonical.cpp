@@ -13,24 +13,7 @@ namespace {
 /// Columns travel in blocks, so that the buffers stay small however wide the terms are.
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
 
-/// A node of the tree: the leaves [begin, end).
-struct Node {
-  std::size_t begin, end;
-};
-
-/// The largest whole nodes of the tree over `terms` leaves that make up `range`, in order; at most 2 log2(terms) of
-/// them. A node of level l begins at a multiple of 2^l and has 2^l leaves, or fewer where the leaves end.
-std::vector<Node> cover(std::size_t terms, Range range) {
-  std::vector<Node> nodes;
-  for (std::size_t begin = range.begin; begin < range.end;) {
-    std::size_t length = 1;
-    while (begin % (2 * length) == 0 && std::min(begin + 2 * length, terms) <= range.end && length < terms) length *= 2;
-    const std::size_t end = std::min(begin + length, terms);
-    nodes.push_back({begin, end});
-    begin = end;
-  }
-  return nodes;
-}
+using Node = TreeNode;
 
 /// Adds neighbours as the tree does: keeps finished nodes on a stack, and joins the two on top when they are siblings.
 template <class T>
@@ -41,9 +24,9 @@ class TreeAdder {
   /// The next node in order, with its sum [width].
   void add(Node node, const T* sum) {
     // A right child is added to its sibling where it is; only a left child is copied.
-    if (depth_ > 0 && siblings(stack_[depth_ - 1].node, node)) {
+    if (depth_ > 0 && are_siblings(terms_, stack_[depth_ - 1].node, node)) {
       join(stack_[depth_ - 1], node, sum);
-      while (depth_ > 1 && siblings(stack_[depth_ - 2].node, stack_[depth_ - 1].node)) {
+      while (depth_ > 1 && are_siblings(terms_, stack_[depth_ - 2].node, stack_[depth_ - 1].node)) {
         join(stack_[depth_ - 2], stack_[depth_ - 1].node, stack_[depth_ - 1].sum.data());
         --depth_;
       }
@@ -66,32 +49,25 @@ class TreeAdder {
     for (std::size_t i = 0; i < width_; ++i) left.sum[i] += sum[i];
     left.node.end = right.end;
   }
-  bool siblings(Node left, Node right) const {
-    const std::size_t length = left.end - left.begin;  // of a left child always the full power of two
-    if (left.begin % (2 * length) != 0 || !std::has_single_bit(length)) return false;
-    return right.end == std::min(left.begin + 2 * length, terms_);
-  }
   std::size_t terms_, width_;
   std::vector<Entry> stack_;  // the first depth_ are in use; the others keep their memory
   std::size_t depth_ = 0;
 };
 
-template <class T>
-void reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
-                    std::span<T> share) {
+/// Sums of nodes to columns: `fill(n, columns, to)` writes those columns of the sum of this rank's node n;
+/// `as_it_is`, where not null, is its only node's sum.
+template <class T, class Fill>
+void reduce_scatter_nodes(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,
+                          const T* as_it_is, Fill&& fill, std::span<T> share) {
   const auto ranks = static_cast<std::size_t>(communicator.size()),
              rank = static_cast<std::size_t>(communicator.rank());
-  const Range own = partition(terms, ranks, rank);
-  const auto columns_of = [&](std::size_t r) { return partition(width, ranks, r); };
-  if (mine.size() != own.size() * width || share.size() != columns_of(rank).size())
-    fail(ErrorKind::failure,
-         "canonical sum: rank {} of {} must pass {} x {} values and room for {}; it passed {} and {}", rank, ranks,
-         own.size(), width, columns_of(rank).size(), mine.size(), share.size());
+  const auto columns_of = [&](std::size_t r) { return Range{cuts[r], cuts[r + 1]}; };
   std::vector<std::vector<Node>> nodes(ranks);  // what each rank sums alone
-  std::size_t node_count = 0;
+  std::size_t node_count = 0, widest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
-    nodes[r] = cover(terms, partition(terms, ranks, r));
+    nodes[r] = tree_nodes(terms, partition(terms, ranks, r));
     node_count += nodes[r].size();
+    widest = std::max(widest, columns_of(r).size());
   }
   if (terms == 0) {
     std::fill(share.begin(), share.end(), T{0});
@@ -101,7 +77,7 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
   const std::size_t deepest = 2 * static_cast<std::size_t>(std::bit_width(terms));
   const std::size_t per_column = sizeof(T) * (deepest * ranks + node_count + 2);
   const std::size_t block = std::max(buffer_bytes / per_column, std::size_t{1});
-  for (std::size_t first = 0; first < columns_of(0).size(); first += block) {
+  for (std::size_t first = 0; first < widest; first += block) {
     const auto in_block = [&](std::size_t r) {
       const Range all = columns_of(r);
       const std::size_t begin = std::min(all.begin + first, all.end);
@@ -114,30 +90,18 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
       send_offset[r + 1] = send_offset[r] + nodes[rank].size() * in_block(r).size() * sizeof(T);
       receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns * sizeof(T);
     }
-    // One term and all columns at once: it goes out from where it is.
-    const bool as_it_is = own.size() == 1 && columns_of(0).size() <= block;
-    std::vector<T> sums(as_it_is ? 0 : send_offset[ranks] / sizeof(T));
-    for (std::size_t n = 0; n < (as_it_is ? 0 : nodes[rank].size()); ++n) {
-      const Node node = nodes[rank][n];
-      for (std::size_t r = 0; r < ranks; ++r) {
-        const Range theirs = in_block(r);
-        if (theirs.size() == 0) continue;
-        const auto row = [&](std::size_t leaf) { return mine.data() + (leaf - own.begin) * width + theirs.begin; };
-        T* to = sums.data() + send_offset[r] / sizeof(T) + n * theirs.size();
-        if (node.end - node.begin == 1) {
-          std::copy_n(row(node.begin), theirs.size(), to);
-          continue;
-        }
-        TreeAdder<T> adder(terms, theirs.size());
-        for (std::size_t leaf = node.begin; leaf < node.end; ++leaf) adder.add({leaf, leaf + 1}, row(leaf));
-        std::copy_n(adder.sum().data(), theirs.size(), to);
-      }
-    }
+    // One node and all columns at once: it goes out from where it is.
+    const bool direct = as_it_is && nodes[rank].size() == 1 && widest <= block;
+    std::vector<T> sums(direct ? 0 : send_offset[ranks] / sizeof(T));
+    for (std::size_t n = 0; n < (direct ? 0 : nodes[rank].size()); ++n)
+      for (std::size_t r = 0; r < ranks; ++r)
+        if (const Range theirs = in_block(r); theirs.size() > 0)
+          fill(n, theirs, sums.data() + send_offset[r] / sizeof(T) + n * theirs.size());
     // Every rank finishes its columns in the order of the tree.
     std::vector<T> received(receive_offset[ranks] / sizeof(T));
+    const std::span<const T> sent = direct ? std::span<const T>(as_it_is, cuts[ranks]) : std::span<const T>(sums);
     communicator
-        .all_to_all(std::as_bytes(as_it_is ? mine : std::span<const T>(sums)), send_offset,
-                    std::as_writable_bytes(std::span(received)), receive_offset)
+        .all_to_all(std::as_bytes(sent), send_offset, std::as_writable_bytes(std::span(received)), receive_offset)
         .wait();
     if (mine_columns == 0) continue;
     TreeAdder<T> adder(terms, mine_columns);
@@ -149,6 +113,39 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
       }
     std::copy_n(adder.sum().data(), mine_columns, share.data() + first);
   }
+}
+
+std::vector<std::size_t> even_cuts(std::size_t width, std::size_t ranks) {
+  std::vector<std::size_t> cuts{0};
+  for (std::size_t r = 0; r < ranks; ++r) cuts.push_back(partition(width, ranks, r).end);
+  return cuts;
+}
+
+template <class T>
+void reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width, std::span<const T> mine,
+                    std::span<T> share) {
+  const auto ranks = static_cast<std::size_t>(communicator.size()),
+             rank = static_cast<std::size_t>(communicator.rank());
+  const Range own = partition(terms, ranks, rank);
+  const std::vector<std::size_t> cuts = even_cuts(width, ranks);
+  const std::size_t room = cuts[rank + 1] - cuts[rank];
+  if (mine.size() != own.size() * width || share.size() != room)
+    fail(ErrorKind::failure,
+         "canonical sum: rank {} of {} must pass {} x {} values and room for {}; it passed {} and {}", rank, ranks,
+         own.size(), width, room, mine.size(), share.size());
+  const std::vector<Node> nodes = tree_nodes(terms, own);
+  const auto fill = [&](std::size_t n, Range columns, T* to) {
+    const Node node = nodes[n];
+    const auto row = [&](std::size_t leaf) { return mine.data() + (leaf - own.begin) * width + columns.begin; };
+    if (node.end - node.begin == 1) {
+      std::copy_n(row(node.begin), columns.size(), to);
+      return;
+    }
+    TreeAdder<T> adder(terms, columns.size());
+    for (std::size_t leaf = node.begin; leaf < node.end; ++leaf) adder.add({leaf, leaf + 1}, row(leaf));
+    std::copy_n(adder.sum().data(), columns.size(), to);
+  };
+  reduce_scatter_nodes<T>(communicator, terms, cuts, own.size() == 1 ? mine.data() : nullptr, fill, share);
 }
 
 template <class T>
@@ -167,6 +164,25 @@ void all_reduce(const Communicator& communicator, std::size_t terms, std::size_t
 }
 
 }  // namespace
+
+std::vector<TreeNode> tree_nodes(std::size_t terms, Range range) {
+  // A node of level l begins at a multiple of 2^l and has 2^l leaves, or fewer where the leaves end.
+  std::vector<Node> nodes;
+  for (std::size_t begin = range.begin; begin < range.end;) {
+    std::size_t length = 1;
+    while (begin % (2 * length) == 0 && std::min(begin + 2 * length, terms) <= range.end && length < terms) length *= 2;
+    const std::size_t end = std::min(begin + length, terms);
+    nodes.push_back({begin, end});
+    begin = end;
+  }
+  return nodes;
+}
+
+bool are_siblings(std::size_t terms, TreeNode left, TreeNode right) {
+  const std::size_t length = left.end - left.begin;  // of a left child always the full power of two
+  if (left.begin % (2 * length) != 0 || !std::has_single_bit(length)) return false;
+  return right.end == std::min(left.begin + 2 * length, terms);
+}
 
 double tree_sum(std::span<const double> terms) {
   if (terms.empty()) return 0;
@@ -190,6 +206,23 @@ void canonical_reduce_scatter(const Communicator& communicator, std::size_t term
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
                               std::span<const double> mine, std::span<double> share) {
   reduce_scatter(communicator, terms, width, mine, share);
+}
+
+void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,
+                              std::span<const std::span<const float>> sums, std::span<float> share) {
+  const auto ranks = static_cast<std::size_t>(communicator.size()),
+             rank = static_cast<std::size_t>(communicator.rank());
+  const std::size_t nodes = tree_nodes(terms, partition(terms, ranks, rank)).size();
+  const bool fits = cuts.size() == ranks + 1 && cuts.front() == 0 && std::is_sorted(cuts.begin(), cuts.end()) &&
+                    sums.size() == nodes && share.size() == cuts[rank + 1] - cuts[rank] &&
+                    std::all_of(sums.begin(), sums.end(), [&](auto sum) { return sum.size() == cuts[ranks]; });
+  if (!fits)
+    fail(ErrorKind::failure, "canonical sum: rank {} of {} must pass {} nodes of {} columns cut for each rank", rank,
+         ranks, nodes, cuts.empty() ? 0 : cuts.back());
+  const auto fill = [&](std::size_t n, Range columns, float* to) {
+    std::copy_n(sums[n].data() + columns.begin, columns.size(), to);
+  };
+  reduce_scatter_nodes<float>(communicator, terms, cuts, sums.size() == 1 ? sums[0].data() : nullptr, fill, share);
 }
 
 }  // namespace zonda::parallel

@@ -357,6 +357,42 @@ void uneven_gather(const Communicator& c) {
   EXPECT_THROW(c.all_gather(std::as_bytes(std::span("too long for its place")), writable(all), offset), Error);
 }
 
+/// The canonical sum from nodes that each rank added up itself, in shares of any width, holds the bits of the whole
+/// one.
+void canonical_nodes(const Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
+  constexpr std::size_t width = 41;
+  for (const std::size_t count : {1, 5, 8, 13, 21}) {
+    const Range own = partition(count, ranks, rank);
+    std::vector<float> mine(own.size() * width), total(width);
+    for (std::size_t i = 0; i < mine.size(); ++i)
+      mine[i] = static_cast<float>(std::sin(static_cast<double>(own.begin * width + i) * 1.37) * 1e3);
+    canonical_all_reduce(c, count, width, std::span<const float>(mine), std::span(total));
+    // Nodes as one finds them who adds leaf by leaf, and joins what the tree joins.
+    std::vector<TreeNode> nodes;
+    std::vector<std::vector<float>> sums;
+    for (std::size_t leaf = own.begin; leaf < own.end; ++leaf) {
+      nodes.push_back({leaf, leaf + 1});
+      const auto row = mine.begin() + static_cast<std::ptrdiff_t>((leaf - own.begin) * width);
+      sums.emplace_back(row, row + static_cast<std::ptrdiff_t>(width));
+      while (nodes.size() > 1 && are_siblings(count, nodes[nodes.size() - 2], nodes.back())) {
+        for (std::size_t i = 0; i < width; ++i) sums[sums.size() - 2][i] += sums.back()[i];
+        nodes[nodes.size() - 2].end = nodes.back().end;
+        nodes.pop_back();
+        sums.pop_back();
+      }
+    }
+    ASSERT_EQ(nodes.size(), tree_nodes(count, own).size());
+    // The first rank gets half of what is left each time, so that the last ones get nothing.
+    std::vector<std::size_t> cuts{0};
+    for (std::size_t r = 0; r < ranks; ++r) cuts.push_back(r + 1 == ranks ? width : (cuts.back() + width + 1) / 2);
+    const std::vector<std::span<const float>> views(sums.begin(), sums.end());
+    std::vector<float> share(cuts[rank + 1] - cuts[rank]);
+    canonical_reduce_scatter(c, count, cuts, views, share);
+    expect_equal_bits<float>(share, std::span(total).subspan(cuts[rank], share.size()), "share of a sum of nodes");
+  }
+}
+
 /// Each rank's share of the canonical sum holds the bits of the whole one.
 void canonical_shares(const Communicator& c) {
   const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
@@ -425,6 +461,7 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"reduce_scatter_in_rank_order", reduce_scatter_in_rank_order},
       {"uneven_gather", uneven_gather},
       {"canonical_shares", canonical_shares},
+      {"canonical_nodes", canonical_nodes},
       {"traffic_equals_the_formulas", traffic_equals_the_formulas},
       {"wrong_use_is_refused", wrong_use_is_refused},
   };
