@@ -14,6 +14,8 @@ class Memory {
   /// short.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* data, std::size_t bytes) noexcept = 0;
+  /// Makes [data, data + bytes) zero; gives its pages back where this memory can.
+  virtual void discard(void* data, std::size_t bytes) { fill_bytes(data, 0, bytes); }
   // In order with the operations that were given to this memory's device before; copy_out returns when the bytes are
   // there.
   virtual void fill_bytes(void* data, int byte, std::size_t bytes) = 0;
@@ -23,5 +25,7 @@ class Memory {
 };
 
 Memory& host_memory();
+/// The host's, in pages that take no room before they are written, nor after discard().
+Memory& sparse_host_memory();
 
 }  // namespace zonda::model
