@@ -5,8 +5,8 @@
 
 #include "core/constants.hpp"
 #include "core/vectorise.hpp"
-#include "model/dynamics/lanes.hpp"
 #include "model/dynamics/semi_implicit.hpp"
+#include "model/spectral/lanes.hpp"
 
 namespace zonda::model {
 namespace {

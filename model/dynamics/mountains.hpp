@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "model/dynamics/spherical_transform.hpp"
+#include "model/spectral/spherical_transform.hpp"
 
 namespace zonda::model {
 

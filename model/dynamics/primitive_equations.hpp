@@ -14,7 +14,7 @@
 #include "model/dynamics/held_suarez.hpp"
 #include "model/dynamics/semi_implicit.hpp"
 #include "model/dynamics/sigma_levels.hpp"
-#include "model/dynamics/spherical_transform.hpp"
+#include "model/spectral/spherical_transform.hpp"
 
 namespace zonda::model {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-#include "model/dynamics/spherical_transform.hpp"
+#include "model/spectral/spherical_transform.hpp"
 
 namespace zonda::model {
 

@@ -6,7 +6,7 @@
 
 #include "core/constants.hpp"
 #include "core/philox.hpp"
-#include "model/dynamics/fourier_transform.hpp"
+#include "model/spectral/fourier_transform.hpp"
 
 namespace zonda::model {
 namespace {

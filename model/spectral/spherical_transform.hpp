@@ -15,7 +15,7 @@
 #include <span>
 #include <vector>
 
-#include "model/dynamics/fourier_transform.hpp"
+#include "model/spectral/fourier_transform.hpp"
 
 namespace zonda::model {
 
@@ -45,9 +45,10 @@ class SphericalTransform {
   static int quadratic_columns(int truncation);
   /// The Gaussian grid of quadratic_columns(truncation).
   explicit SphericalTransform(int truncation);
-  /// Synthesis only, on any rows (degrees, descending, symmetric about the equator) and columns that start at 0 E.
-  /// Waves that the columns cannot carry (2 m >= nlon) are left out. Throws Error(usage) if the rows are not symmetric.
-  SphericalTransform(int truncation, std::span<const double> latitudes, int nlon);
+  /// Any rows (degrees, descending, symmetric about the equator) and columns that start at 0 E. Without `weights` for
+  /// synthesis only; with weights (by row, symmetric, sum 2) analysis applies those. Waves that the columns cannot
+  /// carry (2 m >= nlon) are left out. Throws Error(usage) if the rows are not symmetric.
+  SphericalTransform(int truncation, std::span<const double> latitudes, int nlon, std::span<const double> weights = {});
 
   const SpectralIndex& index() const { return index_; }
   int truncation() const { return index_.truncation(); }
@@ -57,7 +58,7 @@ class SphericalTransform {
   /// Rows of a block are numbered 0 .. 15: 0 .. 7 northern, 8 .. 15 their southern mirrors. The grid row, or -1 where
   /// padded.
   int row(int block, int member) const;
-  /// Sine of latitude by grid row, and Gaussian weights (sum 2; empty for synthesis only).
+  /// Sine of latitude by grid row, and the weights of analysis (sum 2; empty for synthesis only).
   std::span<const double> sines() const { return sines_; }
   std::span<const double> weights() const { return weights_; }
 
@@ -70,6 +71,10 @@ class SphericalTransform {
   }
   std::size_t block_size(std::size_t series) const { return series * std::size_t(nlon()) * 16; }
   std::size_t work_size() const { return std::size_t(nlon()) * 32; }
+  /// P_n^m on the northern rows, the equator's included.
+  std::span<const double> polynomial(int m, int n) const {
+    return std::span(polynomials_).subspan(index_(m, n) * std::size_t(pairs_), std::size_t(nlat_ + 1) / 2);
+  }
   /// Doubles in the table of polynomials.
   std::size_t table_size() const { return polynomials_.size(); }
 

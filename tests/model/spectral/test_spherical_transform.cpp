@@ -9,7 +9,7 @@
 #include "core/grid.hpp"
 #include "core/philox.hpp"
 #include "model/dynamics/spectral_wind.hpp"
-#include "model/dynamics/spherical_transform.hpp"
+#include "model/spectral/spherical_transform.hpp"
 
 namespace zonda::model {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/dynamics/fourier_transform.hpp"
+#include "model/spectral/fourier_transform.hpp"
 
 #include <cmath>
 #include <utility>
@@ -6,7 +6,7 @@
 #include "core/constants.hpp"
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
-#include "model/dynamics/lanes.hpp"
+#include "model/spectral/lanes.hpp"
 
 namespace zonda::model {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/dynamics/spherical_transform.hpp"
+#include "model/spectral/spherical_transform.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "core/error.hpp"
 #include "core/grid.hpp"
 #include "core/vectorise.hpp"
-#include "model/dynamics/lanes.hpp"
+#include "model/spectral/lanes.hpp"
 
 namespace zonda::model {
 namespace {
@@ -124,8 +124,13 @@ SphericalTransform::SphericalTransform(int truncation)
   make_polynomials();
 }
 
-SphericalTransform::SphericalTransform(int truncation, std::span<const double> latitudes, int nlon)
-    : index_(truncation), fourier_(nlon), nlat_(int(latitudes.size())), pairs_(padded_pairs(nlat_)) {
+SphericalTransform::SphericalTransform(int truncation, std::span<const double> latitudes, int nlon,
+                                       std::span<const double> weights)
+    : index_(truncation),
+      fourier_(nlon),
+      nlat_(int(latitudes.size())),
+      pairs_(padded_pairs(nlat_)),
+      weights_(weights.begin(), weights.end()) {
   for (std::size_t row = 0; row < latitudes.size(); ++row) {
     if (std::abs(latitudes[row] + latitudes[latitudes.size() - 1 - row]) > 1e-6)
       fail(ErrorKind::usage, "spectral synthesis needs rows symmetric about the equator; row {} lies at {} degrees",
@@ -198,13 +203,17 @@ void SphericalTransform::fourier_analysis(int block, std::size_t series, const d
   const std::size_t stride = padded(series), pairs = std::size_t(pairs_), columns = std::size_t(nlon());
   double weight[lanes] = {};
   for (int b = 0; b < lanes; ++b)
-    if (const int r = row(block, b); r >= 0) weight[b] = 0.25 * weights_[std::size_t(r)] / double(columns);
+    if (const int r = row(block, b); r >= 0) {
+      const double rows = 2 * r + 1 == nlat_ ? 2 : 1;  // the equator is its own mirror
+      weight[b] = 0.25 * weights_[std::size_t(r)] / (rows * double(columns));
+    }
   for (std::size_t s = 0; s < series; ++s) {
     std::copy(grid + s * columns * 16, grid + (s + 1) * columns * 16, work);
     const double* line = fourier_.forward(work, work + columns * 16);
     for (int m = 0; m <= truncation(); ++m) {
-      double parts[4 * lanes];
-      unpack_wave(line + std::size_t(m) * 16, line + (m ? columns - std::size_t(m) : 0) * 16, weight, parts);
+      double parts[4 * lanes] = {};
+      if (2 * m < nlon())
+        unpack_wave(line + std::size_t(m) * 16, line + (m ? columns - std::size_t(m) : 0) * 16, weight, parts);
       // [m][parity][pair][stride]: what the matrix product of legendre_analysis reads along its rows.
       double* even = fourier + (std::size_t(m) * 2 * pairs + std::size_t(block * lanes)) * stride + s;
       double* odd = even + pairs * stride;
@@ -243,7 +252,7 @@ void SphericalTransform::synthesise(std::size_t series, std::span<const double> 
 }
 
 void SphericalTransform::analyse(std::size_t series, std::span<const double> grid, std::span<double> spectral) const {
-  if (weights_.empty()) fail(ErrorKind::usage, "spherical analysis needs a Gaussian grid");
+  if (weights_.empty()) fail(ErrorKind::usage, "spherical analysis needs weights of the rows");
   const std::size_t stride = padded(series), columns = std::size_t(nlon());
   std::vector<double> batch(spectral_size(series)), fourier(fourier_size(series)), block(block_size(series)),
       work(work_size());
