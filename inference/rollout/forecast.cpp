@@ -21,6 +21,7 @@
 #include "ingest/cf/cf_writer.hpp"
 #include "ingest/sources/path_pattern.hpp"
 #include "ingest/sources/source.hpp"
+#include "model/spectral/spectral_taper.hpp"
 #include "parallel/communicator.hpp"
 #include "parallel/partition.hpp"
 
@@ -70,6 +71,15 @@ std::vector<std::size_t> chosen_channels(const ForecastConfig& config, const For
     chosen.push_back(static_cast<std::size_t>(found - known.begin()));
   }
   return chosen;
+}
+
+std::optional<model::SpectralTaper> taper_of(const ForecastConfig& config, const Grid& grid) {
+  if (!config.spectral_taper) return std::nullopt;
+  try {
+    return model::SpectralTaper(grid, config.spectral_taper->from, config.spectral_taper->to);
+  } catch (const Error& error) {
+    fail(ErrorKind::usage, "forecast.spectral_taper: {}", error.what());
+  }
 }
 
 /// What decides the files' bytes.
@@ -167,10 +177,10 @@ void await_folder(const fs::path& directory, const json& identity) {
 }
 
 void forecast_group(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
-                    const InitialStates& states, const StepPlan& plan, const ForecastFiles& files,
-                    const std::vector<Time>& initial) {
+                    const InitialStates& states, const StepPlan& plan, const model::SpectralTaper* taper,
+                    const ForecastFiles& files, const std::vector<Time>& initial) {
   const std::size_t size = model.layout.output_channels() * model.layout.points();
-  Trajectories trajectories(model, step, plan, initial);
+  Trajectories trajectories(model, step, plan, initial, {config.bounds, taper});
   std::vector<std::unique_ptr<ingest::CfWriter>> writers;
   for (const Time time : initial) writers.push_back(files.open(time));
   std::vector<float> fields(initial.size() * size);
@@ -201,6 +211,7 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
   const model::ForecastStep step(model->layout);
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
+  const std::optional<model::SpectralTaper> taper = taper_of(config, model->layout.grid);
   const std::vector<Time> all = initial_times(config, states->times(), plan.steps.back());
   const parallel::Range shared = parallel::partition(all.size(), share.of, share.i);
   const std::vector<Time> times(all.begin() + static_cast<std::ptrdiff_t>(shared.begin),
@@ -253,7 +264,7 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
       const std::size_t last = std::min(range.end, first + static_cast<std::size_t>(config.batch));
       const std::vector<Time> group(wanted.begin() + static_cast<std::ptrdiff_t>(first),
                                     wanted.begin() + static_cast<std::ptrdiff_t>(last));
-      forecast_group(config, *model, step, *states, plan, files, group);
+      forecast_group(config, *model, step, *states, plan, taper ? &*taper : nullptr, files, group);
       progress.update(static_cast<std::int64_t>(last - range.begin), compact(group.back()));
       stopped = stop_requested().value_or(0);
     }

@@ -13,6 +13,12 @@ void describe(config::Table& table, StateFilesConfig& c) {
   table.key("units", c.units, "Units to believe, as `NAME=unit`, where the files' own are missing or wrong");
 }
 
+void describe(config::Table& table, TaperConfig& c) {
+  table.key("from", c.from, "The last total wavenumber that stays as it is").required().range(0, 1e5);
+  table.key("to", c.to, "The first total wavenumber of which nothing stays").required().range(1, 1e5);
+  table.check("to", [&c] { return c.to <= c.from ? "must be larger than from" : std::string(); });
+}
+
 void describe(config::Table& table, ForecastConfig& c) {
   table.key("times", c.times, "Initial times; or start, end and every");
   table.key("start", c.start, "First initial time");
@@ -31,6 +37,10 @@ void describe(config::Table& table, ForecastConfig& c) {
       "adapters", c.adapters,
       "Use the model's adapters by lead time, where it has them; without them fields are sharper and errors larger");
   table.key("bounds", c.bounds, "Keep humidity, cloud and precipitation within what is possible");
+  table.section(
+      "spectral_taper", c.spectral_taper,
+      "Of what each step adds to the state, spherical harmonics that the model's grid holds and its truth does "
+      "not are taken out (default: nothing is)");
   table.key("range_check", c.range_check, "Values outside the variable's physical range end the run");
   table.key("write_initial", c.write_initial, "Write the state at lead 0 as well");
   table.section("source", c.source, "Initial states from files instead of the archive");

@@ -20,6 +20,11 @@ struct StateFilesConfig {
   std::vector<std::string> units;      ///< `NAME_IN_FILE=unit to believe`
 };
 
+/// What each step adds is damped beyond total wavenumber `from`, down to nothing at `to`.
+struct TaperConfig {
+  int from = 0, to = 0;
+};
+
 struct ForecastConfig {
   std::vector<Time> times;         ///< initial times; or:
   std::optional<Time> start, end;  ///< the first and last initial time
@@ -30,15 +35,17 @@ struct ForecastConfig {
   std::vector<std::string> channels;  ///< written; default: all
   std::optional<int> keep_bits;
   int deflate = 1;
-  int batch = 8;               ///< initial times that pass the network together
-  bool adapters = true;        ///< of models that have them: off shows the base network
-  bool bounds = true;          ///< humidity, cloud and precipitation are kept within what is possible
+  int batch = 8;         ///< initial times that pass the network together
+  bool adapters = true;  ///< of models that have them: off shows the base network
+  bool bounds = true;    ///< humidity, cloud and precipitation are kept within what is possible
+  std::optional<TaperConfig> spectral_taper;
   bool range_check = true;     ///< values outside the physical range are an error
   bool write_initial = false;  ///< the state at lead 0 is written as well
   std::optional<StateFilesConfig> source;
 };
 
 void describe(config::Table& table, StateFilesConfig& config);
+void describe(config::Table& table, TaperConfig& config);
 void describe(config::Table& table, ForecastConfig& config);
 
 /// The initial times in order. `available` (ascending): what the states' source has; without times, start or end in the

@@ -4,10 +4,12 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "model/spectral/spectral_taper.hpp"
 
 namespace zonda::inference {
 
 using model::ForecastLayout;
+using model::ForecastStep;
 using model::Shape;
 using model::Tensor;
 
@@ -44,15 +46,53 @@ StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model
   return plan;
 }
 
+namespace {
+
+Shape image_shape(const ForecastLayout& layout, std::size_t samples, std::size_t channels) {
+  return {static_cast<std::int64_t>(samples), static_cast<std::int64_t>(channels),
+          static_cast<std::int64_t>(layout.grid.nlat()), static_cast<std::int64_t>(layout.grid.nlon())};
+}
+
+std::size_t known_channels(const ForecastLayout& layout) {
+  return layout.static_channels.size() + 2 * layout.forcings.size();
+}
+
+}  // namespace
+
 Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
-                           std::vector<Time> initial)
-    : model_(model), step_(step), bounds_(model.layout), plan_(plan), initial_(std::move(initial)) {
+                           std::vector<Time> initial, TrajectoryOptions options)
+    : model_(model),
+      step_(step),
+      plan_(plan),
+      initial_(std::move(initial)),
+      options_(options),
+      scratch_(model.network.backend().memory()),
+      known_(model.network.backend().memory(),
+             image_shape(model.layout, initial_.size(), known_channels(model.layout))),
+      condition_(model.network.backend().memory(), {static_cast<std::int64_t>(initial_.size()),
+                                                    static_cast<std::int64_t>(ForecastLayout::condition_size)}) {
   histories_.resize(plan_.strategy == Strategy::homogeneous_mean ? plan_.steps.size() : 1);
   const ForecastLayout& layout = model_.layout;
-  input_.resize(initial_.size() * layout.input_channels() * layout.points());
-  output_.resize(initial_.size() * layout.output_channels() * layout.points());
-  condition_.resize(initial_.size() * ForecastLayout::condition_size);
+  model::Memory& memory = model.network.backend().memory();
+  input_ = model::buffer_of(memory, image_shape(layout, initial_.size(), layout.input_channels()));
+  output_ = take();
+  const std::size_t record = known_channels(layout) * layout.points();
+  for (std::size_t s = 0; s < initial_.size(); ++s)
+    std::copy(step_.statics().begin(), step_.statics().end(), known_.host().subspan(s * record).begin());
   model_.network.plan(static_cast<int>(initial_.size()), model::Use::inference);
+}
+
+Tensor Trajectories::state(const model::Buffer& buffer) const {
+  return model::tensor_of(buffer, image_shape(model_.layout, initial_.size(), model_.layout.output_channels()));
+}
+
+model::Buffer Trajectories::take() {
+  if (free_.empty())
+    return model::buffer_of(model_.network.backend().memory(),
+                            image_shape(model_.layout, initial_.size(), model_.layout.output_channels()));
+  model::Buffer buffer = std::move(free_.back());
+  free_.pop_back();
+  return buffer;
 }
 
 std::vector<Duration> Trajectories::leads_needed() const {
@@ -62,49 +102,82 @@ std::vector<Duration> Trajectories::leads_needed() const {
 }
 
 void Trajectories::give(Duration lead, const std::vector<float>& fields) {
-  if (plan_.strategy == Strategy::homogeneous_mean) {
-    for (std::size_t i = 0; i < histories_.size(); ++i)
-      if (lead == Duration{0} || lead == -plan_.steps[i]) histories_[i][lead] = fields;
-  } else {
-    histories_[0][lead] = fields;
+  for (std::size_t i = 0; i < histories_.size(); ++i) {
+    if (plan_.strategy == Strategy::homogeneous_mean && lead != Duration{0} && lead != -plan_.steps[i]) continue;
+    model::Buffer& given = histories_[i][lead] = take();
+    given.memory().copy_in(given.data(), fields.data(), given.bytes());
   }
+}
+
+void Trajectories::assemble(model::Context& ctx, Duration from, Duration d, const Tensor& previous,
+                            const Tensor& current) {
+  const ForecastLayout& layout = model_.layout;
+  const std::size_t points = layout.points(), record = known_channels(layout) * points;
+  const std::size_t forcing = layout.forcings.size() * points, first = layout.static_channels.size() * points;
+  constexpr std::size_t n = ForecastLayout::condition_size;
+  for (std::size_t s = 0; s < initial_.size(); ++s) {
+    const auto known = known_.host().subspan(s * record, record);
+    model::normalised_forcing(layout, initial_[s] + from, known.subspan(first, forcing));
+    model::normalised_forcing(layout, initial_[s] + from + d, known.subspan(first + forcing, forcing));
+    step_.condition(initial_[s] + from, d, from, condition_.host().subspan(s * n, n));
+  }
+  condition_.send();
+  using model::InputPart;
+  const auto statics = static_cast<std::int32_t>(layout.static_channels.size());
+  ForecastStep::Terms terms = step_.input_terms(InputPart::statics);
+  for (const auto& more :
+       {step_.input_terms(InputPart::forcing_now, statics),
+        step_.input_terms(InputPart::forcing_next, statics + static_cast<std::int32_t>(layout.forcings.size()))})
+    terms.insert(terms.end(), more.begin(), more.end());
+  const Tensor u = model::tensor_of(input_, image_shape(layout, initial_.size(), layout.input_channels()));
+  ctx->map_channels(ctx, previous, step_.input_terms(InputPart::previous), u, false);
+  ctx->map_channels(ctx, current, step_.input_terms(InputPart::current), u, true);
+  if (!terms.empty()) ctx->map_channels(ctx, known_.send(), terms, u, true);
 }
 
 void Trajectories::step_to(History& history, Duration d) {
-  const ForecastLayout& layout = model_.layout;
-  const std::size_t points = layout.points(), state = layout.output_channels() * points;
-  const std::size_t input = layout.input_channels() * points, n = ForecastLayout::condition_size;
   const Duration from = lead_ - d;
-  const std::vector<float>& previous = history.at(from - d);
-  const std::vector<float>& current = history.at(from);
-  std::vector<float> now(layout.forcings.size() * points), next(now.size());
-  for (std::size_t s = 0; s < initial_.size(); ++s) {
-    model::normalised_forcing(layout, initial_[s] + from, now);
-    model::normalised_forcing(layout, initial_[s] + lead_, next);
-    step_.assemble(std::span(previous).subspan(s * state, state), std::span(current).subspan(s * state, state), now,
-                   next, std::span(input_).subspan(s * input, input));
-    step_.condition(initial_[s] + from, d, from, std::span(condition_).subspan(s * n, n));
-  }
+  const Tensor previous = state(history.at(from - d)), current = state(history.at(from)), y = state(output_);
+  model::Context ctx(model_.network.backend(), scratch_, model::DType::f32);
+  assemble(ctx, from, d, previous, current);
   const std::vector<double> days(initial_.size(), std::chrono::duration<double, std::ratio<86400>>(from).count());
   model_.network.set_leads(days);
-  const auto batch = static_cast<std::int64_t>(initial_.size());
-  const auto nlat = static_cast<std::int64_t>(layout.grid.nlat()), nlon = static_cast<std::int64_t>(layout.grid.nlon());
   model_.network.forward(
-      Tensor::of(input_, Shape{batch, static_cast<std::int64_t>(layout.input_channels()), nlat, nlon}),
-      Tensor::of(condition_, Shape{batch, static_cast<std::int64_t>(n)}),
-      Tensor::of(output_, Shape{batch, static_cast<std::int64_t>(layout.output_channels()), nlat, nlon}));
-  std::vector<float>& made = history[lead_];
-  made.resize(output_.size());
-  for (std::size_t s = 0; s < initial_.size(); ++s) {
-    const auto reached = std::span(made).subspan(s * state, state);
-    step_.advance(std::span(output_).subspan(s * state, state), std::span(current).subspan(s * state, state), d,
-                  reached);
-    bounds_.apply(reached);
-  }
+      model::tensor_of(input_, image_shape(model_.layout, initial_.size(), model_.layout.input_channels())),
+      condition_.tensor(), y);
+  const Tensor next = state(history[lead_] = take());
+  step_.advance(ctx, y, {current, 0}, d, next);
+  if (options_.taper) taper(current, next);
+  if (options_.bounds) step_.bounds().apply(ctx, next);
 }
 
-void Trajectories::forget(History& history, Duration longest) {
-  history.erase(history.begin(), history.lower_bound(lead_ - 2 * longest + plan_.steps.front()));
+/// next = current + tapered (next - current), of the channels that are fed back.
+void Trajectories::taper(const Tensor& current, const Tensor& next) {
+  const ForecastLayout& layout = model_.layout;
+  model::Memory& memory = model_.network.backend().memory();
+  const std::span<const float> before = model::on_host(current, memory, host_);
+  host_next_.resize(before.size());
+  memory.copy_out(host_next_.data(), next.data, next.bytes());
+  const std::size_t points = layout.points(), channels = layout.channels.size();
+  std::vector<std::size_t> tapered;  // first numbers of the fields
+  for (std::size_t field = 0; field < initial_.size() * channels; ++field)
+    if (!layout.channels[field % channels].info().accumulated) tapered.push_back(field * points);
+  increments_.resize(tapered.size() * points);
+  for (std::size_t f = 0; f < tapered.size(); ++f)
+    for (std::size_t i = 0; i < points; ++i)
+      increments_[f * points + i] = host_next_[tapered[f] + i] - before[tapered[f] + i];
+  options_.taper->apply(increments_);
+  for (std::size_t f = 0; f < tapered.size(); ++f)
+    for (std::size_t i = 0; i < points; ++i)
+      host_next_[tapered[f] + i] = before[tapered[f] + i] + increments_[f * points + i];
+  memory.copy_in(next.data, host_next_.data(), next.bytes());
+}
+
+void Trajectories::forget(History& history, Duration before) {
+  while (!history.empty() && history.begin()->first < before) {
+    free_.push_back(std::move(history.begin()->second));
+    history.erase(history.begin());
+  }
 }
 
 void Trajectories::advance() {
@@ -113,7 +186,7 @@ void Trajectories::advance() {
     for (std::size_t i = 0; i < plan_.steps.size(); ++i)
       if (lead_ % plan_.steps[i] == Duration{0}) {
         step_to(histories_[i], plan_.steps[i]);
-        histories_[i].erase(lead_ - 2 * plan_.steps[i]);
+        forget(histories_[i], lead_ - plan_.steps[i]);
       }
     return;
   }
@@ -121,19 +194,21 @@ void Trajectories::advance() {
   for (const Duration step : plan_.steps)
     if (lead_ % step == Duration{0}) largest = step;
   step_to(histories_[0], largest);
-  forget(histories_[0], plan_.steps.back());
+  forget(histories_[0], lead_ - 2 * plan_.steps.back() + plan_.steps.front());
 }
 
 void Trajectories::forecast(std::vector<float>& out) const {
-  out.assign(output_.size(), 0);
-  std::size_t members = 0;
+  out.assign(static_cast<std::size_t>(state(output_).count()), 0);
+  std::size_t rollouts = 0;
   for (const History& history : histories_) {
     const auto found = history.find(lead_);
     if (found == history.end()) continue;
-    ++members;
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] += found->second[i];
+    ++rollouts;
+    const std::span<const float> values =
+        model::on_host(state(found->second), model_.network.backend().memory(), host_);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += values[i];
   }
-  const float share = 1.0F / static_cast<float>(members);
+  const float share = 1.0F / static_cast<float>(rollouts);
   for (float& value : out) value *= share;
 }
 

@@ -8,7 +8,11 @@
 
 #include "core/time.hpp"
 #include "model/forecast_state/forecast_model.hpp"
-#include "model/forecast_state/state_bounds.hpp"
+#include "model/tensor/staging.hpp"
+
+namespace zonda::model {
+class SpectralTaper;
+}
 
 namespace zonda::inference {
 
@@ -27,11 +31,16 @@ struct StepPlan {
 StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model_steps, Duration lead,
                     Duration output_step);
 
-/// Normalised states [sample, channel, lat, lon] by lead; leads at and below zero are given.
+struct TrajectoryOptions {
+  bool bounds = true;                           ///< every state is kept within its physical bounds
+  const model::SpectralTaper* taper = nullptr;  ///< of what each step adds to the fields that are fed back
+};
+
+/// Normalised states [sample, channel, lat, lon] by lead, in the network's memory; leads at and below zero are given.
 class Trajectories {
  public:
   Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
-               std::vector<Time> initial);
+               std::vector<Time> initial, TrajectoryOptions options = {});
   /// Leads at or before 0 that must be given: 0 and -d for each step.
   std::vector<Duration> leads_needed() const;
   /// `fields` as the member comment says. Every lead of leads_needed() once, before the first advance.
@@ -44,18 +53,29 @@ class Trajectories {
   std::size_t samples() const { return initial_.size(); }
 
  private:
-  using History = std::map<Duration, std::vector<float>>;
+  using History = std::map<Duration, model::Buffer>;
   void step_to(History& history, Duration d);
-  void forget(History& history, Duration longest);
+  void assemble(model::Context& ctx, Duration from, Duration d, const model::Tensor& previous,
+                const model::Tensor& current);
+  void taper(const model::Tensor& current, const model::Tensor& next);
+  void forget(History& history, Duration before);
+  model::Buffer take();
+  model::Tensor state(const model::Buffer& buffer) const;
 
   model::ForecastModel& model_;
   const model::ForecastStep& step_;
-  const model::StateBounds bounds_;  ///< of the states that further steps begin from
   const StepPlan plan_;
   const std::vector<Time> initial_;
+  const TrajectoryOptions options_;
   std::vector<History> histories_;  ///< one a homogeneous rollout, else one
+  std::vector<model::Buffer> free_;
   Duration lead_{0};
-  std::vector<float> input_, condition_, output_;
+  model::Arena scratch_;
+  model::Staging known_;  ///< [sample, static + 2 forcing, lat, lon]
+  model::Staging condition_;
+  model::Buffer input_, output_;
+  mutable std::vector<float> host_;
+  std::vector<float> host_next_, increments_;  // of the taper
 };
 
 }  // namespace zonda::inference

@@ -92,7 +92,8 @@ void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float
   }
 }
 
-ForecastStep::ForecastStep(const ForecastLayout& layout) : layout_(layout), static_normalised_(layout.static_fields) {
+ForecastStep::ForecastStep(const ForecastLayout& layout)
+    : layout_(layout), bounds_(layout.channels, layout.normalisation), static_normalised_(layout.static_fields) {
   for (std::size_t c = 0; c < layout.channels.size(); ++c)
     if (!layout.channels[c].info().accumulated) prognostic_.push_back(c);
   const std::size_t points = layout.points();
@@ -212,6 +213,12 @@ void ForecastStep::advance(std::span<const float> y, std::span<const float> curr
   std::fill(next.begin(), next.end(), 0.0F);
   map(carried(), current, next);
   map(increments(step), y, next);
+}
+
+void ForecastStep::advance(Context& ctx, const Tensor& y, const StateView& current, Duration step,
+                           const Tensor& next) const {
+  ctx->map_channels(ctx, current.image, carried(current.first), next, false);
+  ctx->map_channels(ctx, y, increments(step), next, true);
 }
 
 void ForecastStep::target(std::span<const float> current, std::span<const float> next, Duration step,

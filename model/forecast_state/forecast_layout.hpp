@@ -11,6 +11,7 @@
 #include "core/time.hpp"
 #include "core/variables.hpp"
 #include "model/forecast_state/normalisation.hpp"
+#include "model/forecast_state/state_bounds.hpp"
 #include "model/ops/backend.hpp"
 
 namespace zonda::model {
@@ -50,6 +51,12 @@ void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float
 /// What the channels of u are made of, in their order.
 enum class InputPart { previous, current, statics, forcing_now, forcing_next };
 
+/// States of all samples: the layout's channels of an image from `first` on.
+struct StateView {
+  Tensor image;
+  std::int32_t first = 0;
+};
+
 /// One network step in normalised space: every part of it is a map between channels (Backend::map_channels), the same
 /// for the host and a device. States are `[channel, lat, lon]`; functions on spans are for one sample on the host.
 class ForecastStep {
@@ -80,6 +87,11 @@ class ForecastStep {
   /// The y that would give `next`: inverse of advance.
   void target(std::span<const float> current, std::span<const float> next, Duration step, std::span<float> y) const;
 
+  /// The same for states `[sample, channel, lat, lon]` in the backend's memory, without bounds().
+  void advance(Context& ctx, const Tensor& y, const StateView& current, Duration step, const Tensor& next) const;
+  /// What every state that a further step begins from is kept within.
+  const StateBounds& bounds() const { return bounds_; }
+
   /// `[static channel, lat, lon]`, of mean 0 and deviation 1.
   std::span<const float> statics() const { return static_normalised_; }
   const ForecastLayout& layout() const { return layout_; }
@@ -89,6 +101,7 @@ class ForecastStep {
   bool is_carried(std::size_t channel) const;
 
   const ForecastLayout& layout_;
+  StateBounds bounds_;
   std::vector<std::size_t> prognostic_;
   std::vector<float> static_normalised_;
 };

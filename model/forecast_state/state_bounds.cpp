@@ -5,6 +5,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "model/forecast_state/normalisation.hpp"
+
 namespace zonda::model {
 
 Bounds physical_bounds(const Variable& variable) {
@@ -15,26 +17,22 @@ Bounds physical_bounds(const Variable& variable) {
   return bounds;
 }
 
-StateBounds::StateBounds(const ForecastLayout& layout) : points_(layout.points()) {
-  for (std::size_t c = 0; c < layout.channels.size(); ++c) {
-    const Bounds bounds = physical_bounds(layout.channels[c].info());
+StateBounds::StateBounds(std::span<const Channel> channels, const Normalisation& normalisation) {
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    const Bounds bounds = physical_bounds(channels[c].info());
     if (std::isinf(bounds.lower) && std::isinf(bounds.upper)) continue;
-    const double mean = layout.normalisation.mean[c], stddev = layout.normalisation.stddev[c];
-    ranges_.push_back(
-        {c, static_cast<float>((bounds.lower - mean) / stddev), static_cast<float>((bounds.upper - mean) / stddev)});
+    const double mean = normalisation.mean[c], stddev = normalisation.stddev[c];
+    ranges_.push_back({static_cast<std::int32_t>(c), static_cast<float>((bounds.lower - mean) / stddev),
+                       static_cast<float>((bounds.upper - mean) / stddev)});
   }
 }
 
-void StateBounds::apply(std::span<float> state) const {
-  for (const Range& range : ranges_)
-    for (float& value : state.subspan(range.channel * points_, points_))
-      value = value < range.lower ? range.lower : value > range.upper ? range.upper : value;
+void StateBounds::apply(Context& ctx, const Tensor& states) const {
+  if (!ranges_.empty()) ctx->bound_channels(ctx, ranges_, states);
 }
 
-void StateBounds::adjoint(std::span<const float> applied, std::span<float> gradient) const {
-  for (const Range& range : ranges_)
-    for (std::size_t i = range.channel * points_; i < (range.channel + 1) * points_; ++i)
-      if (applied[i] <= range.lower || applied[i] >= range.upper) gradient[i] = 0;
+void StateBounds::adjoint(Context& ctx, const Tensor& applied, const Tensor& gradient) const {
+  if (!ranges_.empty()) ctx->bound_channels_backward(ctx, ranges_, applied, gradient);
 }
 
 }  // namespace zonda::model

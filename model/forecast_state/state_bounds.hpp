@@ -4,9 +4,12 @@
 #include <span>
 #include <vector>
 
-#include "model/forecast_state/forecast_layout.hpp"
+#include "core/variables.hpp"
+#include "model/ops/backend.hpp"
 
 namespace zonda::model {
+
+struct Normalisation;
 
 struct Bounds {
   double lower = -std::numeric_limits<double>::infinity();
@@ -15,22 +18,18 @@ struct Bounds {
 /// Of a variable by its meaning, not its range of plausible values; SI.
 Bounds physical_bounds(const Variable& variable);
 
-/// The bounds of a layout's channels in normalised space. States are `[channel, lat, lon]`.
+/// The bounds of a layout's channels in normalised space. States are `[sample, channel, lat, lon]` in the backend's
+/// memory.
 class StateBounds {
  public:
-  explicit StateBounds(const ForecastLayout& layout);
+  StateBounds(std::span<const Channel> channels, const Normalisation& normalisation);
   /// Values beyond a bound become the bound; NaN stays NaN.
-  void apply(std::span<float> state) const;
-  /// Adjoint of apply about the state that it gave: where a value is at its bound the gradient becomes 0.
-  void adjoint(std::span<const float> applied, std::span<float> gradient) const;
+  void apply(Context& ctx, const Tensor& states) const;
+  /// Adjoint of apply about the states that it gave: where a value is at its bound the gradient becomes 0.
+  void adjoint(Context& ctx, const Tensor& applied, const Tensor& gradient) const;
 
  private:
-  struct Range {
-    std::size_t channel;
-    float lower, upper;
-  };
-  std::vector<Range> ranges_;  // of the channels that have bounds
-  std::size_t points_;
+  std::vector<ChannelRange> ranges_;  // of the channels that have bounds
 };
 
 }  // namespace zonda::model

@@ -48,6 +48,12 @@ struct ChannelTerm {
   float factor = 1;
 };
 
+/// What the values of a channel of images are kept within.
+struct ChannelRange {
+  std::int32_t channel = 0;
+  float lower = 0, upper = 0;  ///< may be infinite
+};
+
 /// Tokens as a raster: rows x columns for each sample; columns wrap around when `periodic`.
 struct TokenRaster {
   std::int64_t rows = 0, columns = 0;
@@ -164,6 +170,12 @@ class Backend {
   // Cy, H, W]. Without `accumulate`, channels of y that no term names become 0.
   virtual void map_channels(Context&, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
                             bool accumulate) = 0;
+  /// In place, x [B, C, H, W]: values beyond the range of their channel become its nearer end; NaN stays NaN. Each
+  /// channel is named once at most.
+  virtual void bound_channels(Context&, std::span<const ChannelRange> ranges, const Tensor& x) = 0;
+  /// In place: the gradient becomes 0 where `bounded`, which bound_channels() gave, is at an end of its range.
+  virtual void bound_channels_backward(Context&, std::span<const ChannelRange> ranges, const Tensor& bounded,
+                                       const Tensor& gradient) = 0;
 
   // --- tokens as rows: y[b, i, :] = x[b, index[i], :], x and y [B T, D]. `index` is a permutation of 0 .. T - 1.
   virtual void permute_rows(Context&, const Tensor& x, const IndexTable& index, const Tensor& y) = 0;

@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "model/training/staging.hpp"
+#include "model/tensor/staging.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/partition.hpp"
 

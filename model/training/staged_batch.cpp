@@ -143,10 +143,13 @@ void StagedBatch::target(Context& ctx, std::size_t k, const StateView& current, 
 void StagedBatch::advance(Context& ctx, const Tensor& y, const StateView& current, const Tensor& next) const {
   for (std::size_t s = 0; s < samples(); ++s) {
     const auto i = static_cast<std::int64_t>(s);
-    const Source sources[] = {{current.image.slice(i, 1), step_.carried(current.first)},
-                              {y.slice(i, 1), step_.increments(steps_[s])}};
-    map_sources(ctx, sources, next.slice(i, 1));
+    step_.advance(ctx, y.slice(i, 1), {current.image.slice(i, 1), current.first}, steps_[s], next.slice(i, 1));
   }
+  step_.bounds().apply(ctx, next);
+}
+
+void StagedBatch::bounds_adjoint(Context& ctx, const Tensor& next, const Tensor& dnext) const {
+  step_.bounds().adjoint(ctx, next, dnext);
 }
 
 void StagedBatch::target_adjoint(Context& ctx, const Tensor& dy, const Tensor& dnext) const {

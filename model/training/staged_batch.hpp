@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "model/forecast_state/forecast_layout.hpp"
+#include "model/tensor/staging.hpp"
 #include "model/training/batch_loader.hpp"
-#include "model/training/staging.hpp"
 
 namespace zonda::model {
 
@@ -22,12 +22,6 @@ struct Augmentation {
 struct SampleStart {
   const float *previous = nullptr, *current = nullptr;  ///< [channel, lat, lon] at t-d and t; null: the archive's
   int lead_steps = 0;                                   ///< steps that led to them
-};
-
-/// States of all samples: `channels` of an image from `first` on.
-struct StateView {
-  Tensor image;
-  std::int32_t first = 0;
 };
 
 class StagedBatch {
@@ -56,9 +50,12 @@ class StagedBatch {
                 const Tensor& u) const;
   /// y that leads from `current` to the state given after step k.
   void target(Context& ctx, std::size_t k, const StateView& current, const Tensor& y) const;
+  /// The state that y leads to, within its bounds.
   void advance(Context& ctx, const Tensor& y, const StateView& current, const Tensor& next) const;
-  /// Of the squared error between advance() and what is given, seen as a function of y through target(): adds to the
-  /// gradient of x(t+d).
+  /// The adjoint of advance()'s bounds about the state that it gave, in place.
+  void bounds_adjoint(Context& ctx, const Tensor& next, const Tensor& dnext) const;
+  /// Of the squared error between advance() without bounds and what is given, seen as a function of y through target():
+  /// adds to the gradient of x(t+d).
   void target_adjoint(Context& ctx, const Tensor& dy, const Tensor& dnext) const;
   /// dy overwritten; the gradient of x(t) accumulates.
   void advance_adjoint(Context& ctx, const Tensor& dnext, const Tensor& dy, const Tensor& dcurrent) const;

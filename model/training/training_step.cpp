@@ -157,6 +157,7 @@ double TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_
   for (std::size_t k = steps; k < steps + 2; ++k) ctx->fill(ctx, gradient_of_state(k), 0);
   for (std::size_t k = steps; k-- > 0;) {
     const Tensor dy = output(k), dnext = gradient_of_state(k + 2), dcurrent = gradient_of_state(k + 1);
+    if (k + 1 < steps) staged_.bounds_adjoint(ctx, predicted(k), dnext);
     staged_.target_adjoint(ctx, dy, dnext);
     staged_.advance_adjoint(ctx, dnext, dy, dcurrent);
     if (k + 1 < steps) forward(ctx, k, wanted);  // the activations of an earlier step are computed again

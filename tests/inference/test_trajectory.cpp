@@ -111,7 +111,13 @@ struct TrajectoryTest : testing::Test {
     network->network.forward(model::Tensor::of(u, {1, static_cast<std::int64_t>(l.input_channels()), rows, columns}),
                              model::Tensor::of(c, {1, static_cast<std::int64_t>(c.size())}),
                              model::Tensor::of(y, {1, static_cast<std::int64_t>(l.output_channels()), rows, columns}));
-    step.advance(y, current, d, result);
+    const auto states = [&](std::vector<float>& values) {
+      return model::Tensor::of(values, {1, static_cast<std::int64_t>(l.output_channels()), rows, columns});
+    };
+    std::vector<float> from_state = current;
+    model::Arena arena;
+    model::Context ctx(network->network.backend(), arena, model::DType::f32);
+    step.advance(ctx, states(y), {states(from_state), 0}, d, states(result));
     return result;
   }
 };
@@ -132,10 +138,18 @@ TEST_F(TrajectoryTest, ConsecutiveStepsDiffer) {
 TEST_F(TrajectoryTest, StatesThatFurtherStepsBeginFromKeepTheirBounds) {
   network->layout.channels[1] = {"q", 850};
   network->layout.normalisation.mean[1] = 0;
-  Trajectories t(*network, step, plan_steps("6h", network->layout.steps, h24, h6), {start});
-  for (const Duration lead : t.leads_needed()) t.give(lead, std::vector<float>(size));
+  const model::ForecastStep humid(network->layout);
+  Trajectories t(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {start}),
+      unbounded(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {start}, {.bounds = false});
+  for (const Duration lead : t.leads_needed()) {
+    t.give(lead, std::vector<float>(size));
+    unbounded.give(lead, std::vector<float>(size));
+  }
   std::vector<float> state;
   for (int lead = 0; lead < 4; ++lead) {
+    unbounded.advance();
+    unbounded.forecast(state);
+    EXPECT_LT(*std::min_element(state.begin() + static_cast<std::ptrdiff_t>(size / 2), state.end()), 0);
     t.advance();
     t.forecast(state);
     const auto middle = state.begin() + static_cast<std::ptrdiff_t>(size / 2);

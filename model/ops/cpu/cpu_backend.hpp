@@ -51,6 +51,9 @@ class CpuBackend : public ReferenceBackend {
                                    const Tensor& weight_gradient, const Tensor& bias_gradient) override;
   void map_channels(Context&, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
                     bool accumulate) override;
+  void bound_channels(Context&, std::span<const ChannelRange> ranges, const Tensor& x) override;
+  void bound_channels_backward(Context&, std::span<const ChannelRange> ranges, const Tensor& bounded,
+                               const Tensor& gradient) override;
   void permute_rows(Context&, const Tensor& x, const IndexTable& index, const Tensor& y) override;
   void depthwise(Context&, const TokenRaster&, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Tensor& y) override;

@@ -19,6 +19,29 @@ ZONDA_CLONES void add_scaled(float factor, const float* x, float* y, std::int64_
   for (std::int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
 }
 
+ZONDA_CLONES void bound(float lower, float upper, float* x, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) x[i] = x[i] < lower ? lower : x[i] > upper ? upper : x[i];
+}
+
+ZONDA_CLONES void stop_at_bounds(float lower, float upper, const float* x, float* gradient, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) gradient[i] = x[i] <= lower || x[i] >= upper ? 0.0f : gradient[i];
+}
+
+/// Calls f(range, first number, numbers) for all pieces of the channels with a range.
+template <class F>
+void for_ranges(std::span<const ChannelRange> ranges, const Tensor& x, int threads, F&& f) {
+  const std::int64_t points = x.shape[2] * x.shape[3], pieces = (points + kPiece - 1) / kPiece,
+                     count = static_cast<std::int64_t>(ranges.size());
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (std::int64_t task = 0; task < x.shape[0] * count * pieces; ++task) {
+    const ChannelRange& range = ranges[static_cast<std::size_t>(task / pieces % count)];
+    const std::int64_t b = task / pieces / count, at = task % pieces * kPiece;
+    f(range, (b * x.shape[1] + range.channel) * points + at, std::min(kPiece, points - at));
+  }
+}
+
 /// The tokens around one token, row above first; null where the raster ends.
 using Neighbours = std::array<const float*, 9>;
 
@@ -90,6 +113,24 @@ void CpuBackend::map_channels(Context& ctx, const Tensor& x, std::span<const Cha
     for (const ChannelTerm& term : terms)
       if (term.to == c) add_scaled(term.factor, x.as<float>() + (b * x.shape[1] + term.from) * points + at, to, n);
   }
+}
+
+void CpuBackend::bound_channels(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& x) {
+  if (ctx.planning() || ranges.empty()) return;
+  if (x.dtype != DType::f32) return ReferenceBackend::bound_channels(ctx, ranges, x);
+  for_ranges(ranges, x, team(x.count()), [&](const ChannelRange& range, std::int64_t first, std::int64_t n) {
+    bound(range.lower, range.upper, x.as<float>() + first, n);
+  });
+}
+
+void CpuBackend::bound_channels_backward(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& bounded,
+                                         const Tensor& gradient) {
+  if (ctx.planning() || ranges.empty()) return;
+  if (gradient.dtype != DType::f32) return ReferenceBackend::bound_channels_backward(ctx, ranges, bounded, gradient);
+  for_ranges(ranges, bounded, team(bounded.count()),
+             [&](const ChannelRange& range, std::int64_t first, std::int64_t n) {
+               stop_at_bounds(range.lower, range.upper, bounded.as<float>() + first, gradient.as<float>() + first, n);
+             });
 }
 
 void CpuBackend::permute_rows(Context& ctx, const Tensor& x, const IndexTable& index, const Tensor& y) {

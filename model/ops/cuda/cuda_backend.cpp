@@ -474,6 +474,36 @@ void CudaBackend::map_channels(Context& ctx, const Tensor& x, std::span<const Ch
                      wide(x), wide(y), accumulate);
 }
 
+ChannelRanges CudaBackend::ranges_of(std::span<const ChannelRange> ranges, const Tensor& x) {
+  const std::size_t n = ranges.size();
+  std::string bytes(3 * n * sizeof(float), '\0');
+  for (std::size_t r = 0; r < n; ++r) {
+    std::memcpy(bytes.data() + r * sizeof(float), &ranges[r].channel, sizeof(float));
+    std::memcpy(bytes.data() + (n + r) * sizeof(float), &ranges[r].lower, sizeof(float));
+    std::memcpy(bytes.data() + (2 * n + r) * sizeof(float), &ranges[r].upper, sizeof(float));
+  }
+  const std::byte* on_device = kept(std::move(bytes));
+  const auto* bounds = reinterpret_cast<const float*>(on_device);
+  return {x.shape[0],
+          x.shape[1],
+          x.shape[2] * x.shape[3],
+          static_cast<std::int64_t>(n),
+          reinterpret_cast<const std::int32_t*>(on_device),
+          bounds + n,
+          bounds + 2 * n};
+}
+
+void CudaBackend::bound_channels(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& x) {
+  if (ctx.planning() || ranges.empty()) return;
+  cuda::bound_channels(memory_->stream(), ranges_of(ranges, x), wide(x));
+}
+
+void CudaBackend::bound_channels_backward(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& bounded,
+                                          const Tensor& gradient) {
+  if (ctx.planning() || ranges.empty()) return;
+  cuda::bound_channels_backward(memory_->stream(), ranges_of(ranges, bounded), wide(bounded), wide(gradient));
+}
+
 // --- tokens
 
 void CudaBackend::permute_rows(Context& ctx, const Tensor& x, const IndexTable& index, const Tensor& y) {

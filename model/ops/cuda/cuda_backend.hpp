@@ -15,6 +15,7 @@
 
 namespace zonda::model::cuda {
 
+struct ChannelRanges;
 using MakeProducts = std::function<std::unique_ptr<ProductLibrary>(CudaMemory&)>;
 using MakeLongAttention = std::function<std::unique_ptr<LongAttention>(CudaMemory&)>;
 
@@ -66,6 +67,9 @@ class CudaBackend final : public Backend {
                                    const Tensor& weight_gradient, const Tensor& bias_gradient) override;
   void map_channels(Context&, const Tensor& x, std::span<const ChannelTerm> terms, const Tensor& y,
                     bool accumulate) override;
+  void bound_channels(Context&, std::span<const ChannelRange> ranges, const Tensor& x) override;
+  void bound_channels_backward(Context&, std::span<const ChannelRange> ranges, const Tensor& bounded,
+                               const Tensor& gradient) override;
   void permute_rows(Context&, const Tensor& x, const IndexTable& index, const Tensor& y) override;
   void depthwise(Context&, const TokenRaster&, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Tensor& y) override;
@@ -87,6 +91,7 @@ class CudaBackend final : public Backend {
   // The device's copies of host values: of a table by its id, of others by content.
   const std::byte* kept(std::uint64_t id, std::span<const std::byte> first, std::span<const std::byte> second);
   const std::byte* kept(std::string bytes);
+  ChannelRanges ranges_of(std::span<const ChannelRange> ranges, const Tensor& x);
   const std::int32_t* numbers_of(const SequenceTable& table);  ///< offsets, then tokens
   /// Room on the device for n sums, which fetch_sums() then brings for the host to add up.
   double* partial_sums(std::int64_t n);

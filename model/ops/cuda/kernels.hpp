@@ -131,6 +131,14 @@ struct ChannelMap {
   const float* factor;
 };
 void map_channels(Stream, const ChannelMap&, const float* x, float* y, bool accumulate);
+/// Of x [batch, channels, points].
+struct ChannelRanges {
+  std::int64_t batch, channels, points, count;
+  const std::int32_t* channel;  ///< [count]
+  const float *lower, *upper;   ///< [count]
+};
+void bound_channels(Stream, const ChannelRanges&, float* x);
+void bound_channels_backward(Stream, const ChannelRanges&, const float* bounded, float* gradient);
 /// Rows of `bytes` each, `tokens` of them a sample.
 void permute_rows(Stream, const void* x, const std::int32_t* index, void* y, std::int64_t rows, std::int64_t tokens,
                   std::int64_t bytes);

@@ -21,6 +21,22 @@ __global__ void map_points(ChannelMap map, const float* x, float* y, bool accumu
   to = sum;
 }
 
+/// Block (points, range, sample).
+__global__ void bound_points(ChannelRanges ranges, float* x) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= ranges.points) return;
+  const float lower = ranges.lower[blockIdx.y], upper = ranges.upper[blockIdx.y];
+  float& value = x[(blockIdx.z * ranges.channels + ranges.channel[blockIdx.y]) * ranges.points + i];
+  value = value < lower ? lower : value > upper ? upper : value;
+}
+
+__global__ void stop_at_bounds(ChannelRanges ranges, const float* bounded, float* gradient) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= ranges.points) return;
+  const std::int64_t at = (blockIdx.z * ranges.channels + ranges.channel[blockIdx.y]) * ranges.points + i;
+  if (bounded[at] <= ranges.lower[blockIdx.y] || bounded[at] >= ranges.upper[blockIdx.y]) gradient[at] = 0.0f;
+}
+
 template <class Chunk>
 __global__ void permute_chunks(const Chunk* x, const std::int32_t* index, Chunk* y, std::int64_t tokens,
                                std::int64_t chunks, std::int64_t n) {
@@ -99,7 +115,20 @@ void permute_as(Stream stream, const void* x, const std::int32_t* index, void* y
          index, static_cast<Chunk*>(y), tokens, chunks, n);
 }
 
+dim3 blocks_of(const ChannelRanges& ranges) {
+  return dim3(blocks_for(ranges.points, kThreads), static_cast<unsigned>(ranges.count),
+              static_cast<unsigned>(ranges.batch));
+}
+
 }  // namespace
+
+void bound_channels(Stream stream, const ChannelRanges& ranges, float* x) {
+  launch(bound_points, blocks_of(ranges), dim3(kThreads), 0, stream, ranges, x);
+}
+
+void bound_channels_backward(Stream stream, const ChannelRanges& ranges, const float* bounded, float* gradient) {
+  launch(stop_at_bounds, blocks_of(ranges), dim3(kThreads), 0, stream, ranges, bounded, gradient);
+}
 
 void map_channels(Stream stream, const ChannelMap& map, const float* x, float* y, bool accumulate) {
   launch(

@@ -21,6 +21,36 @@ void ReferenceBackend::map_channels(Context& ctx, const Tensor& x, std::span<con
   });
 }
 
+void ReferenceBackend::bound_channels(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& x) {
+  if (ctx.planning()) return;
+  for_wide_type(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const std::int64_t points = x.shape[2] * x.shape[3];
+    for (std::int64_t b = 0; b < x.shape[0]; ++b)
+      for (const ChannelRange& range : ranges) {
+        T* values = x.as<T>() + (b * x.shape[1] + range.channel) * points;
+        const T lower = T(range.lower), upper = T(range.upper);
+        for (std::int64_t i = 0; i < points; ++i)
+          values[i] = values[i] < lower ? lower : values[i] > upper ? upper : values[i];
+      }
+  });
+}
+
+void ReferenceBackend::bound_channels_backward(Context& ctx, std::span<const ChannelRange> ranges,
+                                               const Tensor& bounded, const Tensor& gradient) {
+  if (ctx.planning()) return;
+  for_wide_type(gradient.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const std::int64_t points = bounded.shape[2] * bounded.shape[3];
+    for (std::int64_t b = 0; b < bounded.shape[0]; ++b)
+      for (const ChannelRange& range : ranges) {
+        const std::int64_t first = (b * bounded.shape[1] + range.channel) * points;
+        for (std::int64_t i = first; i < first + points; ++i)
+          if (bounded.as<T>()[i] <= T(range.lower) || bounded.as<T>()[i] >= T(range.upper)) gradient.as<T>()[i] = 0;
+      }
+  });
+}
+
 void ReferenceBackend::permute_rows(Context& ctx, const Tensor& x, const IndexTable& index, const Tensor& y) {
   if (ctx.planning()) return;
   const auto tokens = static_cast<std::int64_t>(index.values.size());

@@ -257,6 +257,28 @@ inline Operation channels_case(bool accumulate) {
   return op;
 }
 
+/// Values beyond the bounds of some channels, of which one is bounded on both sides.
+inline Operation bounds_case(std::int64_t rows, std::int64_t columns) {
+  Operation op;
+  const std::vector<ChannelRange> ranges{{3, -0.25f, 0.5f}, {0, 0.125f, INFINITY}};
+  op.name = "bound_channels_" + std::to_string(rows) + "x" + std::to_string(columns);
+  op.inputs = {{{2, 4, rows, columns}}};
+  op.output = {2, 4, rows, columns};
+  op.forward = [=](Context& ctx, const Tensors& in, const Tensor& out) {
+    ctx->copy(ctx, in[0], out);
+    ctx->bound_channels(ctx, ranges, out);
+  };
+  op.backward = [=](Context& ctx, const Tensors& in, const Tensor& w, const Tensors& g) {
+    Tensor bounded = ctx.take(in[0].shape);
+    ctx->copy(ctx, in[0], bounded);
+    ctx->bound_channels(ctx, ranges, bounded);
+    ctx->copy(ctx, w, g[0]);
+    ctx->bound_channels_backward(ctx, ranges, bounded, g[0]);
+    ctx.release(bounded);
+  };
+  return op;
+}
+
 inline Operation permute_case(std::int64_t batch, std::int32_t tokens, std::int64_t width) {
   Operation op;
   std::vector<std::int32_t> numbers(static_cast<std::size_t>(tokens)), inverse(numbers);
@@ -326,6 +348,8 @@ inline std::vector<Operation> operations() {
       table.push_back(patch_case(3, 4, 1, 2, scatter, average));
     }
   for (bool accumulate : {false, true}) table.push_back(channels_case(accumulate));
+  table.push_back(bounds_case(5, 7));
+  table.push_back(bounds_case(17, 23));
   table.push_back(permute_case(2, 12, 5));
   table.push_back(permute_case(1, 600, 33));
   for (bool periodic : {false, true}) {

@@ -1,4 +1,4 @@
-#include "model/training/staging.hpp"
+#include "model/tensor/staging.hpp"
 
 namespace zonda::model {
 
