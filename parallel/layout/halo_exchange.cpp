@@ -24,7 +24,8 @@ struct Buffers {
 
 }  // namespace
 
-HaloExchange::HaloExchange(const Communicator& slabs, std::vector<std::size_t> rows, std::size_t width)
+HaloExchange::HaloExchange(const Communicator& slabs, std::vector<std::size_t> rows, std::size_t north,
+                           std::size_t south)
     : slabs_(slabs) {
   if (rows.size() != static_cast<std::size_t>(slabs.size()))
     fail(ErrorKind::failure, "halo exchange: {} slabs for {} ranks", rows.size(), slabs.size());
@@ -37,7 +38,7 @@ HaloExchange::HaloExchange(const Communicator& slabs, std::vector<std::size_t> r
   // A rank without rows needs none.
   const auto with_halo = [&](Range range) {
     if (range.size() == 0) return range;
-    return Range{range.begin - std::min(range.begin, width), range.end + std::min(all - range.end, width)};
+    return Range{range.begin - std::min(range.begin, north), range.end + std::min(all - range.end, south)};
   };
   const auto common = [](Range a, Range b) {
     const std::size_t begin = std::max(a.begin, b.begin);

@@ -2,6 +2,7 @@
 // Rows beyond the edges of a slab of latitude, from the ranks that hold them.
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "parallel/communicator.hpp"
@@ -15,7 +16,10 @@ namespace zonda::parallel {
 class HaloExchange {
  public:
   /// `rows`: of each rank's slab, 0 allowed. `width`: rows of halo on either side.
-  HaloExchange(const Communicator& slabs, std::vector<std::size_t> rows, std::size_t width);
+  HaloExchange(const Communicator& slabs, std::vector<std::size_t> rows, std::size_t width)
+      : HaloExchange(slabs, std::move(rows), width, width) {}
+  /// Other widths on the north and the south side.
+  HaloExchange(const Communicator& slabs, std::vector<std::size_t> rows, std::size_t north, std::size_t south);
 
   /// Rows of this rank's slab, and rows it gets from the north and the south of it.
   std::size_t rows() const { return own_.size(); }
@@ -37,6 +41,11 @@ class HaloExchange {
   /// What this rank sends to others in an exchange, or in its adjoint, for numbers of `width` bytes.
   struct Traffic {
     std::uint64_t messages = 0, bytes = 0;
+    Traffic& operator+=(const Traffic& other) {
+      messages += other.messages;
+      bytes += other.bytes;
+      return *this;
+    }
   };
   Traffic exchange_traffic(std::size_t outer, std::size_t inner, std::size_t width) const;
   Traffic adjoint_traffic(std::size_t outer, std::size_t inner, std::size_t width) const;

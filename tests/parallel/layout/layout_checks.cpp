@@ -282,6 +282,27 @@ void halo_has_its_adjoint(const Communicator& c) {
   }
 }
 
+void halo_may_lie_on_one_side(const Communicator& plain) {
+  const auto traffic = std::make_shared<Traffic>();
+  const Communicator c = counted(plain, traffic);
+  const auto rank = static_cast<double>(c.rank());
+  const HaloExchange halo(c, std::vector<std::size_t>(static_cast<std::size_t>(c.size()), 2), 0, 1);
+  const bool last = c.rank() + 1 == c.size();
+  EXPECT_EQ(halo.north(), 0U);
+  EXPECT_EQ(halo.south(), last ? 0U : 1U);
+  const std::vector<double> slab{rank, rank + 0.5};
+  std::vector<double> extended(halo.extended_rows()), back(2);
+  halo.exchange(1, 1, std::span<const double>(slab), std::span(extended)).wait();
+  EXPECT_EQ(traffic->bytes(), c.rank() > 0 ? sizeof(double) : 0);
+  EXPECT_EQ(halo.exchange_traffic(1, 1, sizeof(double)).bytes, traffic->bytes());
+  if (!last) {
+    EXPECT_EQ(extended[2], rank + 1);
+  }
+  halo.adjoint(1, 1, std::span<const double>(extended), std::span(back)).wait();
+  EXPECT_EQ(back[0], c.rank() > 0 ? 2 * rank : rank);
+  EXPECT_EQ(back[1], rank + 0.5);
+}
+
 void halo_sends_what_the_formula_says(const Communicator& plain) {
   const auto traffic = std::make_shared<Traffic>();
   const Communicator c = counted(plain, traffic);
@@ -320,6 +341,7 @@ std::span<const CommunicatorCheck> layout_checks() {
       {"one_axis_traffic", one_axis_traffic},
       {"halo_holds_the_neighbours_rows", halo_holds_the_neighbours_rows},
       {"halo_has_its_adjoint", halo_has_its_adjoint},
+      {"halo_may_lie_on_one_side", halo_may_lie_on_one_side},
       {"halo_sends_what_the_formula_says", halo_sends_what_the_formula_says},
   };
   return checks;
