@@ -67,6 +67,11 @@ zonda_dependency(netcdf LINK ${NETCDF_MPI_LIBRARY} dep::hdf5 INCLUDE ${NETCDF_MP
 find_package(eccodes REQUIRED)
 zonda_dependency(eccodes LINK eccodes)
 
+# ODB-2; its CMake package wants eckit's, which its C interface does not need.
+find_library(ODC_LIBRARY odccore REQUIRED)
+find_path(ODC_INCLUDE odc/api/odc.h REQUIRED)
+zonda_dependency(odc LINK ${ODC_LIBRARY} INCLUDE ${ODC_INCLUDE})
+
 # Debian's dnnl-config.cmake wants OpenCL headers, which the CPU engine does not need.
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)

@@ -51,6 +51,14 @@ double turned_longitude(double degrees_east) {
   return turned >= 360 ? 0 : turned;
 }
 
+double settled_latitude(double degrees_north) {
+  return std::abs(degrees_north) < 90 + 1e-6 ? std::clamp(degrees_north, -90.0, 90.0) : degrees_north;
+}
+
+bool is_position(double latitude, double longitude) {
+  return std::abs(latitude) <= 90 && std::abs(longitude) <= 360;
+}
+
 void ObservationTable::add(const Observation& observation) {
   station.push_back(station_number(observation.station));
   kind.push_back(observation.kind);
@@ -90,9 +98,9 @@ std::uint32_t ObservationTable::station_number(std::string_view station_id) {
 }
 
 std::uint32_t ObservationTable::file_number(std::string_view path) {
-  const auto found = std::find(files.begin(), files.end(), path);
-  if (found == files.end()) files.emplace_back(path);
-  return static_cast<std::uint32_t>(found == files.end() ? files.size() - 1 : found - files.begin());
+  const auto at = static_cast<std::size_t>(std::find(files.begin(), files.end(), path) - files.begin());
+  if (at == files.size()) files.emplace_back(path);
+  return static_cast<std::uint32_t>(at);
 }
 
 std::vector<std::size_t> ObservationTable::used() const {

@@ -89,5 +89,9 @@ class ObservationTable {
 
 /// Longitude in [0, 360).
 double turned_longitude(double degrees_east);
+/// A latitude that packing moved just beyond a pole is the pole.
+double settled_latitude(double degrees_north);
+/// Whether -90 <= latitude <= 90 and |longitude| <= 360.
+bool is_position(double latitude, double longitude);
 
 }  // namespace zonda::ingest

@@ -64,6 +64,7 @@ constexpr std::array element_names{
     ElementName{"aircraftFlightNumber", BufrElement::flight_number, nullptr},
     ElementName{"aircraftRegistrationNumberOrOtherIdentification", BufrElement::registration_number, nullptr},
     ElementName{"buoyOrPlatformIdentifier", BufrElement::buoy_identifier, nullptr},
+    ElementName{"shortStationName", BufrElement::short_station_name, nullptr},
     ElementName{"wigosIdentifierSeries", BufrElement::wigos_series, nullptr},
     ElementName{"wigosIssuerOfIdentifier", BufrElement::wigos_issuer, nullptr},
     ElementName{"wigosIssueNumber", BufrElement::wigos_issue, nullptr},
@@ -102,7 +103,7 @@ constexpr std::array element_names{
 bool is_text(BufrElement element) {
   using enum BufrElement;
   return element == ship_identifier || element == flight_number || element == registration_number ||
-         element == wigos_local;
+         element == short_station_name || element == wigos_local;
 }
 
 const ElementName* find_element(std::string_view key) {

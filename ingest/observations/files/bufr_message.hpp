@@ -27,6 +27,7 @@ enum class BufrElement : std::uint8_t {
   flight_number,
   registration_number,
   buoy_identifier,
+  short_station_name,
   wigos_series,
   wigos_issuer,
   wigos_issue,

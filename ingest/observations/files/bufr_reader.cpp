@@ -42,7 +42,7 @@ std::string station_id(const Report& report) {
   const double block = first(report, block_number), number = first(report, station_number);
   if (std::isfinite(block) && std::isfinite(number))
     return fmt::format("{:02}{:03}", static_cast<int>(block), static_cast<int>(number));
-  for (const BufrElement element : {ship_identifier, registration_number, flight_number})
+  for (const BufrElement element : {ship_identifier, registration_number, flight_number, short_station_name})
     if (const std::string text = first_text(report, element); !text.empty()) return text;
   if (const double buoy = first(report, buoy_identifier); std::isfinite(buoy)) return fmt::format("{:.0f}", buoy);
   if (const std::string local = first_text(report, wigos_local); !local.empty()) {
@@ -255,8 +255,8 @@ class FileReader {
     header.station = station;
     header.kind = kind;
     header.source = {file_number_, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(subset)};
-    const double lat = first(report, latitude), lon = first(report, longitude);
-    if (!(std::abs(lat) <= 90) || !(std::abs(lon) <= 360)) {
+    const double lat = settled_latitude(first(report, latitude)), lon = first(report, longitude);
+    if (!is_position(lat, lon)) {
       reject(name(kind), QualityFlag::position, number, subset, station,
              fmt::format("latitude {:g} and longitude {:g}", lat, lon));
       return;
