@@ -27,7 +27,7 @@ double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& predict
                      const Tensor& gradient, double scale, std::span<double> per_channel) {
   if (ctx.planning()) return 0;
   return weighted_loss(terms.kind, prediction, target, terms.row_weight, terms.channel_weight, terms.sample_weight,
-                       gradient, scale, per_channel);
+                       gradient, scale, per_channel, terms.rows);
 }
 
 double Backend::crps(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
@@ -35,7 +35,7 @@ double Backend::crps(Context& ctx, const LossTerms& terms, int members, const Te
   if (memory().device() != Device::cpu)
     fail(ErrorKind::usage, "the {} backend has no CRPS: ensembles are trained on the CPU", name());
   if (ctx.planning()) return 0;
-  return fair_crps(members, prediction, target, terms.row_weight, terms.channel_weight, gradient, scale);
+  return fair_crps(members, prediction, target, terms.row_weight, terms.channel_weight, gradient, scale, terms.rows);
 }
 
 void Backend::adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,

@@ -538,20 +538,52 @@ void CudaBackend::depthwise_backward_weight(Context& ctx, const TokenRaster& ras
 
 // --- training
 
+namespace {
+
+/// Images' rows in pieces of one chunk each, and the chunks' first pieces.
+struct LossPieces {
+  std::vector<std::int64_t> rows{0}, first_of_chunk{0};
+
+  LossPieces(std::span<const std::int64_t> cuts, std::int64_t height) {
+    constexpr std::int64_t most_rows = 16;
+    const std::int64_t whole[] = {0, height};
+    if (cuts.empty()) cuts = whole;
+    for (const std::int64_t end : cuts.subspan(1)) {
+      while (rows.back() < end) rows.push_back(std::min(end, rows.back() + most_rows));
+      first_of_chunk.push_back(count());
+    }
+  }
+  std::int64_t count() const { return static_cast<std::int64_t>(rows.size()) - 1; }
+  std::size_t chunks() const { return first_of_chunk.size() - 1; }
+};
+
+}  // namespace
+
 double CudaBackend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
                          const Tensor& gradient, double scale, std::span<double> per_channel) {
   if (ctx.planning()) return 0;
   const Shape& shape = prediction.shape;
-  const LossShape s{shape[0], shape[1], shape[2], shape[3], terms.kind == LossKind::squared};
+  const LossPieces pieces(terms.rows.cuts, shape[2]);
+  const LossShape s{shape[0],
+                    shape[1],
+                    shape[2],
+                    shape[3],
+                    terms.kind == LossKind::squared,
+                    pieces.count(),
+                    reinterpret_cast<const std::int64_t*>(
+                        kept(std::string(reinterpret_cast<const char*>(pieces.rows.data()),
+                                         pieces.rows.size() * sizeof(std::int64_t))))};
   const auto channels = static_cast<std::size_t>(s.channels), fields = static_cast<std::size_t>(s.batch) * channels;
   if (target.shape != shape || (!gradient.none() && gradient.shape != shape) ||
       terms.row_weight.size() != static_cast<std::size_t>(s.rows) || terms.channel_weight.size() != channels ||
       (!terms.sample_weight.empty() && terms.sample_weight.size() != static_cast<std::size_t>(s.batch)) ||
-      (!per_channel.empty() && per_channel.size() != channels))
+      (!per_channel.empty() && per_channel.size() != channels) || pieces.rows.back() != s.rows ||
+      (!terms.rows.parts.empty() && terms.rows.parts.size() != pieces.chunks()))
     fail(ErrorKind::failure, "loss of prediction {} against target {}: shapes or weights do not fit", shape.to_string(),
          target.shape.to_string());
   const double weights = std::accumulate(terms.channel_weight.begin(), terms.channel_weight.end(), 0.0),
-               points = double(s.batch) * double(s.rows) * double(s.columns), divisor = points * weights;
+               height = double(terms.rows.whole > 0 ? terms.rows.whole : s.rows),
+               points = double(s.batch) * height * double(s.columns), divisor = points * weights;
   const auto sample_weight = [&](std::size_t f) {
     return terms.sample_weight.empty() ? 1.0 : double(terms.sample_weight[f / channels]);
   };
@@ -562,19 +594,24 @@ double CudaBackend::loss(Context& ctx, const LossTerms& terms, const Tensor& pre
       kept(std::string(reinterpret_cast<const char*>(terms.row_weight.data()), terms.row_weight.size_bytes())));
   if (slopes_.bytes() < fields * sizeof(float)) slopes_ = Buffer(fields * sizeof(float), *memory_);
   memory_->copy_in(slopes_.data(), slope.data(), fields * sizeof(float));
-  const std::int64_t pieces = loss_pieces(s);
-  double* partial = partial_sums(static_cast<std::int64_t>(fields) * pieces);
+  double* partial = partial_sums(static_cast<std::int64_t>(fields) * s.pieces);
   cuda::loss(memory_->stream(), s, wide(prediction), wide(target), row_weight,
              static_cast<const float*>(slopes_.data()), wide(gradient), partial);
 
   const std::vector<double>& sums = fetch_sums();
   if (!per_channel.empty()) std::fill(per_channel.begin(), per_channel.end(), 0.0);
   double total = 0;
-  for (std::size_t f = 0; f < fields; ++f) {
-    const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(f) * pieces;
-    const double field = sample_weight(f) * std::accumulate(begin, begin + pieces, 0.0);
-    total += double(terms.channel_weight[f % channels]) / divisor * field;
-    if (!per_channel.empty()) per_channel[f % channels] += field / points;
+  for (std::size_t chunk = 0; chunk < pieces.chunks(); ++chunk) {
+    double part = 0;
+    for (std::size_t f = 0; f < fields; ++f) {
+      const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(f) * s.pieces;
+      const double field = sample_weight(f) * std::accumulate(begin + pieces.first_of_chunk[chunk],
+                                                              begin + pieces.first_of_chunk[chunk + 1], 0.0);
+      part += double(terms.channel_weight[f % channels]) / divisor * field;
+      if (!per_channel.empty()) per_channel[f % channels] += field / points;
+    }
+    if (!terms.rows.parts.empty()) terms.rows.parts[chunk] = part;
+    total += part;
   }
   return total;
 }

@@ -156,8 +156,9 @@ void depthwise_backward_weight(Stream, const RasterShape&, const float* x, const
 struct LossShape {
   std::int64_t batch, channels, rows, columns;
   bool squared;
+  std::int64_t pieces;             ///< of rows, each added up by one block
+  const std::int64_t* piece_rows;  ///< [pieces + 1] the first row of each
 };
-std::int64_t loss_pieces(const LossShape&);
 /// partial[f, piece]: sum of row_weight * d over the piece's rows of field f = (b, c), without the other weights.
 /// `weight` [B, C]: what the gradient is multiplied by besides the row's weight.
 void loss(Stream, const LossShape&, const float* prediction, const float* target, const double* row_weight,

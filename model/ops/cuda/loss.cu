@@ -6,13 +6,13 @@ namespace zonda::model::cuda {
 
 namespace {
 
-constexpr int kThreads = 256, kRows = 16;  // rows of a piece
+constexpr int kThreads = 256;
 
 /// Block (piece, field).
 __global__ void field_piece(LossShape s, const float* prediction, const float* target, const double* row_weight,
                             const float* weight, float* gradient, double* partial) {
   __shared__ double room[kThreads / kWarp];
-  const std::int64_t begin = std::int64_t{blockIdx.x} * kRows, end = min(s.rows, begin + kRows);
+  const std::int64_t begin = s.piece_rows[blockIdx.x], end = s.piece_rows[blockIdx.x + 1];
   const std::int64_t field = std::int64_t{blockIdx.y} * s.rows * s.columns;
   double sum = 0;
   for (std::int64_t i = begin; i < end; ++i) {
@@ -33,13 +33,9 @@ __global__ void field_piece(LossShape s, const float* prediction, const float* t
 
 }  // namespace
 
-std::int64_t loss_pieces(const LossShape& s) {
-  return (s.rows + kRows - 1) / kRows;
-}
-
 void loss(Stream stream, const LossShape& s, const float* prediction, const float* target, const double* row_weight,
           const float* weight, float* gradient, double* partial) {
-  launch(field_piece, dim3(static_cast<unsigned>(loss_pieces(s)), static_cast<unsigned>(s.batch * s.channels)),
+  launch(field_piece, dim3(static_cast<unsigned>(s.pieces), static_cast<unsigned>(s.batch * s.channels)),
          dim3(kThreads), 0, stream, s, prediction, target, row_weight, weight, gradient, partial);
 }
 
