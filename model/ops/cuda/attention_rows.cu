@@ -1,4 +1,4 @@
-// Attention for any head size up to 192, in f32 arithmetic: a warp keeps four rows and walks over tiles of 32 others, a
+// Attention in f32: a warp keeps four rows and walks over tiles of 32 others, a
 // lane each. Backward runs once with queries as the warps' rows, once with keys, so that no sum needs an atomic.
 #include "model/ops/cuda/head_rows.hpp"
 #include "model/ops/cuda/shared_memory.hpp"
@@ -32,9 +32,8 @@ __device__ __forceinline__ float dot_rows(const float* a, const float* b, int n)
   return sum;
 }
 
-template <class T>
-__device__ __forceinline__ void copy_row(float* to, const T* from, int n) {
-  for (int d = lane_of_warp(); d < n; d += kWarp) to[d] = widen(from[d]);
+__device__ __forceinline__ void copy_row(float* to, const float* from, int n) {
+  for (int d = lane_of_warp(); d < n; d += kWarp) to[d] = from[d];
 }
 __device__ __forceinline__ void zero_row(float* to, int n) {
   for (int d = lane_of_warp(); d < n; d += kWarp) to[d] = 0;
@@ -51,9 +50,8 @@ __device__ __forceinline__ void add_weighted(float (&sum)[kColumns], float weigh
   }
 }
 
-template <class H>
-__global__ void forward_rows(Attention<H> a) {
-  const Place<H> place(a);
+__global__ void forward_rows(Attention<float> a) {
+  const Place<float> place(a);
   const int begin = static_cast<int>(blockIdx.y) * kRows, half = a.head_size / 2;
   if (begin >= place.length) return;
   const Rooms rooms{a.head_size, dynamic_shared<float>(), 1};
@@ -97,7 +95,7 @@ __global__ void forward_rows(Attention<H> a) {
     if (i >= place.length) continue;
 #pragma unroll
     for (int c = 0; c < kColumns; ++c)
-      if (lane + c * kWarp < a.head_size) a.y[place.out(i) + lane + c * kWarp] = narrow<H>(sum[r][c] / total[r]);
+      if (lane + c * kWarp < a.head_size) a.y[place.out(i) + lane + c * kWarp] = sum[r][c] / total[r];
     if (lane == 0) a.log_sum[place.statistic(i)] = highest[r] + logf(total[r]);
   }
 }
@@ -114,9 +112,9 @@ __global__ void row_dots(Attention<H> a, const H* y, std::int64_t n) {
 }
 
 /// `keys`: the warps' rows are keys and the tiles' queries; else the other way round.
-template <class H, bool keys>
-__global__ void backward_rows(Attention<H> a) {
-  const Place<H> place(a);
+template <bool keys>
+__global__ void backward_rows(Attention<float> a) {
+  const Place<float> place(a);
   const int begin = static_cast<int>(blockIdx.y) * kRows, half = a.head_size / 2;
   const Rooms rooms{a.head_size, dynamic_shared<float>(), 2};
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = lane_of_warp();
@@ -174,7 +172,7 @@ __global__ void backward_rows(Attention<H> a) {
       const int d = lane + c * kWarp;
       if (d >= a.head_size) break;
       row[d] = sum[r][c];
-      if (keys) a.dqkv[place.part(i, 2) + d] = narrow<H>(value_sum[r][c]);
+      if (keys) a.dqkv[place.part(i, 2) + d] = value_sum[r][c];
     }
     __syncwarp();
     turned_backward(place, i, keys ? 1 : 0, read_pairs(row, half), gain_sum);
@@ -235,8 +233,7 @@ __global__ void tangent_rows(Attention<float> a) {
   }
 }
 
-template <class H>
-dim3 grid_of(const Attention<H>& a) {
+dim3 grid_of(const Attention<float>& a) {
   return dim3(static_cast<unsigned>(a.sequences * a.heads), blocks_for(a.longest, kRows),
               static_cast<unsigned>(a.batch));
 }
@@ -247,9 +244,8 @@ std::int64_t attention_row_chunks(int longest) {
   return blocks_for(longest, kRows);
 }
 
-template <class H>
-void attention_rows(Stream stream, const Attention<H>& a) {
-  launch(forward_rows<H>, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 1, 2), stream, a);
+void attention_rows(Stream stream, const Attention<float>& a) {
+  launch(forward_rows, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 1, 2), stream, a);
 }
 
 template <class H>
@@ -258,21 +254,16 @@ void attention_row_dots(Stream stream, const Attention<H>& a, const H* y) {
   launch(row_dots<H>, dim3(blocks_for(n, kWarps)), dim3(kWarps * kWarp), 0, stream, a, y, n);
 }
 
-template <class H>
-void attention_rows_backward(Stream stream, const Attention<H>& a) {
-  launch(backward_rows<H, false>, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 2, 2), stream, a);
-  launch(backward_rows<H, true>, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 2, 2), stream, a);
+void attention_rows_backward(Stream stream, const Attention<float>& a) {
+  launch(backward_rows<false>, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 2, 2), stream, a);
+  launch(backward_rows<true>, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 2, 2), stream, a);
 }
 
 void attention_rows_tangent(Stream stream, const Attention<float>& a) {
   launch(tangent_rows, grid_of(a), dim3(kWarps * kWarp), room_bytes(a.head_size, 2, 4), stream, a);
 }
 
-template void attention_rows<float>(Stream, const Attention<float>&);
-template void attention_rows<bf16>(Stream, const Attention<bf16>&);
 template void attention_row_dots<float>(Stream, const Attention<float>&, const float*);
 template void attention_row_dots<bf16>(Stream, const Attention<bf16>&, const bf16*);
-template void attention_rows_backward<float>(Stream, const Attention<float>&);
-template void attention_rows_backward<bf16>(Stream, const Attention<bf16>&);
 
 }  // namespace zonda::model::cuda

@@ -1,6 +1,7 @@
 #include "model/ops/cuda/cuda_backend.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -77,6 +78,29 @@ Attention<H> attention_of(const AttentionShape& shape, const SequenceTable& tabl
   a.log_sum = wide(log_sum);
   return a;
 }
+
+/// Whether several blocks share a sequence, so that its rows are better made once than by each.
+bool gathers(const AttentionShape& shape, const SequenceTable& table) {
+  return shape.head_size % 8 == 0 && attention_tile_chunks(table.longest, shape.head_size) > 1;
+}
+
+/// Scratch of n tensors of gathered rows, [batch x tokens, width] each; null unless `wanted`.
+template <std::size_t n>
+class Rows {
+ public:
+  Rows(Context& ctx, const AttentionShape& shape, std::int64_t tokens, bool wanted) {
+    if (wanted)
+      for (Tensor& t : tensors_) t = ctx.take({shape.batch * tokens, shape.width()}, DType::bf16);
+  }
+  bf16* operator[](std::size_t i) const { return half<bf16>(tensors_[i]); }
+  void release(Context& ctx) {
+    for (Tensor& t : tensors_)
+      if (!t.none()) ctx.release(t);
+  }
+
+ private:
+  std::array<Tensor, n> tensors_;
+};
 
 }  // namespace
 
@@ -206,73 +230,121 @@ void CudaBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gr
 
 // --- attention
 
+bool CudaBackend::by_library(const AttentionShape& shape, const SequenceTable& table, bool backward) {
+  const LongAttentionShape whole{shape.batch, shape.heads, table.token_count(), shape.head_size};
+  return long_attention_ && table.sequences() == 1 && long_attention_->covers(whole) &&
+         (!backward || long_attention_->covers_backward(whole));
+}
+
 void CudaBackend::attention(Context& ctx, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
                             const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) {
-  const std::int64_t tokens = table.token_count();
-  const LongAttentionShape whole{shape.batch, shape.heads, tokens, shape.head_size};
-  const bool by_library =
-      long_attention_ && qkv.dtype == DType::bf16 && table.sequences() == 1 && long_attention_->covers(whole);
-  if (by_library) {
-    const Shape rows{shape.batch * tokens, shape.width()};
-    Tensor q = ctx.take(rows, DType::bf16), k = ctx.take(rows, DType::bf16), v = ctx.take(rows, DType::bf16),
-           attended = ctx.take(rows, DType::bf16), sums = ctx.take({shape.batch * shape.heads, tokens}, DType::f32);
-    if (!ctx.planning()) {
-      const Stream stream = memory_->stream();
-      auto a = attention_of<bf16>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
-      a.y = half<bf16>(y);
-      attention_gather(stream, a, half<bf16>(q), half<bf16>(k), half<bf16>(v));
-      long_attention_->forward(whole, q.data, k.data, v.data, attended.data, wide(sums), stream);
-      attention_scatter(stream, a, half<bf16>(attended), wide(sums));
-    }
-    ctx.release(q, k, v, attended, sums);
-    return;
-  }
+  if (qkv.dtype == DType::bf16) return attention_in_bf16(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum);
   if (ctx.planning()) return;
-  by_half(qkv.dtype, [&](auto h) {
-    using H = decltype(h);
-    Attention<H> a = attention_of<H>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
-    a.y = half<H>(y);
-    if constexpr (sizeof(H) == 2)
-      if (attention_on_tensor_cores(shape.head_size)) return attention_tiles(memory_->stream(), a);
-    attention_rows(memory_->stream(), a);
-  });
+  Attention<float> a = attention_of<float>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
+  a.y = wide(y);
+  attention_rows(memory_->stream(), a);
+}
+
+void CudaBackend::attention_in_bf16(Context& ctx, const AttentionShape& shape, const SequenceTable& table,
+                                    const Tensor& qkv, const Tensor& q_gain, const Tensor& k_gain, const Tensor& y,
+                                    const Tensor& log_sum) {
+  const std::int64_t tokens = table.token_count();
+  const bool library = by_library(shape, table, false), gathered = library || gathers(shape, table);
+  Rows<3> rows(ctx, shape, tokens, gathered);
+  Rows<1> attended(ctx, shape, tokens, library);
+  Tensor sums = library ? ctx.take({shape.batch * shape.heads, tokens}, DType::f32) : Tensor{};
+  if (!ctx.planning()) {
+    const Stream stream = memory_->stream();
+    Attention<bf16> a = attention_of<bf16>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
+    a.y = half<bf16>(y);
+    if (gathered) attention_gather(stream, a, rows[0], rows[1], rows[2]);
+    if (library) {
+      long_attention_->forward({shape.batch, shape.heads, tokens, shape.head_size}, rows[0], rows[1], rows[2],
+                               attended[0], wide(sums), stream);
+      attention_scatter(stream, a, attended[0], wide(sums));
+    } else {
+      for (std::size_t part = 0; part < 3; ++part) a.gathered[part] = rows[part];
+      attention_tiles(stream, a);
+    }
+  }
+  rows.release(ctx);
+  attended.release(ctx);
+  if (library) ctx.release(sums);
 }
 
 void CudaBackend::attention_backward(Context& ctx, const AttentionShape& shape, const SequenceTable& table,
                                      const Tensor& qkv, const Tensor& q_gain, const Tensor& k_gain, const Tensor& y,
                                      const Tensor& log_sum, const Tensor& dy, const Tensor& dqkv, const Tensor& dq_gain,
                                      const Tensor& dk_gain) {
-  const bool tiles = qkv.dtype == DType::bf16 && attention_on_tensor_cores(shape.head_size);
-  const std::int64_t blocks = shape.batch * table.sequences() * shape.heads *
-                              (tiles ? attention_tile_chunks(table.longest) : attention_row_chunks(table.longest));
-  Tensor row_dot = ctx.take({shape.batch * table.token_count(), shape.heads}, DType::f32),
-         gains = ctx.take({2, blocks, shape.head_size}, DType::f32);
-  if (!ctx.planning())
-    by_half(qkv.dtype, [&](auto h) {
-      using H = decltype(h);
-      const Stream stream = memory_->stream();
-      Attention<H> a = attention_of<H>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
-      a.dy = half<H>(dy);
-      a.dqkv = half<H>(dqkv);
-      a.row_dot = wide(row_dot);
-      a.gain_partial = wide(gains);
-      attention_row_dots(stream, a, static_cast<const H*>(half<H>(y)));
-      if constexpr (sizeof(H) == 2) {
-        if (tiles)
+  const bool in_bf16 = qkv.dtype == DType::bf16, library = in_bf16 && by_library(shape, table, true);
+  const std::int64_t chunks = library   ? attention_scatter_chunks(table.longest)
+                              : in_bf16 ? attention_tile_chunks(table.longest, shape.head_size)
+                                        : attention_row_chunks(table.longest),
+                     blocks = shape.batch * table.sequences() * shape.heads * chunks;
+  Tensor gains = ctx.take({2, blocks, shape.head_size}, DType::f32);
+  float* gain_partial = wide(gains);
+  if (library) {
+    attention_backward_by_library(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum, dy, dqkv, gain_partial);
+  } else {
+    Tensor row_dot = ctx.take({shape.batch * table.token_count(), shape.heads}, DType::f32);
+    Rows<4> rows(ctx, shape, table.token_count(), in_bf16 && gathers(shape, table));
+    if (!ctx.planning())
+      by_half(qkv.dtype, [&](auto h) {
+        using H = decltype(h);
+        const Stream stream = memory_->stream();
+        Attention<H> a = attention_of<H>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
+        a.dy = half<H>(dy);
+        a.dqkv = half<H>(dqkv);
+        a.row_dot = wide(row_dot);
+        a.gain_partial = gain_partial;
+        attention_row_dots(stream, a, static_cast<const H*>(half<H>(y)));
+        if constexpr (sizeof(H) == 2) {
+          if (rows[0]) {
+            attention_gather(stream, a, rows[0], rows[1], rows[2]);
+            attention_gather_gradient(stream, a, nullptr, rows[3], nullptr, nullptr);
+          }
+          for (std::size_t part = 0; part < 4; ++part) a.gathered[part] = rows[part];
           attention_tiles_backward(stream, a);
-        else
+        } else {
           attention_rows_backward(stream, a);
-      } else {
-        attention_rows_backward(stream, a);
-      }
-      for (int part = 0; part < 2; ++part) {
-        const Tensor& gradient = part == 0 ? dq_gain : dk_gain;
-        if (!gradient.none())
-          sum_pieces(stream, a.gain_partial + part * blocks * shape.head_size, 1, blocks, shape.head_size,
-                     shape.head_size, wide(gradient), 0, true);
-      }
-    });
-  ctx.release(row_dot, gains);
+        }
+      });
+    rows.release(ctx);
+    ctx.release(row_dot);
+  }
+  if (!ctx.planning())
+    for (int part = 0; part < 2; ++part) {
+      const Tensor& gradient = part == 0 ? dq_gain : dk_gain;
+      if (!gradient.none())
+        sum_pieces(memory_->stream(), gain_partial + part * blocks * shape.head_size, 1, blocks, shape.head_size,
+                   shape.head_size, wide(gradient), 0, true);
+    }
+  ctx.release(gains);
+}
+
+void CudaBackend::attention_backward_by_library(Context& ctx, const AttentionShape& shape, const SequenceTable& table,
+                                                const Tensor& qkv, const Tensor& q_gain, const Tensor& k_gain,
+                                                const Tensor& y, const Tensor& log_sum, const Tensor& dy,
+                                                const Tensor& dqkv, float* gain_partial) {
+  const std::int64_t tokens = table.token_count();
+  Rows<5> rows(ctx, shape, tokens, true);  // q, k, v, dy, y
+  Rows<3> gradients(ctx, shape, tokens, true);
+  Tensor sums = ctx.take({shape.batch * shape.heads, tokens}, DType::f32);
+  if (!ctx.planning()) {
+    const Stream stream = memory_->stream();
+    Attention<bf16> a = attention_of<bf16>(shape, table, numbers_of(table), qkv, q_gain, k_gain, log_sum);
+    a.dy = half<bf16>(dy);
+    a.dqkv = half<bf16>(dqkv);
+    a.gain_partial = gain_partial;
+    attention_gather(stream, a, rows[0], rows[1], rows[2]);
+    attention_gather_gradient(stream, a, half<bf16>(y), rows[3], rows[4], wide(sums));
+    long_attention_->backward({shape.batch, shape.heads, tokens, shape.head_size}, rows[0], rows[1], rows[2], rows[4],
+                              wide(sums), rows[3], gradients[0], gradients[1], gradients[2], stream);
+    attention_scatter_gradient(stream, a, gradients[0], gradients[1], gradients[2]);
+  }
+  rows.release(ctx);
+  gradients.release(ctx);
+  ctx.release(sums);
 }
 
 void CudaBackend::attention_tangent(Context& ctx, const AttentionShape& shape, const SequenceTable& table,

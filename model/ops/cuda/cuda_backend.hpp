@@ -92,6 +92,12 @@ class CudaBackend final : public Backend {
   const std::byte* kept(std::uint64_t id, std::span<const std::byte> first, std::span<const std::byte> second);
   const std::byte* kept(std::string bytes);
   ChannelRanges ranges_of(std::span<const ChannelRange> ranges, const Tensor& x);
+  bool by_library(const AttentionShape&, const SequenceTable& table, bool backward);
+  void attention_in_bf16(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                         const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum);
+  void attention_backward_by_library(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv,
+                                     const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum,
+                                     const Tensor& dy, const Tensor& dqkv, float* gain_partial);
   const std::int32_t* numbers_of(const SequenceTable& table);  ///< offsets, then tokens
   /// Room on the device for n sums, which fetch_sums() then brings for the host to add up.
   double* partial_sums(std::int64_t n);

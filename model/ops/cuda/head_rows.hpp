@@ -39,6 +39,10 @@ struct Place {
     return row(i) * width() + std::int64_t{head} * a.head_size;
   }
   __device__ __forceinline__ std::int64_t statistic(int i) const { return row(i) * a.heads + head; }
+  /// Offset in [samples, table entries, heads, head size].
+  __device__ __forceinline__ std::int64_t gathered(int i) const {
+    return ((sample * a.tokens + first + i) * a.heads + head) * a.head_size;
+  }
   __device__ __forceinline__ std::int64_t phase(int i) const { return std::int64_t{first + i} * (a.head_size / 2); }
   /// The block's own row of gain_partial.
   __device__ __forceinline__ std::int64_t piece() const {

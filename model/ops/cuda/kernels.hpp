@@ -68,7 +68,7 @@ void cast(Stream, const From* x, To* y, std::int64_t n);
 template <class H>
 void finish_product(Stream, H* c, const float* bias, H* activated, std::int64_t rows, std::int64_t n);
 
-// --- attention_rows.cu: any head size up to 192, f32 arithmetic, a warp a row; attention_window.cu: tensor cores
+// --- attention_rows.cu: f32 arithmetic, a warp a row; attention_tiles.cu: bf16 on tensor cores. Head sizes up to 192
 /// The operation's operands on the device. Null pointers where an operation has no such tensor.
 template <class H>
 struct Attention {
@@ -81,28 +81,32 @@ struct Attention {
   H* y;
   const H *dy, *dqkv_in;  ///< of backward; of the tangent
   H* dqkv;
-  float* row_dot;       ///< [N, heads] scratch of backward: dy . y
-  float* gain_partial;  ///< [2, blocks, head_size] scratch of backward
+  float* row_dot;        ///< [N, heads] scratch of backward: dy . y
+  float* gain_partial;   ///< [2, blocks, head_size] scratch of backward
+  const H* gathered[4];  ///< q, k, v, dy as attention_gather() leaves them, or null: rows are made where they are read
 };
 /// Chunks of a sequence's rows, a block each: with batch x sequences x heads, the rows of gain_partial.
 std::int64_t attention_row_chunks(int longest);
-std::int64_t attention_tile_chunks(int longest);
-/// Whether the tensor-core kernels cover a head size, in bf16.
-bool attention_on_tensor_cores(int head_size);
-template <class H>
-void attention_rows(Stream, const Attention<H>&);
-template <class H>
-void attention_rows_backward(Stream, const Attention<H>&);
+std::int64_t attention_tile_chunks(int longest, int head_size);
+void attention_rows(Stream, const Attention<float>&);
+void attention_rows_backward(Stream, const Attention<float>&);
 void attention_rows_tangent(Stream, const Attention<float>&);
+/// row_dot from y and dy.
 template <class H>
 void attention_row_dots(Stream, const Attention<H>&, const H* y);
 void attention_tiles(Stream, const Attention<bf16>&);
 void attention_tiles_backward(Stream, const Attention<bf16>&);
 
-// attention_long.cu: one sequence of all tokens, around a library. q, k, v, y [batch, tokens, heads, head size] in the
-// sequence's order, log_sum [batch, heads, tokens].
+// attention_long.cu. Gathered rows are [batch, table entries, heads, head size], the sums that go with them, of one
+// sequence alone, [batch, heads, tokens].
 void attention_gather(Stream, const Attention<bf16>&, bf16* q, bf16* k, bf16* v);
+/// y_rows, with log_sum, may be null.
+void attention_gather_gradient(Stream, const Attention<bf16>&, const bf16* y, bf16* dy_rows, bf16* y_rows,
+                               float* log_sum);
 void attention_scatter(Stream, const Attention<bf16>&, const bf16* y, const float* log_sum);
+/// dqkv and gain_partial, of batch x sequences x heads x attention_scatter_chunks() rows.
+std::int64_t attention_scatter_chunks(int longest);
+void attention_scatter_gradient(Stream, const Attention<bf16>&, const bf16* dq, const bf16* dk, const bf16* dv);
 
 // --- patch.cu
 struct PatchShape {

@@ -18,6 +18,11 @@ class LongAttention {
   /// denominator. Logits are q k / sqrt(head size).
   virtual void forward(const LongAttentionShape&, const void* q, const void* k, const void* v, void* y, float* log_sum,
                        Stream) = 0;
+  /// Whether it has the gradient of a shape it covers, the same bits each time.
+  virtual bool covers_backward(const LongAttentionShape&) = 0;
+  /// From what forward() took and gave, and dy: dq, dk, dv, all shaped and typed like q.
+  virtual void backward(const LongAttentionShape&, const void* q, const void* k, const void* v, const void* y,
+                        const float* log_sum, const void* dy, void* dq, void* dk, void* dv, Stream) = 0;
 };
 
 }  // namespace zonda::model::cuda

@@ -4,7 +4,7 @@
 //   A  rows g, g + 8 at columns 2t, 2t + 1, and the same at columns 8 further on
 //   B  column g at rows 2t, 2t + 1 and 2t + 8, 2t + 9
 //   C  rows g, g + 8 at columns 2t, 2t + 1
-// so that two neighbouring tiles of C, rounded, are a tile of A.
+// so that two neighbouring tiles of C, rounded, are a tile of A. Tiles are read from shared memory.
 #include <cstdint>
 
 #include "model/ops/cuda/numbers.hpp"
@@ -33,12 +33,28 @@ __device__ __forceinline__ std::uint32_t pair_of(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return *reinterpret_cast<const std::uint32_t*>(&pair);
 }
+/// The tile that begins at `from`, its rows `stride` apart: what ldmatrix turns while it loads. Rows on 16 bytes.
+__device__ __forceinline__ TileB tile_b_turned(const bf16* from, int stride) {
+  const auto row = static_cast<unsigned>(__cvta_generic_to_shared(from + static_cast<int>(threadIdx.x) % 16 * stride));
+  TileB b;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];\n"
+               : "=r"(b.at[0]), "=r"(b.at[1])
+               : "r"(row));
+  return b;
+}
 #else
 inline void multiply_add(TileC& c, const TileA& a, const TileB& b) {
   emulator::multiply_add_tiles(c.at, a.at, b.at);
 }
 inline std::uint32_t pair_of(float low, float high) {
   return narrow<bf16>(low).bits | std::uint32_t{narrow<bf16>(high).bits} << 16;
+}
+inline TileB tile_b_turned(const bf16* from, int stride) {
+  const int column = static_cast<int>(threadIdx.x) % 32 / 4, row = 2 * (static_cast<int>(threadIdx.x) % 4);
+  const auto pair = [&](int at) {
+    return from[at * stride + column].bits | std::uint32_t{from[(at + 1) * stride + column].bits} << 16;
+  };
+  return {{pair(row), pair(row + 8)}};
 }
 #endif
 

@@ -12,11 +12,16 @@ namespace {
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> table = operations();
-  // Head size 64 goes to the tensor cores: sequences of several tiles, rows over several blocks.
+  // In bf16 on the tensor cores: several tiles, every size of head and some between.
   table.push_back(attention_case({70, 33, 64, 1, 17}, 1, 1, 64));
-  table.push_back(attention_case({171, 1}, 1, 1, 64));
-  table.push_back(attention_case({101}, 1, 1, 16));  // one long sequence: a library's forward
+  table.push_back(attention_case({17, 34}, 1, 1, 20));
+  table.push_back(attention_case({20, 21}, 1, 2, 96));
+  table.push_back(attention_case({18, 5}, 1, 1, 104));
   table.push_back(attention_case({40, 71}, 1, 1, 192));
+  // Rows over several blocks, gathered before.
+  table.push_back(attention_case({171, 1}, 1, 1, 64));
+  table.push_back(attention_case({131, 3}, 2, 1, 136));
+  table.push_back(attention_case({101}, 1, 1, 16));  // one long sequence: a library's
   table.push_back(norm_case(NormKind::rms, 40, 1536, 2));
   table.push_back(norm_case(NormKind::layer, 5, 4100, 1));
   table.push_back(gated_case(40, 1536, 2));

@@ -34,18 +34,31 @@ class CudnnSupportOn : public ::testing::TestWithParam<Target> {
   }
 };
 
-TEST_P(CudnnSupportOn, TheGlobalBlocksOfThePresetsHaveAnEngine) {
+TEST_P(CudnnSupportOn, LongSequencesHaveAnEngine) {
   for (const LongAttentionShape& shape : {LongAttentionShape{1, 8, 7200, 64}, LongAttentionShape{2, 12, 7200, 64},
-                                          LongAttentionShape{1, 24, 28800, 64}}) {
-    const CudnnSupport answer = cudnn_support(shape, described(GetParam()));
+                                          LongAttentionShape{1, 24, 28800, 64}, LongAttentionShape{1, 16, 7200, 128}}) {
+    const CudnnSupport answer = cudnn_support(shape, false, described(GetParam()));
+    EXPECT_TRUE(answer.supported) << shape.tokens << " tokens: " << answer.reason;
+  }
+}
+
+TEST_P(CudnnSupportOn, TheirGradientsHaveAnEngine) {
+  for (const LongAttentionShape& shape : {LongAttentionShape{1, 8, 7200, 64}, LongAttentionShape{2, 12, 4050, 64},
+                                          LongAttentionShape{1, 7, 7200, 32}, LongAttentionShape{1, 16, 7200, 128}}) {
+    const CudnnSupport answer = cudnn_support(shape, true, described(GetParam()));
     EXPECT_TRUE(answer.supported) << shape.tokens << " tokens: " << answer.reason;
   }
 }
 
 TEST_P(CudnnSupportOn, ARefusalGivesItsReason) {
-  const CudnnSupport answer = cudnn_support({1, 8, 7200, 7}, described(GetParam()));
-  EXPECT_FALSE(answer.supported);
-  EXPECT_FALSE(answer.reason.empty());
+  for (const bool backward : {false, true}) {
+    const CudnnSupport answer = cudnn_support({1, 8, 7200, 7}, backward, described(GetParam()));
+    EXPECT_FALSE(answer.supported);
+    EXPECT_FALSE(answer.reason.empty());
+  }
+  const CudnnSupport beyond_memory = cudnn_support({1, 24, 28800, 64}, true, described(GetParam()));
+  EXPECT_FALSE(beyond_memory.supported);
+  EXPECT_NE(beyond_memory.reason.find("28800 tokens"), std::string::npos) << beyond_memory.reason;
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, CudnnSupportOn,
