@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "model/network/chunk_sum.hpp"
+
 namespace zonda::model {
 
 namespace {
@@ -64,18 +66,27 @@ void Adapter::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx) c
 
 void Adapter::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
   if (!learns(ctx)) return;
-  for_samples(ctx, x, [&](std::int64_t bucket, std::int64_t first, std::int64_t rows) {
-    const Tensor given = x.slice(first, rows), gradient = dy.slice(first, rows);
-    Tensor narrow = ctx.take({rows, rank_}, x.dtype);
-    ctx->gemm(ctx, given, matrix(ctx, in_, bucket), narrow);
-    const auto gradient_of = [&](ParameterId id) {
-      return ctx.planning() ? Tensor(nullptr, {store_->at(id).shape[1], store_->at(id).shape[2]}, ctx.dtype())
-                            : bucket_of(store_->gradient(id), bucket);
-    };
-    ctx->gemm(ctx, narrow, gradient, gradient_of(out_), {.transpose_a = true, .accumulate = true});
-    ctx->gemm(ctx, gradient, matrix(ctx, out_, bucket), narrow, {.transpose_b = true});
-    ctx->gemm(ctx, given, narrow, gradient_of(in_), {.transpose_a = true, .accumulate = true});
-    ctx.release(narrow);
+  // Adds a chunk's term: wide^T narrow, narrow = given M (^T), for each sample's bucket.
+  const auto sum = [&](ParameterId id, auto&& term) {
+    sum_over_chunks(ctx, store_->gradient(id), [&](std::size_t chunk, const Tensor& into) {
+      std::size_t sample = 0;
+      const auto one = [&](const ChunkRows& rows) {
+        const std::int64_t bucket = ctx.buckets[sample++];
+        Tensor narrow = ctx.take({rows.count, rank_}, x.dtype);
+        term(rows, bucket, narrow, bucket_of(into, bucket));
+        ctx.release(narrow);
+      };
+      if (!ctx.chunks.empty()) return for_samples_of_chunk(ctx, x.shape[0], chunk, one);
+      for_samples(ctx, x, [&](std::int64_t, std::int64_t first, std::int64_t rows) { one({first, rows}); });
+    });
+  };
+  sum(out_, [&](const ChunkRows& rows, std::int64_t bucket, const Tensor& narrow, const Tensor& gradient) {
+    ctx->gemm(ctx, rows.of(x), matrix(ctx, in_, bucket), narrow);
+    ctx->gemm(ctx, narrow, rows.of(dy), gradient, {.transpose_a = true, .accumulate = true});
+  });
+  sum(in_, [&](const ChunkRows& rows, std::int64_t bucket, const Tensor& narrow, const Tensor& gradient) {
+    ctx->gemm(ctx, rows.of(dy), matrix(ctx, out_, bucket), narrow, {.transpose_b = true});
+    ctx->gemm(ctx, rows.of(x), narrow, gradient, {.transpose_a = true, .accumulate = true});
   });
 }
 

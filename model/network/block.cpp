@@ -1,5 +1,8 @@
 #include "model/network/block.hpp"
 
+#include "core/error.hpp"
+#include "model/network/chunk_sum.hpp"
+
 namespace zonda::model {
 
 Block::Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio,
@@ -72,17 +75,78 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
   ctx.release(active);
 }
 
-void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
+namespace {
+
+/// Calls f(rows of tokens, rows of the modulation, rows of its gradient): once for all, or for each sample of each
+/// chunk.
+template <class F>
+void for_pieces(Context& ctx, std::int64_t n, const Tensor& modulation, const Tensor& gradient, F&& f) {
+  if (ctx.chunks.empty()) return f(ChunkRows{0, n}, modulation, gradient);
+  const std::size_t chunks = ctx.chunks.size() - 1;
+  const std::int64_t samples = gradient.shape[0] / static_cast<std::int64_t>(chunks);
+  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+    std::int64_t sample = 0;
+    for_samples_of_chunk(ctx, n, chunk, [&](const ChunkRows& rows) {
+      const std::int64_t row = modulation.shape[0] == 1 ? 0 : sample;
+      f(rows, modulation.slice(row, 1), gradient.slice(static_cast<std::int64_t>(chunk) * samples + sample, 1));
+      ++sample;
+    });
+  }
+}
+
+}  // namespace
+
+void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Saved& saved, const Tensor& dattended,
+                               const Tensor& dqkv) const {
+  const bool queries = learns(ctx, q_gain_), keys = learns(ctx, k_gain_);
+  const Tensor q_gain = store_->value(q_gain_), k_gain = store_->value(k_gain_);
+  if (ctx.chunks.empty()) {
+    ctx->attention_backward(
+        ctx, shape_of(saved.attended, tokens.all), tokens.all, saved.qkv, q_gain, k_gain, saved.attended, saved.log_sum,
+        dattended, dqkv, queries ? store_->gradient(q_gain_) : Tensor{}, keys ? store_->gradient(k_gain_) : Tensor{});
+    return;
+  }
+  const std::int64_t size = width_ / heads_;
+  const auto half = [&](const Tensor& both, std::int64_t which) { return both.slice(which, 1).reshaped({size}); };
+  Tensor gains = ctx.take({2, size});
+  ctx->fill(ctx, gains, 0);
+  sum_over_chunks(ctx, gains, [&](std::size_t chunk, const Tensor& into) {
+    const SequenceTable& table = tokens.by_chunk[chunk];
+    for_samples_of_chunk(ctx, saved.qkv.shape[0], chunk, [&](const ChunkRows& rows) {
+      ctx->attention_backward(ctx, {1, heads_, static_cast<int>(size)}, table, rows.of(saved.qkv), q_gain, k_gain,
+                              rows.of(saved.attended), rows.of(saved.log_sum), rows.of(dattended), rows.of(dqkv),
+                              half(into, 0), half(into, 1));
+    });
+  });
+  if (queries) ctx->add(ctx, half(gains, 0), store_->gradient(q_gain_));
+  if (keys) ctx->add(ctx, half(gains, 1), store_->gradient(k_gain_));
+  ctx.release(gains);
+}
+
+void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, Saved& saved, const Tensor& d,
                      const Tensor& dmodulation) const {
   const std::int64_t n = x.shape[0];
   const DType trunk = ctx.trunk();
   const bool again = saved.recompute == Recompute::mlp;
-  if (saved.recompute == Recompute::block) branches(ctx, table, x, saved, true, true);
+  if (saved.recompute == Recompute::block) branches(ctx, tokens.all, x, saved, true, true);
   Tensor dm = ctx.take(dmodulation.shape);
+  if (!ctx.chunks.empty()) ctx->fill(ctx, dm, 0);  // empty chunks have none
 
   const Backend::Modulation second{saved.modulation, scale(1), shift(1)}, first{saved.modulation, scale(0), shift(0)};
+  const auto gate_backward = [&](int half, const Tensor& branch, const Tensor& into) {
+    for_pieces(ctx, n, saved.modulation, dm, [&](const ChunkRows& rows, const Tensor& from, const Tensor& gradient) {
+      ctx->gated_add_backward(ctx, rows.of(branch), from, gate(half), rows.of(d), rows.of(into), gradient);
+    });
+  };
+  const auto norm_backward = [&](int half, const Tensor& input, const Tensor& statistics, const Tensor& dnormed) {
+    for_pieces(ctx, n, saved.modulation, dm, [&](const ChunkRows& rows, const Tensor& from, const Tensor& gradient) {
+      ctx->norm_modulate_backward(ctx, NormKind::rms, rows.of(input), {from, scale(half), shift(half)},
+                                  rows.of(statistics), rows.of(dnormed), rows.of(d), true,
+                                  {gradient, scale(half), shift(half)});
+    });
+  };
   Tensor dbranch = ctx.take(x.shape, trunk);
-  ctx->gated_add_backward(ctx, saved.branch, saved.modulation, gate(1), d, dbranch, dm);
+  gate_backward(1, saved.branch, dbranch);
   ctx.release(saved.branch);
   // The normed input is computed again rather than kept: one pass over memory against D numbers a token.
   Tensor normed;
@@ -107,34 +171,34 @@ void Block::backward(Context& ctx, const SequenceTable& table, const Tensor& x, 
   up_.backward_weight(ctx, normed, dhidden);
   up_.backward_input(ctx, dhidden, normed);
   ctx.release(dhidden);
-  ctx->norm_modulate_backward(ctx, NormKind::rms, saved.middle, second, saved.statistics2, normed, d, true,
-                              {dm, scale(1), shift(1)});
+  norm_backward(1, saved.middle, saved.statistics2, normed);
   ctx.release(normed, saved.middle, saved.statistics2);
 
   Tensor dprojected = ctx.take(x.shape, trunk);
-  ctx->gated_add_backward(ctx, saved.projected, saved.modulation, gate(0), d, dprojected, dm);
+  gate_backward(0, saved.projected, dprojected);
   ctx.release(saved.projected);
   Tensor dattended = ctx.take(x.shape, trunk);
   projection_.backward_input(ctx, dprojected, dattended);
   projection_.backward_weight(ctx, saved.attended, dprojected);
   ctx.release(dprojected);
   Tensor dqkv = ctx.take({n, 3 * width_}, trunk);
-  ctx->attention_backward(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
-                          saved.attended, saved.log_sum, dattended, dqkv,
-                          learns(ctx, q_gain_) ? store_->gradient(q_gain_) : Tensor{},
-                          learns(ctx, k_gain_) ? store_->gradient(k_gain_) : Tensor{});
+  attention_backward(ctx, tokens, saved, dattended, dqkv);
   ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
   normed = ctx.take(x.shape, trunk);
   if (qkv_.learns(ctx)) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
   qkv_.backward_weight(ctx, normed, dqkv);
   qkv_.backward_input(ctx, dqkv, normed);
   ctx.release(dqkv);
-  ctx->norm_modulate_backward(ctx, NormKind::rms, x, first, saved.statistics1, normed, d, true,
-                              {dm, scale(0), shift(0)});
+  norm_backward(0, x, saved.statistics1, normed);
   ctx.release(normed, saved.statistics1, saved.modulation);
 
   ctx->add(ctx, dm, dmodulation);
-  if (learns(ctx, table_)) ctx->sum_rows(ctx, dm, store_->gradient(table_), true);
+  if (learns(ctx, table_))
+    sum_over_chunks(ctx, store_->gradient(table_), [&](std::size_t chunk, const Tensor& into) {
+      const std::int64_t rows =
+          ctx.chunks.empty() ? dm.shape[0] : dm.shape[0] / (static_cast<std::int64_t>(ctx.chunks.size()) - 1);
+      ctx->sum_rows(ctx, dm.slice(static_cast<std::int64_t>(chunk) * rows, rows), into, true);
+    });
   ctx.release(dm);
 }
 

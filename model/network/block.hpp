@@ -1,5 +1,7 @@
 #pragma once
 // Block: attention over the sequences of a table, then an MLP; each half x + gate * f(norm(x) (1 + scale) + shift).
+#include <span>
+
 #include "model/network/linear.hpp"
 #include "model/ops/attention.hpp"
 
@@ -7,6 +9,14 @@ namespace zonda::model {
 
 /// What backward computes again instead of keeping it: nothing; the hidden layer of the MLP; everything but the input.
 enum class Recompute { none, mlp, block };
+
+/// Who attends to whom in a block, of all tokens and of each chunk of them (LayerTokens).
+struct BlockTokens {
+  const SequenceTable& all;
+  std::span<const SequenceTable> by_chunk = {};
+  BlockTokens(const SequenceTable& table) : all(table) {}
+  BlockTokens(const SequenceTable& table, std::span<const SequenceTable> chunks) : all(table), by_chunk(chunks) {}
+};
 
 class Block {
  public:
@@ -30,8 +40,9 @@ class Block {
   /// the residual stream and everything per row is f32; what the products read and write is bf16.
   void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
                Saved& saved, Recompute recompute = Recompute::none) const;
-  /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates.
-  void backward(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, const Tensor& d,
+  /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates: [B, 6 D], or where the context has
+  /// chunks [chunks B, 6 D], chunk after chunk.
+  void backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, Saved& saved, const Tensor& d,
                 const Tensor& dmodulation) const;
   void tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
                const Tensor& dy) const;
@@ -44,6 +55,8 @@ class Block {
   /// Everything up to the MLP's branch; what `keep` leaves out is released after its last use.
   void branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
                 bool keep_hidden) const;
+  void attention_backward(Context& ctx, const BlockTokens& tokens, const Saved& saved, const Tensor& dattended,
+                          const Tensor& dqkv) const;
   AttentionShape shape_of(const Tensor& x, const SequenceTable& table) const {
     return {x.shape[0] / table.token_count(), heads_, width_ / heads_};
   }

@@ -18,8 +18,9 @@ struct Bucket {
 class BucketObserver {
  public:
   virtual ~BucketObserver() = default;
-  /// The bucket's values are about to be read, and must be there until after_use().
-  virtual void before_use(std::size_t bucket) = 0;
+  /// The bucket's values are about to be read, and must be there until after_use(). Returns whether they are new: come
+  /// back, or others than at the last use.
+  virtual bool before_use(std::size_t bucket) = 0;
   virtual void after_use(std::size_t bucket) = 0;
   /// backward() adds nothing more to the bucket's gradients, which may be taken away and set to zero.
   virtual void gradients_ready(std::size_t bucket) = 0;

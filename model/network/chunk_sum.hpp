@@ -16,12 +16,13 @@ struct ChunkRows {
   Tensor of(const Tensor& rows) const { return rows.slice(first, count); }
 };
 
-/// Calls `rows(ChunkRows)` for a chunk in each of the samples that make up `n` rows, sample after sample; without
-/// chunks in the context once, with all rows.
+/// Calls `rows(ChunkRows)` for a chunk in each of the samples that make up `n` rows, sample after sample, if it is not
+/// empty; without chunks in the context once, with all rows.
 template <class Rows>
 void for_samples_of_chunk(const Context& ctx, std::int64_t n, std::size_t chunk, Rows&& rows) {
   if (ctx.chunks.empty()) return rows(ChunkRows{0, n});
   const std::int64_t per_sample = ctx.chunks.back();
+  if (ctx.chunks[chunk] == ctx.chunks[chunk + 1]) return;
   if (n % per_sample != 0) fail(ErrorKind::failure, "{} rows are no samples of {} tokens", n, per_sample);
   for (std::int64_t sample = 0; sample < n / per_sample; ++sample)
     rows(ChunkRows{sample * per_sample + ctx.chunks[chunk], ctx.chunks[chunk + 1] - ctx.chunks[chunk]});

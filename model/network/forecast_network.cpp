@@ -3,15 +3,19 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
 #include "core/grid.hpp"
 #include "core/philox.hpp"
+#include "model/network/chunk_sum.hpp"
 #include "model/network/conditioning.hpp"
 #include "model/network/embedding.hpp"
 #include "model/network/head.hpp"
 #include "model/network/trunk.hpp"
+#include "parallel/canonical.hpp"
 
 namespace zonda::model {
 
@@ -65,10 +69,13 @@ struct ForecastNetwork::Implementation {
                                  : Embedding(store, tokens, in, shape.width, type, backend->memory(), shape.lift)),
         conditioning(store, conditions, shape.width, shape.noise),
         head(store, tokens, shape.width, out),
-        blocks(store, shape, tokens, type, backend->memory()),
+        blocks(store, shape, tokens, slab, type, backend->memory()),
         adapters(shape.rank > 0) {
     if (shape.by_level && levels.size() != static_cast<std::size_t>(in))
       fail(ErrorKind::usage, "network: {} input channels, and levels of {}", in, levels.size());
+    copied.resize(buckets_of_arena.size());
+    for (std::size_t layer = 0; layer < blocks.layers(); ++layer)
+      layer_buckets.push_back(bucket_named(blocks.name(layer)));
     if (config.recompute == "mlp") recompute.mlps = shape.layers();
     if (config.recompute == "block") recompute.blocks = shape.layers();
   }
@@ -85,67 +92,139 @@ struct ForecastNetwork::Implementation {
     const auto i = static_cast<int>(block);
     return i < policy.blocks ? Recompute::block : i < policy.blocks + policy.mlps ? Recompute::mlp : Recompute::none;
   }
-  /// Products of the trunk read bf16 copies of the weights.
-  void refresh_copies(Context& ctx) {
+  // --- parameters in use, one bucket after the other
+  std::size_t bucket_named(std::string_view name) const {
+    const auto at = std::find_if(buckets_of_arena.begin(), buckets_of_arena.end(),
+                                 [&](const Bucket& bucket) { return bucket.name == name; });
+    return static_cast<std::size_t>(at - buckets_of_arena.begin());
+  }
+  /// The trunk's products read bf16 copies of the weights.
+  void begin_use(Context& ctx, std::size_t number) {
+    if (ctx.planning()) return;
+    const bool new_values = observer && observer->before_use(number);
     if (ctx.trunk() == dtype) return;
     store.allocate_copies();
-    if (!store.copies_stale()) return;
-    ctx->cast(ctx, store.values(), store.copies());
-    store.copies_made();
+    if (!new_values && copied[number] == store.version()) return;
+    const Bucket& bucket = buckets_of_arena[number];
+    ctx->cast(ctx, store.values().slice(bucket.first, bucket.count), store.copies().slice(bucket.first, bucket.count));
+    copied[number] = store.version();
+  }
+  void end_use(Context& ctx, std::size_t number, bool gradients = false) {
+    if (ctx.planning() || !observer) return;
+    if (gradients && ctx.weight_gradients) observer->gradients_ready(number);
+    observer->after_use(number);
+  }
+  /// Around each layer.
+  Trunk::Watch watch(Context& ctx, bool gradients) {
+    return {[this, &ctx](std::size_t layer) { begin_use(ctx, layer_buckets[layer]); },
+            gradients ? std::function<void(std::size_t)>(
+                            [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer], true); })
+                      : [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); }};
   }
 
-  Shape token_shape(std::int64_t batch_size) const { return {batch_size * tokens.count(), shape.width}; }
+  Shape token_shape(std::int64_t batch_size) const { return {batch_size * slab.token_count(), shape.width}; }
+  std::span<const std::int64_t> raster_chunks() const {
+    return slab.chunks() > 1 ? std::span(slab.chunk_offsets()) : std::span<const std::int64_t>{};
+  }
 
   void forward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& noise,
-               const Tensor& y, Use purpose, const RecomputePolicy& policy) const {
+               const Tensor& y, Use purpose, const RecomputePolicy& policy) {
     const std::int64_t n = x.shape[0];
     a.modulation = ctx.take({n, 6 * shape.width});
     if (shape.noise > 0) {
       a.noise = ctx.take({n, shape.noise});
       noise.none() ? ctx->fill(ctx, a.noise, 0) : ctx->copy(ctx, noise, a.noise);
     }
+    begin_use(ctx, conditioning_bucket);
     conditioning.forward(ctx, condition, a.modulation, a.conditioning, a.noise);
+    end_use(ctx, conditioning_bucket);
     if (!ctx.keep && shape.noise > 0) ctx.release(a.noise);
     const Tensor embedded = ctx.take(token_shape(n));
+    begin_use(ctx, embedding_bucket);
     embedding.forward(ctx, x, embedded);
-    blocks.forward(ctx, embedded, a.modulation, a.trunk,
-                   [&](std::size_t layer) { return recompute_of(layer, policy, purpose); });
+    end_use(ctx, embedding_bucket);
+    const auto recomputed = [&](std::size_t layer) { return recompute_of(layer, policy, purpose); };
+    blocks.forward(ctx, embedded, a.modulation, a.trunk, std::ref(recomputed), watch(ctx, false));
     if (!ctx.keep) ctx.release(a.modulation);
+    begin_use(ctx, head_bucket);
     head.forward(ctx, a.trunk.output, y, a.head);
+    end_use(ctx, head_bucket);
     if (!ctx.keep) ctx.release(a.trunk.output);
   }
 
   void backward(Context& ctx, Activations& a, const Tensor& x, const Tensor& condition, const Tensor& dy,
-                const Tensor& dx) const {
-    const std::int64_t n = x.shape[0];
-    Tensor d = ctx.take(token_shape(n)), dmodulation = ctx.take({n, 6 * shape.width});
-    head.backward(ctx, a.trunk.output, a.head, dy, d);
+                const Tensor& dx) {
+    const std::int64_t n = x.shape[0], chunks = slab.chunks() > 1 ? slab.chunks_here() : 1;
+    Tensor d = ctx.take(token_shape(n)), dmodulation = ctx.take({chunks * n, 6 * shape.width});
+    begin_use(ctx, head_bucket);
+    {
+      const ChunkScope scope(ctx, raster_chunks());
+      head.backward(ctx, a.trunk.output, a.head, dy, d);
+    }
+    end_use(ctx, head_bucket, true);
     ctx.release(a.trunk.output);
     ctx->fill(ctx, dmodulation, 0);
-    blocks.backward(ctx, a.trunk, d, dmodulation);
+    blocks.backward(ctx, a.trunk, d, dmodulation, watch(ctx, true));
+    add_chunks(ctx, n, dmodulation);
+    begin_use(ctx, conditioning_bucket);
     conditioning.backward(ctx, condition, a.conditioning, dmodulation);
+    end_use(ctx, conditioning_bucket, true);
     ctx.release(dmodulation, a.modulation);
     if (shape.noise > 0) ctx.release(a.noise);
-    embedding.backward(ctx, x, d, dx);
+    begin_use(ctx, embedding_bucket);
+    {
+      const ChunkScope scope(ctx, raster_chunks());
+      embedding.backward(ctx, x, d, dx);
+    }
+    end_use(ctx, embedding_bucket, true);
     ctx.release(d);
   }
 
-  void tangent(Context& ctx, const Activations& a, const Tensor& x, const Tensor& dx, const Tensor& dy) const {
+  /// The modulation's gradient, [chunks n, 6 D] of this rank's chunks, becomes the sum over all chunks, [n, 6 D].
+  void add_chunks(Context& ctx, std::int64_t n, Tensor& dmodulation) {
+    if (slab.chunks() == 1) return;
+    Tensor total = ctx.take({n, dmodulation.shape[1]});
+    ctx->fill(ctx, total, 0);
+    {
+      const ChunkScope scope(ctx, raster_chunks());
+      sum_over_chunks(ctx, total, [&](std::size_t chunk, const Tensor& into) {
+        ctx->add(ctx, dmodulation.slice(static_cast<std::int64_t>(chunk) * n, n), into);
+      });
+    }
+    ctx.release(dmodulation);
+    dmodulation = total;
+    if (slab.alone() || ctx.planning()) return;
+    const auto over_slabs = [&](auto zero) {
+      std::vector<decltype(zero)> mine(static_cast<std::size_t>(total.count())), all(mine.size());
+      ctx->memory().copy_out(mine.data(), total.data, total.bytes());
+      parallel::canonical_all_reduce(slab.ranks(), static_cast<std::size_t>(slab.ranks().size()), mine.size(),
+                                     std::span<const decltype(zero)>(mine), std::span(all));
+      ctx->memory().copy_in(total.data, all.data(), total.bytes());
+    };
+    dtype == DType::f64 ? over_slabs(double{}) : over_slabs(float{});
+  }
+
+  void tangent(Context& ctx, const Activations& a, const Tensor& x, const Tensor& dx, const Tensor& dy) {
     const Tensor embedded = ctx.take(token_shape(dx.shape[0]));
+    begin_use(ctx, embedding_bucket);
     embedding.tangent(ctx, x, dx, embedded);
-    Tensor d = blocks.tangent(ctx, a.trunk, embedded);
+    end_use(ctx, embedding_bucket);
+    Tensor d = blocks.tangent(ctx, a.trunk, embedded, watch(ctx, false));
+    begin_use(ctx, head_bucket);
     head.tangent(ctx, a.trunk.output, a.head, d, dy);
+    end_use(ctx, head_bucket);
     ctx.release(d);
   }
 
   Tensor image(std::int64_t n, int channels) const {
-    return Tensor(nullptr,
-                  {n, channels, static_cast<std::int64_t>(grid.nlat()), static_cast<std::int64_t>(grid.nlon())}, dtype,
-                  backend->memory().device());
+    return Tensor(
+        nullptr,
+        {n, channels, static_cast<std::int64_t>(slab.image_rows().size()), static_cast<std::int64_t>(grid.nlon())},
+        dtype, backend->memory().device());
   }
 
   /// Walks a whole step without memory.
-  Sections walk(Arena& to, int n, Use purpose, const RecomputePolicy& policy) const {
+  Sections walk(Arena& to, int n, Use purpose, const RecomputePolicy& policy) {
     Activations a;
     const Tensor x = image(n, inputs), y = image(n, outputs), condition(nullptr, {n, condition_numbers}, dtype);
     const std::vector<std::int32_t> first_bucket(static_cast<std::size_t>(n));
@@ -205,6 +284,10 @@ struct ForecastNetwork::Implementation {
   Trunk blocks;
 
   std::vector<Bucket> buckets_of_arena = cut_into_buckets(store);
+  const std::size_t embedding_bucket = bucket_named("embedding"), conditioning_bucket = bucket_named("conditioning"),
+                    head_bucket = bucket_named("head");
+  std::vector<std::size_t> layer_buckets;
+  std::vector<std::uint64_t> copied;  // version of the values that each bucket's bf16 copy is of
   BucketObserver* observer = nullptr;
   bool adapters;                      // on
   std::vector<std::int32_t> buckets;  // [batch] of adapters
@@ -349,7 +432,6 @@ void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Te
   s.arena.allocate();
   s.arena.rewind(0);
   Context ctx = s.context(s.arena, s.use);
-  s.refresh_copies(ctx);
   s.forward(ctx, s.activations, x, condition, noise, y, s.use, s.recompute);
   s.last_x = x;
   s.last_condition = condition;
@@ -477,7 +559,8 @@ double ForecastNetwork::flops_per_sample() const {
   const Implementation& s = *self_;
   const double tokens = double(s.tokens.count()), width = s.shape.width;
   const double kernel = double(s.tokens.patches.kernel_rows) * s.tokens.patches.size;
-  return s.embedding.flops_per_sample() + s.blocks.flops(s.shape, s.tokens.count()) +
+  return s.embedding.flops_per_sample() +
+         s.blocks.flops(s.shape, s.slab.token_count()) * tokens / double(s.slab.token_count()) +
          2 * tokens * width * s.outputs * kernel + 2 * 2 * 9 * double(s.outputs) * s.outputs * double(s.grid.size());
 }
 

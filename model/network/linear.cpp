@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "model/network/chunk_sum.hpp"
+
 namespace zonda::model {
 
 Linear::Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain,
@@ -36,8 +38,12 @@ void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) co
   GemmOptions options;
   options.transpose_a = true;
   options.accumulate = true;
-  ctx->gemm(ctx, x, dy, store_->gradient(weight_), options);
-  if (bias_ >= 0) ctx->bias_gradient(ctx, dy, store_->gradient(bias_));
+  sum_over_rows(ctx, x.shape[0], store_->gradient(weight_), [&](const ChunkRows& rows, const Tensor& into) {
+    ctx->gemm(ctx, rows.of(x), rows.of(dy), into, options);
+  });
+  if (bias_ < 0) return;
+  sum_over_rows(ctx, x.shape[0], store_->gradient(bias_),
+                [&](const ChunkRows& rows, const Tensor& into) { ctx->bias_gradient(ctx, rows.of(dy), into); });
 }
 
 void Linear::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {

@@ -19,50 +19,22 @@ void append_phases(std::vector<double>& phases, int head_size, double row, doubl
                                    : column * frequencies[static_cast<std::size_t>(k - pairs / 2)]);
 }
 
-/// A table in the making.
-struct Draft {
-  SequenceTable table;
-  std::vector<double> phases;
-  void end_sequence() { table.offsets.push_back(static_cast<std::int32_t>(table.tokens.size())); }
-};
-
 /// Drafts the sequences of each sub-field, token numbers those of the whole grid.
 template <class Write>
-Draft for_sub_fields(const TokenGrid& grid, int lift, Write&& write) {
+SequenceDraft for_sub_fields(const TokenGrid& grid, int head_size, int lift, Write&& write) {
   if (grid.patches.token_rows % lift != 0 || grid.patches.token_columns % lift != 0)
     fail(ErrorKind::usage, "network: {} x {} tokens cannot be taken apart into {} x {} sub-fields",
          grid.patches.token_rows, grid.patches.token_columns, lift, lift);
-  Draft draft;
+  SequenceDraft draft;
+  draft.pairs = static_cast<std::size_t>(head_size / 2);
   for (int row = 0; row < lift; ++row)
     for (int column = 0; column < lift; ++column) {
-      const std::size_t first = draft.table.tokens.size();
+      const std::size_t first = draft.tokens.size();
       write(grid.sub_field(lift, row, column), draft);
-      for (std::size_t i = first; i < draft.table.tokens.size(); ++i)
-        draft.table.tokens[i] = static_cast<std::int32_t>(grid.token_of(lift, row, column, draft.table.tokens[i]));
+      for (std::size_t i = first; i < draft.tokens.size(); ++i)
+        draft.tokens[i] = static_cast<std::int32_t>(grid.token_of(lift, row, column, draft.tokens[i]));
     }
   return draft;
-}
-
-Sequences settle(Draft draft, int head_size, DType dtype, Memory& memory) {
-  auto& [table, phases] = draft;
-  Sequences result;
-  const auto n = static_cast<std::int64_t>(phases.size());
-  // Cosines, then sines.
-  std::vector<double> turns(2 * phases.size());
-  for (std::size_t i = 0; i < phases.size(); ++i) {
-    turns[i] = std::cos(phases[i]);
-    turns[phases.size() + i] = std::sin(phases[i]);
-  }
-  result.storage = numbers_in(memory, dtype, turns);
-  const Shape shape{n / (head_size / 2), head_size / 2};
-  table.cosine = Tensor(result.storage.data(), shape, dtype, memory.device());
-  table.sine = Tensor(static_cast<std::byte*>(result.storage.data()) + phases.size() * size_of(dtype), shape, dtype,
-                      memory.device());
-  for (std::size_t s = 0; s + 1 < table.offsets.size(); ++s)
-    table.longest = std::max(table.longest, table.offsets[s + 1] - table.offsets[s]);
-  table.id = IndexTable::next_id();
-  result.table = std::move(table);
-  return result;
 }
 
 /// One radian a token down to 1/100.
@@ -110,32 +82,59 @@ std::vector<std::int64_t> window_cuts(std::int64_t n, int wanted) {
   return cuts;
 }
 
-Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
-                           DType dtype, Memory& memory, int lift) {
+Sequences settle(const SequenceDraft& draft, DType dtype, Memory& memory) {
+  Sequences result;
+  SequenceTable& table = result.table;
+  table.offsets = draft.offsets;
+  table.tokens = draft.tokens;
+  const std::size_t n = draft.phases.size();
+  // Cosines, then sines.
+  std::vector<double> turns(2 * n);
+  for (std::size_t i = 0; i < n; ++i) {
+    turns[i] = std::cos(draft.phases[i]);
+    turns[n + i] = std::sin(draft.phases[i]);
+  }
+  result.storage = numbers_in(memory, dtype, turns);
+  const Shape shape{static_cast<std::int64_t>(draft.tokens.size()), static_cast<std::int64_t>(draft.pairs)};
+  table.cosine = Tensor(result.storage.data(), shape, dtype, memory.device());
+  table.sine =
+      Tensor(static_cast<std::byte*>(result.storage.data()) + n * size_of(dtype), shape, dtype, memory.device());
+  for (std::size_t s = 0; s + 1 < table.offsets.size(); ++s)
+    table.longest = std::max(table.longest, table.offsets[s + 1] - table.offsets[s]);
+  table.id = IndexTable::next_id();
+  return result;
+}
+
+SequenceDraft draft_windows(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
+                            int lift) {
   const std::vector<double> frequencies = index_frequencies(head_size);
-  const auto write = [&](const TokenGrid& part, Draft& draft) {
+  const auto write = [&](const TokenGrid& part, SequenceDraft& draft) {
     const auto rows = axis_windows(part.patches.token_rows, window_rows, shifted, false);
     const auto columns = axis_windows(part.patches.token_columns, window_columns, shifted, part.periodic);
     for (const auto& window_r : rows)
       for (const auto& window_c : columns) {
         for (std::size_t i = 0; i < window_r.size(); ++i)
           for (std::size_t j = 0; j < window_c.size(); ++j) {
-            draft.table.tokens.push_back(
-                static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
+            draft.tokens.push_back(static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
             append_phases(draft.phases, head_size, double(i), double(j), frequencies);
           }
         draft.end_sequence();
       }
   };
-  return settle(for_sub_fields(grid, lift, write), head_size, dtype, memory);
+  return for_sub_fields(grid, head_size, lift, write);
 }
 
-Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
-                                  DType dtype, Memory& memory, int lift) {
+Sequences window_sequences(const TokenGrid& grid, int window_rows, int window_columns, bool shifted, int head_size,
+                           DType dtype, Memory& memory, int lift) {
+  return settle(draft_windows(grid, window_rows, window_columns, shifted, head_size, lift), dtype, memory);
+}
+
+SequenceDraft draft_across_windows(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
+                                   int lift) {
   std::vector<double> harmonics;  // integers 1 to 64, each about 1.3 times the last
   for (int k = 0; k < (head_size + 3) / 4; ++k)
     harmonics.push_back(std::round(std::exp2(6.0 * k / std::max(1, (head_size + 3) / 4 - 1))));
-  const auto write = [&](const TokenGrid& part, Draft& draft) {
+  const auto write = [&](const TokenGrid& part, SequenceDraft& draft) {
     const auto rows = axis_windows(part.patches.token_rows, window_rows, false, false);
     const auto columns = axis_windows(part.patches.token_columns, window_columns, false, part.periodic);
     std::size_t tallest = 0, widest = 0;
@@ -147,30 +146,39 @@ Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int wi
         for (const auto& window_r : rows)
           for (const auto& window_c : columns) {
             if (i >= window_r.size() || j >= window_c.size()) continue;
-            draft.table.tokens.push_back(
-                static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
+            draft.tokens.push_back(static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
             append_phases(draft.phases, head_size, part.latitudes[static_cast<std::size_t>(window_r[i])] * radian,
                           part.longitudes[static_cast<std::size_t>(window_c[j])] * radian, harmonics);
           }
         draft.end_sequence();
       }
   };
-  return settle(for_sub_fields(grid, lift, write), head_size, dtype, memory);
+  return for_sub_fields(grid, head_size, lift, write);
+}
+
+Sequences across_window_sequences(const TokenGrid& grid, int window_rows, int window_columns, int head_size,
+                                  DType dtype, Memory& memory, int lift) {
+  return settle(draft_across_windows(grid, window_rows, window_columns, head_size, lift), dtype, memory);
+}
+
+SequenceDraft draft_global(const TokenGrid& grid, int head_size, int lift) {
+  return draft_across_windows(grid, 1, 1, head_size, lift);  // windows of one token
 }
 
 Sequences global_sequence(const TokenGrid& grid, int head_size, DType dtype, Memory& memory, int lift) {
-  return across_window_sequences(grid, 1, 1, head_size, dtype, memory, lift);  // windows of one token
+  return settle(draft_global(grid, head_size, lift), dtype, memory);
 }
 
 Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory) {
   const std::vector<double> frequencies = index_frequencies(head_size);
-  Draft draft;
+  SequenceDraft draft;
+  draft.pairs = static_cast<std::size_t>(head_size / 2);
   for (int level = 0; level < levels; ++level) {
-    draft.table.tokens.push_back(level);
+    draft.tokens.push_back(level);
     append_phases(draft.phases, head_size, double(level), 0, frequencies);
   }
   draft.end_sequence();
-  return settle(std::move(draft), head_size, dtype, memory);
+  return settle(draft, dtype, memory);
 }
 
 }  // namespace zonda::model

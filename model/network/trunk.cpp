@@ -2,6 +2,9 @@
 
 #include <tuple>
 
+#include "core/error.hpp"
+#include "model/network/chunk_sum.hpp"
+
 namespace zonda::model {
 
 namespace {
@@ -29,90 +32,171 @@ Mixing mixing_of(const NetworkShape& shape, int block) {
   return {turn / kinds % 2 == 1 ? Reach::shifted_window : Reach::window, turn % kinds, shape.lift};
 }
 
-Sequences sequences_of(const Mixing& mixing, const NetworkShape& shape, const TokenGrid& grid, DType dtype,
-                       Memory& memory) {
+LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab,
+                      DType dtype, Memory& memory) {
   const int head_size = shape.width / shape.heads;
   const auto [rows, columns] = shape.windows[static_cast<std::size_t>(mixing.window)];
+  const auto settled = [&](const SequenceDraft& draft, Cut cut) {
+    return LayerTokens(draft, slab, cut, dtype, memory);
+  };
   switch (mixing.reach) {
     case Reach::across_windows:
-      return across_window_sequences(grid, rows, columns, head_size, dtype, memory, mixing.lift);
+      return settled(draft_across_windows(grid, rows, columns, head_size, mixing.lift), Cut::evenly);
     case Reach::everything:
-      return global_sequence(grid, head_size, dtype, memory, mixing.lift);
+      if (slab.chunks() > 1)
+        fail(ErrorKind::usage,
+             "network: global blocks (global_every: {}) attend to all tokens at once, which {} chunks of latitude keep "
+             "apart; use one chunk and another axis of the mesh",
+             shape.global_every, slab.chunks());
+      return settled(draft_global(grid, head_size, mixing.lift), Cut::evenly);
     default:
-      return window_sequences(grid, rows, columns, mixing.reach == Reach::shifted_window, head_size, dtype, memory,
-                              mixing.lift);
+      return settled(draft_windows(grid, rows, columns, mixing.reach == Reach::shifted_window, head_size, mixing.lift),
+                     Cut::by_row);
   }
 }
 
 }  // namespace
 
-Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, DType dtype, Memory& memory) {
+Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
+             Memory& memory) {
+  if (slab.chunks() > 1) raster_chunks_ = slab.chunk_offsets();
   std::map<Mixing, std::size_t> known;
-  const auto table_of = [&](const Mixing& mixing) {
-    const auto [at, is_new] = known.emplace(mixing, tables_.size());
-    if (is_new) tables_.push_back(sequences_of(mixing, shape, grid, dtype, memory));
+  const auto place_of = [&](const Mixing& mixing) {
+    const auto [at, is_new] = known.emplace(mixing, tokens_.size());
+    if (is_new) tokens_.push_back(tokens_of(mixing, shape, grid, slab, dtype, memory));
     return at->second;
   };
   const AdapterShape adapters{shape.rank, shape.buckets()};
   const TokenRaster raster{grid.patches.token_rows, grid.patches.token_columns, grid.periodic};
+  const auto append = [&](const std::string& name, const Mixing& mixing, Block::Start start,
+                          std::optional<Depthwise> convolution) {
+    layers_.push_back({name, Block(store, name, shape.width, shape.heads, shape.mlp_ratio, adapters, start),
+                       place_of(mixing), std::move(convolution)});
+  };
   int lifted = 0;
   for (int i = 0; i < shape.blocks; ++i) {
-    layers_.push_back({Block(store, "block" + std::to_string(i), shape.width, shape.heads, shape.mlp_ratio, adapters),
-                       table_of(mixing_of(shape, i)), std::nullopt});
+    append("block" + std::to_string(i), mixing_of(shape, i), Block::Start::closed_gates, std::nullopt);
     for (; lifted < shape.lift_blocks && (lifted + 1) * shape.blocks <= (i + 1) * shape.lift_blocks; ++lifted) {
       const std::string name = "lift" + std::to_string(lifted);
-      Depthwise convolution(store, name + ".convolution", raster, shape.width);
-      layers_.push_back(
-          {Block(store, name, shape.width, shape.heads, shape.mlp_ratio, adapters, Block::Start::zero_branches),
-           table_of({Reach::shifted_window, 0, 1}), convolution});
+      append(name, {Reach::shifted_window, 0, 1}, Block::Start::zero_branches,
+             Depthwise(store, name + ".convolution", raster, shape.width));
     }
   }
+
+  // Orders by number; the last is row after row.
+  const std::size_t rows = tokens_.size();
+  const TokenOrder row_after_row = raster_order(slab);
+  std::map<std::pair<std::size_t, std::size_t>, std::size_t> moves;
+  const auto move_of = [&](std::size_t from, std::size_t to) {
+    const auto [at, is_new] = moves.emplace(std::pair(from, to), moves_.size());
+    const auto order = [&](std::size_t i) -> const TokenOrder& {
+      return i == rows ? row_after_row : tokens_[i].order();
+    };
+    if (is_new) moves_.emplace_back(order(from), order(to), slab);
+    return at->second;
+  };
+  std::size_t at = rows;
+  for (Layer& layer : layers_) {
+    layer.arrive = move_of(at, layer.convolution ? rows : layer.tokens);
+    if (layer.convolution) layer.enter = move_of(rows, layer.tokens);
+    at = layer.tokens;
+  }
+  leave_ = move_of(at, rows);
+  for (LayerTokens& tokens : tokens_) tokens.forget_order();
+}
+
+void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
+                    const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const {
+  a.samples = modulation.shape[0];
+  a.layers.resize(layers_.size());
+  a.output = input;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (watch.before) watch.before(i);
+    forward(ctx, i, modulation, a, recompute(i));
+    if (watch.after) watch.after(i);
+  }
+  moves_[leave_].forward(ctx, a.samples, a.output);
 }
 
 void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const {
   const Layer& layer = layers_[i];
   Saved& saved = a.layers[i];
   saved.input = a.output;
+  moves_[layer.arrive].forward(ctx, a.samples, saved.input);
   if (layer.convolution) {
     saved.convolved = ctx.take(saved.input.shape);
     layer.convolution->forward(ctx, saved.input, saved.convolved);
+    moves_[layer.enter].forward(ctx, a.samples, saved.convolved);
   }
-  a.output = ctx.take(saved.input.shape);
-  layer.block.forward(ctx, table(layer), layer.convolution ? saved.convolved : saved.input, modulation, a.output,
-                      saved.block, recompute);
+  const Tensor& x = layer.convolution ? saved.convolved : saved.input;
+  a.output = ctx.take(x.shape);
+  if (tokens(layer).count() > 0)
+    layer.block.forward(ctx, tokens(layer).table(), x, modulation, a.output, saved.block, recompute);
   if (ctx.keep) return;
   if (layer.convolution) ctx.release(saved.convolved);
   ctx.release(saved.input);
 }
 
-void Trunk::backward(Context& ctx, Activations& a, const Tensor& d, const Tensor& dmodulation) const {
+void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
+  moves_[leave_].backward(ctx, a.samples, d);
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
     Saved& saved = a.layers[i];
-    layer.block.backward(ctx, table(layer), layer.convolution ? saved.convolved : saved.input, saved.block, d,
-                         dmodulation);
+    if (watch.before) watch.before(i);
+    if (tokens(layer).count() > 0) {
+      const ChunkScope chunks(ctx, tokens(layer).chunks());
+      layer.block.backward(ctx, block_tokens(layer), layer.convolution ? saved.convolved : saved.input, saved.block, d,
+                           dmodulation);
+    }
     if (layer.convolution) {
+      moves_[layer.enter].backward(ctx, a.samples, d);
+      const ChunkScope chunks(ctx, raster_chunks_);
       layer.convolution->backward(ctx, saved.input, d);
       ctx.release(saved.convolved);
     }
     ctx.release(saved.input);
+    if (watch.after) watch.after(i);
+    moves_[layer.arrive].backward(ctx, a.samples, d);
   }
 }
 
-Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d) const {
-  Tensor next = ctx.take(d.shape);
+Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const Saved& saved = a.layers[i];
+    if (watch.before) watch.before(i);
+    moves_[layer.arrive].forward(ctx, a.samples, d);
     if (layer.convolution) {
-      layer.convolution->tangent(ctx, d, next);
-      std::swap(d, next);
+      Tensor convolved = ctx.take(d.shape);
+      layer.convolution->tangent(ctx, d, convolved);
+      ctx.release(d);
+      d = convolved;
+      moves_[layer.enter].forward(ctx, a.samples, d);
     }
-    layer.block.tangent(ctx, table(layer), layer.convolution ? saved.convolved : saved.input, saved.block, d, next);
-    std::swap(d, next);
+    Tensor next = ctx.take(d.shape);
+    if (tokens(layer).count() > 0)
+      layer.block.tangent(ctx, tokens(layer).table(), layer.convolution ? saved.convolved : saved.input, saved.block, d,
+                          next);
+    ctx.release(d);
+    d = next;
+    if (watch.after) watch.after(i);
   }
-  ctx.release(next);
+  moves_[leave_].forward(ctx, a.samples, d);
   return d;
+}
+
+Trunk::Traffic Trunk::traffic(std::int64_t samples, std::int64_t width, std::size_t size) const {
+  Traffic sum;
+  const auto add = [&](const TokenMove& move) {
+    sum.messages += move.messages();
+    sum.bytes += samples * move.rows_sent() * width * static_cast<std::int64_t>(size);
+  };
+  for (const Layer& layer : layers_) {
+    add(moves_[layer.arrive]);
+    if (layer.convolution) add(moves_[layer.enter]);
+  }
+  add(moves_[leave_]);
+  return sum;
 }
 
 void Trunk::merge_adapters(Context& ctx, int bucket) const {
@@ -121,17 +205,18 @@ void Trunk::merge_adapters(Context& ctx, int bucket) const {
 
 std::size_t Trunk::table_bytes() const {
   std::size_t bytes = 0;
-  for (const Sequences& sequences : tables_) bytes += sequences.bytes();
+  for (const LayerTokens& tokens : tokens_) bytes += tokens.bytes();
+  for (const TokenMove& move : moves_) bytes += move.bytes();
   return bytes;
 }
 
-double Trunk::flops(const NetworkShape& shape, std::int64_t tokens) const {
-  const double rows = double(tokens), width = shape.width, ratio = shape.mlp_ratio;
+double Trunk::flops(const NetworkShape& shape, std::int64_t count) const {
+  const double rows = double(count), width = shape.width, ratio = shape.mlp_ratio;
   double work = 0;
   for (const Layer& layer : layers_) {
     work += 2 * rows * width * width * (4 + 2 * ratio) + 2 * rows * shape.rank * width * (2 * (1 + ratio) + 6);
     if (layer.convolution) work += 2 * 9 * rows * width;
-    const SequenceTable& sequences = table(layer);
+    const SequenceTable& sequences = tokens(layer).table();
     for (std::size_t q = 0; q + 1 < sequences.offsets.size(); ++q) {
       const double length = sequences.offsets[q + 1] - sequences.offsets[q];
       work += 4 * length * length * width;

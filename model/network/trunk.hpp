@@ -1,6 +1,7 @@
 #pragma once
 // Trunk: the blocks in their order, each with the table of who attends to whom. Blocks of a lifted network work on
 // interleaved sub-fields of the tokens; the lift's own blocks, evenly among them, on all tokens.
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -8,13 +9,14 @@
 #include "model/network/block.hpp"
 #include "model/network/depthwise.hpp"
 #include "model/network/network_config.hpp"
-#include "model/network/sequences.hpp"
+#include "model/network/token_order.hpp"
 
 namespace zonda::model {
 
 class Trunk {
  public:
-  Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, DType dtype, Memory& memory);
+  Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
+        Memory& memory);
 
   /// What a layer leaves for backward and tangent; `input` is its tokens.
   struct Saved {
@@ -22,40 +24,56 @@ class Trunk {
     Block::Saved block;
   };
   struct Activations {
+    std::int64_t samples = 0;
     std::vector<Saved> layers;
     Tensor output;
   };
+  /// Is told when a layer's parameters come into use, and when they have been used.
+  struct Watch {
+    std::function<void(std::size_t layer)> before, after;
+  };
 
-  /// `input` [B T, D] is taken by the caller and belongs to the trunk from then on. Sets a.output. `recompute(i)` of
-  /// layer i.
-  template <class Policy>
-  void forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a, Policy&& recompute) const {
-    a.layers.resize(layers_.size());
-    a.output = input;
-    for (std::size_t i = 0; i < layers_.size(); ++i) forward(ctx, i, modulation, a, recompute(i));
-  }
-  /// `d` holds the output's gradient and becomes the input's; the modulation's accumulates.
-  void backward(Context& ctx, Activations& a, const Tensor& d, const Tensor& dmodulation) const;
+  /// `input` [B T, D], the slab's tokens row after row, is taken by the caller and belongs to the trunk from then on.
+  /// Sets a.output, in the same order. `recompute(i)` of layer i.
+  void forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
+               const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const;
+  /// `d` holds the output's gradient and becomes the input's, in other memory; the modulation's accumulates, chunk by
+  /// chunk as Block's.
+  void backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const;
   /// `d` holds the input's tangent; returns the output's, in memory of the arena.
-  Tensor tangent(Context& ctx, const Activations& a, Tensor d) const;
+  Tensor tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const;
 
   void merge_adapters(Context& ctx, int bucket) const;
   std::size_t layers() const { return layers_.size(); }
+  const std::string& name(std::size_t layer) const { return layers_[layer].name; }
+  /// Of this rank, for rows of `width` numbers in `size` bytes each, over all layers of one pass forward or backward.
+  struct Traffic {
+    std::int64_t messages = 0, bytes = 0;
+  };
+  Traffic traffic(std::int64_t samples, std::int64_t width, std::size_t size) const;
   std::size_t table_bytes() const;
-  /// Of one sample's forward pass.
-  double flops(const NetworkShape& shape, std::int64_t tokens) const;
+  /// Of one sample's forward pass, of this rank's tokens.
+  double flops(const NetworkShape& shape, std::int64_t count) const;
 
  private:
   struct Layer {
+    std::string name;
     Block block;
-    std::size_t table;
-    std::optional<Depthwise> convolution;  // of the lift's own blocks, ahead of attention
+    std::size_t tokens;                    // of tokens_
+    std::optional<Depthwise> convolution;  // of the lift's own blocks, ahead of attention, row after row
+    std::size_t arrive = 0, enter = 0;     // of moves_: from the layer before; to the block from the convolution
   };
   void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const;
-  const SequenceTable& table(const Layer& layer) const { return tables_[layer.table].table; }
+  const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
+  BlockTokens block_tokens(const Layer& layer) const {
+    return {tokens(layer).table(), tokens(layer).tables_of_chunks()};
+  }
 
-  std::vector<Sequences> tables_;
+  std::vector<std::int64_t> raster_chunks_;
+  std::vector<LayerTokens> tokens_;
+  std::vector<TokenMove> moves_;
   std::vector<Layer> layers_;
+  std::size_t leave_ = 0;  // of moves_: from the last layer to row after row
 };
 
 }  // namespace zonda::model

@@ -62,8 +62,7 @@ class ParameterStore {
   Tensor copies() const;  ///< [extent()], bf16; none where not allocated
   /// Counts changes of the values: whoever writes them says so, and the copies are made again before they are read.
   void values_changed() { ++version_; }
-  bool copies_stale() const { return copies_.data() && copied_ != version_; }
-  void copies_made() { copied_ = version_; }
+  std::uint64_t version() const { return version_; }
   /// Shape without memory before allocate_gradients().
   Tensor gradient(ParameterId id) const;
   Tensor view(const Buffer& buffer, ParameterId id) const;
@@ -87,7 +86,7 @@ class ParameterStore {
   Memory* memory_;
   std::vector<Parameter> parameters_;
   std::int64_t count_ = 0, extent_ = 0;
-  std::uint64_t version_ = 1, copied_ = 0;
+  std::uint64_t version_ = 1;
   Buffer values_, gradients_, first_moment_, second_moment_, average_, copies_;
 };
 

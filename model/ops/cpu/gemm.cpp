@@ -64,6 +64,9 @@ ZONDA_CLONES void widen_block(const BFloat16* x, std::int64_t stride, float* out
 
 // Of a piece at most: rows amortise the packing of the right operand, which is packed anew for each piece.
 constexpr std::int64_t kRows = 384, kGradientRows = 128;
+// Below so many rows oneDNN takes other kernels, with other bits; a smaller piece is filled up with zeros, so that a
+// row of the product does not depend on the rows beside it.
+constexpr std::int64_t kFewestRows = 16;
 constexpr std::int64_t kShares = 4;  // pieces come in multiples of it, so that a few threads get as many each
 constexpr std::int64_t kSumRows = 256;
 
@@ -106,7 +109,12 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
   const std::int64_t piece = options.transpose_a ? kGradientRows : piece_rows(m), pieces = (m + piece - 1) / piece;
   const bool wide_result = c.dtype == DType::f32, widened = a.dtype == DType::bf16 && !bf16_products_;
-  Tensor sums, wide_a, wide_b;
+  const bool filled_up = !options.transpose_a && m % piece > 0 && m % piece < kFewestRows;
+  Tensor sums, wide_a, wide_b, few_a, few_c;
+  if (filled_up) {
+    few_a = ctx.take({kFewestRows, k}, widened ? DType::f32 : a.dtype);
+    few_c = ctx.take({kFewestRows, n}, DType::f32);
+  }
   if (!wide_result) sums = ctx.take({threads_, piece * n}, DType::f32);
   if (widened) {
     wide_a = ctx.take({threads_, piece * k}, DType::f32);
@@ -125,17 +133,28 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
       Piece part{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k,
                  options.transpose_a ? m : k,     options.transpose_b ? k : n};
       float* sum = wide_result ? c.as<float>() + first * n : sums.as<float>() + worker * piece * n;
+      const auto product = [&]<class T>(const T* left, const T* right) {
+        if (options.transpose_a || rows >= kFewestRows) return multiply(part, left, right, options.accumulate, sum);
+        T* few = few_a.as<T>();
+        std::fill(std::copy_n(left, rows * k, few), few + kFewestRows * k, T(0.0f));
+        if (options.accumulate) std::copy_n(sum, rows * n, few_c.as<float>());
+        Piece whole = part;
+        whole.rows = kFewestRows;
+        const bool done = multiply(whole, few, right, options.accumulate, few_c.as<float>());
+        std::copy_n(few_c.as<float>(), rows * n, sum);
+        return done;
+      };
       if (widened) {
         float* left = wide_a.as<float>() + worker * piece * k;
         if (options.transpose_a)
           widen_block(a.as<BFloat16>() + from, m, left, k, rows), part.a_stride = rows;
         else
           widen_block(a.as<BFloat16>() + from, k, left, rows, k);
-        failed = !multiply(part, left, wide_b.as<float>(), options.accumulate, sum) || failed;
+        failed = !product(left, wide_b.as<float>()) || failed;
       } else if (a.dtype == DType::bf16) {
-        failed = !multiply(part, a.as<BFloat16>() + from, b.as<BFloat16>(), options.accumulate, sum) || failed;
+        failed = !product(a.as<BFloat16>() + from, b.as<BFloat16>()) || failed;
       } else {
-        failed = !multiply(part, a.as<float>() + from, b.as<float>(), options.accumulate, sum) || failed;
+        failed = !product(a.as<float>() + from, b.as<float>()) || failed;
       }
       if (wide_result && !bias && options.activated.none()) continue;
       for_half_type(c.dtype, [&](auto half) {
@@ -148,6 +167,7 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
   }
   if (!wide_result) ctx.release(sums);
   if (widened) ctx.release(wide_a, wide_b);
+  if (filled_up) ctx.release(few_a, few_c);
 }
 
 void CpuBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gradient) {

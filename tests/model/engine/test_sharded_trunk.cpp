@@ -1,0 +1,263 @@
+// A trunk whose tokens are shared by ranks gives the bits of one that is not.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <mutex>
+
+#include "model/network/chunk_sum.hpp"
+#include "model/network/trunk.hpp"
+#include "network_sample.hpp"
+#include "parallel/canonical.hpp"
+#include "parallel/counting.hpp"
+
+namespace zonda::model {
+namespace {
+
+using testing::get;
+using testing::Operands;
+using testing::Precision;
+
+constexpr int kSamples = 2;
+
+NetworkShape shape_of(int rank) {
+  NetworkShape shape{.patch = 2, .width = 64, .blocks = 6, .heads = 2, .windows = {{2, 3}, {4, 6}}, .mlp_ratio = 2};
+  shape.rank = rank;
+  if (rank > 0) shape.lead_edges = {1};
+  return shape;
+}
+
+/// What one rank, or all of them put together, makes of the same input.
+struct Outcome {
+  std::vector<double> output, input_gradient, modulation_gradient, weight_gradients, tangent;
+  bool operator==(const Outcome&) const = default;
+};
+
+struct Case {
+  std::string name;
+  std::string backend;
+  Precision precision;
+  int rank = 0;
+  Recompute recompute = Recompute::none;
+};
+
+std::vector<double> numbers(const Tensor& t) {
+  std::vector<double> list;
+  for (std::int64_t i = 0; i < t.count(); ++i) list.push_back(get(t, i));
+  return list;
+}
+
+/// Adds what a rank's rows of every sample are into their places of the whole field.
+void put(const std::vector<double>& mine, const TokenOrder& order, int rank, std::int64_t width,
+         std::vector<double>& whole) {
+  const auto tokens = static_cast<std::int64_t>(order.tokens.size());
+  whole.resize(static_cast<std::size_t>(kSamples * tokens * width));
+  for (std::int64_t sample = 0; sample < kSamples; ++sample)
+    for (std::int64_t i = 0; i < order.count(rank); ++i) {
+      const std::int64_t token = order.tokens[static_cast<std::size_t>(order.rank_begin(rank) + i)];
+      std::copy_n(mine.begin() + (sample * order.count(rank) + i) * width, width,
+                  whole.begin() + (sample * tokens + token) * width);
+    }
+}
+
+Outcome run(const Case& c, int ranks, int chunks) {
+  const TokenGrid grid(Grid::gaussian(32, 36), 2);  // 16 x 18 tokens
+  const NetworkShape shape = shape_of(c.rank);
+  Outcome whole;
+  std::mutex mutex;
+  parallel::run_on_threads(ranks, [&](const parallel::Communicator& world) {
+    const std::shared_ptr<Backend> backend = make_backend(c.backend, 1);
+    const DType dtype = c.precision.wide;
+    const Slab slab(grid, {world, chunks}, 2);
+    ParameterStore store(dtype);
+    const Trunk trunk(store, shape, grid, slab, dtype, host_memory());
+    testing::randomise(store);
+    store.allocate_gradients();
+    if (c.precision.half != dtype) {
+      store.allocate_copies();
+      for (std::int64_t i = 0; i < store.extent(); ++i) testing::set(store.copies(), i, get(store.values(), i));
+    }
+    const TokenOrder order = raster_order(slab);
+    const std::int64_t width = shape.width, tokens = grid.count(), mine = slab.token_count();
+    const auto own = [&](const std::string& seed) {
+      return [&, seed, random = Philox(3, seed)](std::int64_t i) {
+        const std::int64_t sample = i / (mine * width), token = i / width % mine;
+        const std::int64_t there = order.tokens[static_cast<std::size_t>(order.rank_begin(world.rank()) + token)];
+        return double(float(random.normal(static_cast<std::uint64_t>((sample * tokens + there) * width + i % width))));
+      };
+    };
+    Operands operands(dtype);
+    const Tensor x = operands.add({kSamples * mine, width}, own("x")),
+                 dy = operands.add({kSamples * mine, width}, own("dy")),
+                 modulation = operands.add({kSamples, 6 * width}, "modulation", 0.5),
+                 output = operands.zeros({kSamples * mine, width}), dx = operands.zeros({kSamples * mine, width}),
+                 moved = operands.zeros({kSamples * mine, width}), total = operands.zeros({kSamples, 6 * width});
+    const std::int64_t here = chunks > 1 ? slab.chunks_here() : 1;
+    const std::vector<std::int32_t> buckets{1, 0};
+    Trunk::Activations a;
+    const auto recompute = [&](std::size_t) { return c.recompute; };
+    testing::run_planned(*backend, c.precision, [&](Context& ctx) {
+      if (c.rank > 0) ctx.buckets = buckets;
+      Tensor in = ctx.take(x.shape);
+      ctx->copy(ctx, x, in);
+      trunk.forward(ctx, in, modulation, a, recompute, {});
+      ctx->copy(ctx, a.output, output);
+      Tensor d = ctx.take(x.shape), dmodulation = ctx.take({here * kSamples, 6 * width});
+      ctx->copy(ctx, dy, d);
+      ctx->fill(ctx, dmodulation, 0);
+      trunk.backward(ctx, a, d, dmodulation, {});
+      ctx->copy(ctx, d, dx);
+      ctx->fill(ctx, total, 0);
+      const std::vector<std::int64_t> offsets = slab.chunk_offsets();
+      const ChunkScope scope(ctx, chunks > 1 ? std::span(offsets) : std::span<const std::int64_t>{});
+      sum_over_chunks(ctx, total, [&](std::size_t chunk, const Tensor& into) {
+        ctx->add(ctx, dmodulation.slice(static_cast<std::int64_t>(chunk) * kSamples, kSamples), into);
+      });
+    });
+    if (c.recompute == Recompute::none && c.precision.half == dtype) {
+      Trunk::Activations b;
+      testing::run_planned(*backend, c.precision, [&](Context& ctx) {
+        if (c.rank > 0) ctx.buckets = buckets;
+        Tensor in = ctx.take(x.shape), d = ctx.take(x.shape);
+        ctx->copy(ctx, x, in);
+        trunk.forward(ctx, in, modulation, b, recompute, {});
+        ctx->copy(ctx, dy, d);
+        ctx->copy(ctx, trunk.tangent(ctx, b, d, {}), moved);
+      });
+    }
+    const auto over_ranks = [&](const Tensor& t) {
+      const std::vector<double> node = numbers(t);
+      std::vector<double> sum(node.size());
+      if (t.dtype == DType::f64) {
+        parallel::canonical_all_reduce(world, static_cast<std::size_t>(ranks), node.size(), std::span(node),
+                                       std::span(sum));
+        return sum;
+      }
+      const std::vector<float> narrow(node.begin(), node.end());
+      std::vector<float> narrow_sum(node.size());
+      parallel::canonical_all_reduce(world, static_cast<std::size_t>(ranks), node.size(), std::span(narrow),
+                                     std::span(narrow_sum));
+      return std::vector<double>(narrow_sum.begin(), narrow_sum.end());
+    };
+    const std::vector<double> weights = over_ranks(store.gradients()), conditioning = over_ranks(total);
+    const std::scoped_lock lock(mutex);
+    put(numbers(output), order, world.rank(), width, whole.output);
+    put(numbers(dx), order, world.rank(), width, whole.input_gradient);
+    put(numbers(moved), order, world.rank(), width, whole.tangent);
+    whole.weight_gradients = weights;
+    whole.modulation_gradient = conditioning;
+  });
+  return whole;
+}
+
+double worst_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0, size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::abs(a[i] - b[i]));
+    size = std::max(size, std::abs(a[i]));
+  }
+  return worst / size;
+}
+
+class ShardedTrunk : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ShardedTrunk, HasTheSameBitsOnAnyNumberOfRanks) {
+  const Outcome serial = run(GetParam(), 1, 8);
+  ASSERT_GT(serial.weight_gradients.size(), 0U);
+  for (const int ranks : {2, 4, 8}) {
+    const Outcome shared = run(GetParam(), ranks, 8);
+    EXPECT_EQ(serial.output, shared.output) << ranks << " ranks";
+    EXPECT_EQ(serial.input_gradient, shared.input_gradient) << ranks << " ranks";
+    EXPECT_EQ(serial.modulation_gradient, shared.modulation_gradient) << ranks << " ranks";
+    EXPECT_EQ(serial.weight_gradients, shared.weight_gradients) << ranks << " ranks";
+    EXPECT_EQ(serial.tangent, shared.tangent) << ranks << " ranks";
+  }
+}
+
+TEST_P(ShardedTrunk, ChunksChangeSumsByRoundingAlone) {
+  const double bound = GetParam().precision.wide == DType::f64 ? 1e-13 : 1e-5;
+  const Outcome whole = run(GetParam(), 1, 1), chunked = run(GetParam(), 1, 8);
+  EXPECT_EQ(whole.output, chunked.output);
+  EXPECT_EQ(whole.input_gradient, chunked.input_gradient);
+  EXPECT_EQ(whole.tangent, chunked.tangent);
+  EXPECT_LT(worst_difference(whole.modulation_gradient, chunked.modulation_gradient), bound);
+  EXPECT_LT(worst_difference(whole.weight_gradients, chunked.weight_gradients), bound);
+}
+
+constexpr Precision f64{DType::f64, DType::f64}, f32{DType::f32, DType::f32}, mixed{DType::bf16, DType::f32};
+INSTANTIATE_TEST_SUITE_P(All, ShardedTrunk,
+                         ::testing::Values(Case{"f64", "reference", f64}, Case{"f32", "cpu", f32},
+                                           Case{"mixed", "cpu", mixed}, Case{"adapters", "cpu", f32, 4},
+                                           Case{"computed_again", "cpu", f32, 0, Recompute::block}),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST(TokenMove, SendsHalfAWindowOfRowsToShiftedWindows) {
+  const TokenGrid grid(Grid::gaussian(64, 72), 2);  // 32 x 36 tokens
+  parallel::run_on_threads(4, [&](const parallel::Communicator& world) {
+    const auto traffic = std::make_shared<parallel::Traffic>();
+    const Slab slab(grid, {parallel::counted(world, traffic), 4}, 4);
+    const LayerTokens windows(draft_windows(grid, 4, 6, false, 8), slab, Cut::by_row, DType::f32, host_memory()),
+        shifted(draft_windows(grid, 4, 6, true, 8), slab, Cut::by_row, DType::f32, host_memory()),
+        across(draft_across_windows(grid, 4, 6, 8), slab, Cut::evenly, DType::f32, host_memory());
+    EXPECT_TRUE(TokenMove(raster_order(slab), raster_order(slab), slab).nothing());
+    // A window that begins in a slab stays with it: half a window's rows come from the south, and go to the north.
+    const TokenMove there(windows.order(), shifted.order(), slab), back(shifted.order(), windows.order(), slab);
+    const std::int64_t half = 2 * 36;
+    EXPECT_EQ(there.rows_sent(), world.rank() > 0 ? half : 0);
+    EXPECT_EQ(back.rows_sent(), world.rank() < 3 ? half : 0);
+    // Tokens across windows come from everywhere.
+    const TokenMove spread(windows.order(), across.order(), slab);
+    EXPECT_EQ(spread.rows_sent(), slab.token_count() * 3 / 4);
+    EXPECT_EQ(spread.messages(), 3);
+
+    const std::int64_t width = 5;
+    Operands operands(DType::f32);
+    const Tensor x = operands.add({2 * windows.count(), width}, "rows of " + std::to_string(world.rank()));
+    const Tensor again = operands.zeros(x.shape);
+    const std::shared_ptr<Backend> backend = make_backend("reference");
+    for (const auto* move : {&there, &spread}) {
+      const std::uint64_t before = traffic->bytes();
+      testing::run_planned(*backend, f32, [&](Context& ctx) {
+        Tensor rows = ctx.take(x.shape);
+        ctx->copy(ctx, x, rows);
+        move->forward(ctx, 2, rows);
+        move->backward(ctx, 2, rows);
+        ctx->copy(ctx, rows, again);
+      });
+      EXPECT_EQ(std::memcmp(x.data, again.data, x.bytes()), 0);
+      EXPECT_EQ(
+          traffic->bytes() - before,
+          static_cast<std::uint64_t>(2 * width * 4) *
+              static_cast<std::uint64_t>(move->rows_sent() + (move == &there ? back.rows_sent() : move->rows_sent())));
+    }
+  });
+}
+
+TEST(TokenMove, AllRowsArriveWhereverTheyAreCut) {
+  for (const int rows : {14, 18, 22})
+    for (const int window : {2, 3, 5}) {
+      const TokenGrid grid(Grid::gaussian(static_cast<std::size_t>(2 * rows), 24), 2);
+      parallel::run_on_threads(2, [&](const parallel::Communicator& world) {
+        const Slab slab(grid, {world, 2}, window);
+        for (const bool is_shifted : {false, true}) {
+          const LayerTokens layer(draft_windows(grid, window, 4, is_shifted, 8), slab, Cut::by_row, DType::f32,
+                                  host_memory());
+          std::vector<std::int32_t> seen = layer.order().tokens;
+          std::sort(seen.begin(), seen.end());
+          EXPECT_EQ(seen, raster_order(slab).tokens);
+          EXPECT_EQ(layer.order().count(world.rank()), layer.count());
+        }
+      });
+    }
+}
+
+TEST(GlobalBlocks, AreRefusedWhereLatitudeIsCut) {
+  NetworkShape shape = shape_of(0);
+  shape.global_every = 3;
+  const TokenGrid grid(Grid::gaussian(32, 36), 2);
+  ParameterStore store;
+  const Slab slab(grid, {parallel::Communicator::self(), 2}, 2);
+  EXPECT_THROW(Trunk(store, shape, grid, slab, DType::f32, host_memory()), Error);
+}
+
+}  // namespace
+}  // namespace zonda::model
