@@ -195,6 +195,22 @@ GribDescription describe_grib_field(std::span<const std::byte> message) {
   return field;
 }
 
+namespace {
+
+/// The library reads as many bits as the headers promise, past the message's end if need be.
+void check_data_section(const Handle& handle, std::size_t message_bytes, long points) {
+  const bool first_edition = handle.integer("edition") == 1;
+  const long header = first_edition ? 11 : 5,
+             section = handle.integer(first_edition ? "section4Length" : "section7Length", 0);
+  const double bytes = std::min(static_cast<double>(section - header), static_cast<double>(message_bytes)),
+               bits = static_cast<double>(handle.integer("bitsPerValue", 0)),
+               coded = static_cast<double>(handle.integer("numberOfCodedValues", points));
+  if (handle.text("packingType").starts_with("grid_simple") && bits * coded > 8 * std::max(bytes, 0.0))
+    fail(ErrorKind::data, "{} values of {} bits, the data section has {} bytes", coded, bits, std::max(bytes, 0.0));
+}
+
+}  // namespace
+
 std::vector<double> decode_grib_field(std::span<const std::byte> message) {
   const std::lock_guard lock(library_mutex());
   prepare_library();
@@ -205,6 +221,7 @@ std::vector<double> decode_grib_field(std::span<const std::byte> message) {
       rows > points || columns * rows != points) {
     fail(ErrorKind::data, "{} points for {} columns and {} rows", points, columns, rows);
   }
+  check_data_section(handle, message.size(), points);
   Handle::check(codes_set_double(handle.get(), "missingValue", missing), "missingValue");
   std::vector<double> values = handle.reals("values");
   if (values.size() != static_cast<std::size_t>(points))

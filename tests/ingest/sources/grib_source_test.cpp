@@ -303,6 +303,19 @@ TEST_F(GribSource, DamagedMessagesAreNamed) {
   EXPECT_THAT(error_of([&] { open_source(path("cut.grib")); }), HasSubstr("message 3 at byte"));
 }
 
+TEST_F(GribSource, ValuesThatTheirSectionCannotHoldAreNotRead) {
+  // Found by the fuzzer: the library would read far past the message's end.
+  put(path("short.grib"),
+      contents(std::filesystem::path(ZONDA_SOURCE_DIR) / "tests/fuzz/seeds/grib/more_values_than_bytes"));
+  EXPECT_THAT(error_of([&] {
+                const auto source = open_source(path("short.grib"));
+                const Channel channel = source->channels().at(0);
+                std::vector<float> values(source->grid(channel).size());
+                source->read(source->fields_of(channel).back(), values);
+              }),
+              HasSubstr("the data section has"));
+}
+
 TEST_F(GribSource, EqualFieldsMayRepeatButNotContradict) {
   const std::string once = pressure_level("regular_ll_pl_grib2", "t", 500, 200);
   put(path("twice.grib"), once + once);
