@@ -113,7 +113,7 @@ void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Sa
   sum_over_chunks(ctx, gains, [&](std::size_t chunk, const Tensor& into) {
     const SequenceTable& table = tokens.by_chunk[chunk];
     for_samples_of_chunk(ctx, saved.qkv.shape[0], chunk, [&](const ChunkRows& rows) {
-      ctx->attention_backward(ctx, {1, heads_, static_cast<int>(size)}, table, rows.of(saved.qkv), q_gain, k_gain,
+      ctx->attention_backward(ctx, shape_of(rows.of(saved.qkv), table), table, rows.of(saved.qkv), q_gain, k_gain,
                               rows.of(saved.attended), rows.of(saved.log_sum), rows.of(dattended), rows.of(dqkv),
                               half(into, 0), half(into, 1));
     });

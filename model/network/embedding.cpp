@@ -2,39 +2,43 @@
 
 namespace zonda::model {
 
-Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, int channels, int width, DType dtype, Memory& memory,
-                     int lift)
-    : Embedding(store, grid,
+Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const Slab& slab, int channels, int width,
+                     DType dtype, Memory& memory, int lift)
+    : Embedding(store, grid, slab,
                 Linear(store, "embedding.patch", std::int64_t{channels} * grid.patches.kernel_rows * grid.patches.size,
                        width),
                 std::nullopt, width, dtype, memory, lift) {}
 
-Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const std::vector<int>& groups,
+Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const Slab& slab, const std::vector<int>& groups,
                      const LevelShape& levels, int width, DType dtype, Memory& memory, int lift)
-    : Embedding(store, grid, std::nullopt, LevelEmbedding(store, grid, groups, levels, width, dtype, memory), width,
-                dtype, memory, lift) {}
+    : Embedding(store, grid, slab, std::nullopt, LevelEmbedding(store, slab, groups, levels, width, dtype, memory),
+                width, dtype, memory, lift) {}
 
-Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, std::optional<Linear> patch,
+Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const Slab& slab, std::optional<Linear> patch,
                      std::optional<LevelEmbedding> levels, int width, DType dtype, Memory& memory, int lift)
-    : geometry_(grid.patches),
-      tokens_(grid.count()),
+    : geometry_(slab.patches()),
+      halo_(shared_rows(slab)),
+      tokens_(slab.token_count()),
+      tokens_of_grid_(grid.count()),
       width_(width),
       patch_(std::move(patch)),
       levels_(std::move(levels)),
       position_(store, "embedding.position", TokenGrid::feature_count, width, 1, false) {
-  storage_ = numbers_in(memory, dtype, grid.position_features(lift));
+  storage_ = numbers_in(memory, dtype, grid.position_features(slab.token_rows(), lift));
   features_ = Tensor(storage_.data(), {tokens_, TokenGrid::feature_count}, dtype, memory.device());
 }
 
 void Embedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens) const {
+  Tensor image = halo_.widened(ctx, x);
   if (levels_) {
-    levels_->forward(ctx, x, tokens);
+    levels_->forward(ctx, image, tokens);
   } else {
     Tensor patches = ctx.take({tokens.shape[0], patch_->in()});
-    ctx->patch_gather(ctx, geometry_, x, patches, false);
+    ctx->patch_gather(ctx, geometry_, image, patches, false);
     patch_->forward(ctx, patches, tokens);
     ctx.release(patches);
   }
+  halo_.release(ctx, image);
   Tensor position = ctx.take({tokens_, width_});
   position_.forward(ctx, features_, position);
   ctx->add_rows(ctx, tokens, position, tokens);
@@ -48,29 +52,64 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
     position_.backward_weight(ctx, features_, dposition);
     ctx.release(dposition);
   }
-  if (levels_) return levels_->backward(ctx, x, dtokens, dx);
-  Tensor patches = ctx.take({dtokens.shape[0], patch_->in()});
-  if (patch_->learns(ctx)) ctx->patch_gather(ctx, geometry_, x, patches, false);
-  patch_->backward_weight(ctx, patches, dtokens);
-  if (!dx.none()) {
-    patch_->backward_input(ctx, dtokens, patches);
-    ctx->patch_scatter(ctx, geometry_, patches, dx, false);
+  Tensor dimage = dx.none() ? Tensor{} : halo_.take(ctx, dx);
+  if (levels_) {
+    Tensor image = halo_.widened(ctx, x);
+    levels_->backward(ctx, image, dtokens, dimage);
+    halo_.release(ctx, image);
+  } else {
+    Tensor patches = ctx.take({dtokens.shape[0], patch_->in()});
+    if (patch_->learns(ctx)) {
+      Tensor image = halo_.widened(ctx, x);
+      ctx->patch_gather(ctx, geometry_, image, patches, false);
+      halo_.release(ctx, image);
+    }
+    patch_->backward_weight(ctx, patches, dtokens);
+    if (!dx.none()) {
+      patch_->backward_input(ctx, dtokens, patches);
+      ctx->patch_scatter(ctx, geometry_, patches, dimage, false);
+    }
+    ctx.release(patches);
   }
-  ctx.release(patches);
+  if (dx.none()) return;
+  halo_.add_back(ctx, dimage);
+  halo_.narrow(ctx, dimage, dx);
+  halo_.release(ctx, dimage);
 }
 
 void Embedding::tangent(Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dtokens) const {
-  if (levels_) return levels_->tangent(ctx, x, dx, dtokens);
-  Tensor patches = ctx.take({dtokens.shape[0], patch_->in()});
-  ctx->patch_gather(ctx, geometry_, dx, patches, false);
-  patch_->tangent(ctx, patches, dtokens);
-  ctx.release(patches);
+  Tensor dimage = halo_.widened(ctx, dx);
+  if (levels_) {
+    Tensor image = halo_.widened(ctx, x);
+    levels_->tangent(ctx, image, dimage, dtokens);
+    halo_.release(ctx, image);
+  } else {
+    Tensor patches = ctx.take({dtokens.shape[0], patch_->in()});
+    ctx->patch_gather(ctx, geometry_, dimage, patches, false);
+    patch_->tangent(ctx, patches, dtokens);
+    ctx.release(patches);
+  }
+  halo_.release(ctx, dimage);
+}
+
+Embedding::Traffic Embedding::backward_traffic(const Shape& x, DType dtype, bool learning, bool with_dx) const {
+  Traffic sum;
+  if (learning || levels_) sum += halo_.refresh_traffic(x, dtype);
+  if (with_dx) sum += halo_.add_back_traffic(x, dtype);
+  return sum;
+}
+
+Embedding::Traffic Embedding::tangent_traffic(const Shape& x, DType dtype) const {
+  Traffic sum = halo_.refresh_traffic(x, dtype);
+  if (levels_) sum += halo_.refresh_traffic(x, dtype);
+  return sum;
 }
 
 double Embedding::flops_per_sample() const {
+  const auto tokens = double(tokens_of_grid_);
   const double of_patches =
-      levels_ ? levels_->flops_per_sample() : 2 * double(tokens_) * double(patch_->in()) * double(width_);
-  return of_patches + 2 * double(tokens_) * TokenGrid::feature_count * double(width_);
+      levels_ ? levels_->flops(tokens_of_grid_) : 2 * tokens * double(patch_->in()) * double(width_);
+  return of_patches + 2 * tokens * TokenGrid::feature_count * double(width_);
 }
 
 }  // namespace zonda::model

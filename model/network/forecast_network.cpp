@@ -64,11 +64,12 @@ struct ForecastNetwork::Implementation {
         store(type, backend->memory()),
         tokens(on, shape.patch),
         slab(tokens, sharding, shape.windows.front().rows),
-        embedding(shape.by_level ? Embedding(store, tokens, levels, {shape.level_width(), shape.level_heads()},
-                                             shape.width, type, backend->memory(), shape.lift)
-                                 : Embedding(store, tokens, in, shape.width, type, backend->memory(), shape.lift)),
+        embedding(shape.by_level
+                      ? Embedding(store, tokens, slab, levels, {shape.level_width(), shape.level_heads()}, shape.width,
+                                  type, backend->memory(), shape.lift)
+                      : Embedding(store, tokens, slab, in, shape.width, type, backend->memory(), shape.lift)),
         conditioning(store, conditions, shape.width, shape.noise),
-        head(store, tokens, shape.width, out),
+        head(store, tokens, slab, shape.width, out),
         blocks(store, shape, tokens, slab, type, backend->memory()),
         adapters(shape.rank > 0) {
     if (shape.by_level && levels.size() != static_cast<std::size_t>(in))

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "model/network/chunk_sum.hpp"
 
 namespace zonda::model {
 
@@ -42,10 +43,10 @@ class Keeping {
 
 }  // namespace
 
-LevelEmbedding::LevelEmbedding(ParameterStore& store, const TokenGrid& grid, const std::vector<int>& groups,
+LevelEmbedding::LevelEmbedding(ParameterStore& store, const Slab& slab, const std::vector<int>& groups,
                                const LevelShape& shape, int width, DType dtype, Memory& memory)
-    : geometry_(grid.patches),
-      tokens_(grid.count()),
+    : geometry_(slab.patches()),
+      tokens_(slab.token_count()),
       level_width_(shape.width),
       levels_([&] {
         std::vector<Level> levels;
@@ -67,34 +68,40 @@ LevelEmbedding::LevelEmbedding(ParameterStore& store, const TokenGrid& grid, con
       block_(store, "embedding.levels", shape.width, shape.heads, kMlpRatio),
       projection_(store, "embedding.projection", levels() * shape.width, width),
       sequence_(level_sequence(static_cast<int>(levels_.size()), shape.width / shape.heads, dtype, memory)),
+      sequences_of_chunks_(static_cast<std::size_t>(slab.chunks_here()), sequence_.table),
       sites_first_(transposition(levels(), tokens_)),
-      levels_first_(transposition(tokens_, levels())) {}
-
-Tensor LevelEmbedding::take_image(Context& ctx, const Tensor& x, const Level& level) const {
-  return ctx.take({1, static_cast<std::int64_t>(level.gather.size()), x.shape[2], x.shape[3]});
+      levels_first_(transposition(tokens_, levels())) {
+  for (const std::int64_t first : slab.chunk_offsets()) chunks_.push_back(first * levels());
 }
 
-Tensor LevelEmbedding::no_modulation(Context& ctx) const {
-  Tensor rows = ctx.take({1, 6 * level_width_});
-  ctx->fill(ctx, rows, 0);
-  return rows;
+Tensor LevelEmbedding::take_image(Context& ctx, const Tensor& x, const Level& level) const {
+  return ctx.take({x.shape[0], static_cast<std::int64_t>(level.gather.size()), x.shape[2], x.shape[3]});
+}
+
+Tensor LevelEmbedding::no_modulation(Context& ctx, std::int64_t rows) const {
+  Tensor modulation = ctx.take({rows, 6 * level_width_});
+  ctx->fill(ctx, modulation, 0);
+  return modulation;
 }
 
 Tensor LevelEmbedding::embed(Context& ctx, const Tensor& x, bool tangent) const {
-  Tensor stacked = level_tokens(ctx);
-  for (std::int64_t number = 0; number < levels(); ++number) {
-    const Level& level = levels_[static_cast<std::size_t>(number)];
-    Tensor image = take_image(ctx, x, level), patches = ctx.take({tokens_, level.patch.in()});
-    ctx->map_channels(ctx, x, level.gather, image, false);
-    ctx->patch_gather(ctx, geometry_, image, patches, false);
-    const Tensor to = stacked.slice(number * tokens_, tokens_);
-    if (tangent)
-      level.patch.tangent(ctx, patches, to);
-    else
-      level.patch.forward(ctx, patches, to);
-    ctx.release(image, patches);
-  }
-  Tensor sites = level_tokens(ctx);
+  const std::int64_t samples = x.shape[0];
+  Tensor stacked = level_tokens(ctx, samples);
+  for (std::int64_t sample = 0; sample < samples; ++sample)
+    for (std::int64_t number = 0; number < levels(); ++number) {
+      const Level& level = levels_[static_cast<std::size_t>(number)];
+      const Tensor given = x.slice(sample, 1);
+      Tensor image = take_image(ctx, given, level), patches = ctx.take({tokens_, level.patch.in()});
+      ctx->map_channels(ctx, given, level.gather, image, false);
+      ctx->patch_gather(ctx, geometry_, image, patches, false);
+      const Tensor to = stacked.slice((sample * levels() + number) * tokens_, tokens_);
+      if (tangent)
+        level.patch.tangent(ctx, patches, to);
+      else
+        level.patch.forward(ctx, patches, to);
+      ctx.release(image, patches);
+    }
+  Tensor sites = level_tokens(ctx, samples);
   ctx->permute_rows(ctx, stacked, sites_first_, sites);
   ctx.release(stacked);
   return sites;
@@ -104,11 +111,11 @@ void LevelEmbedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens
   const Keeping keeping(ctx, false);
   Tensor modulation = no_modulation(ctx);
   for (std::int64_t sample = 0; sample < x.shape[0]; ++sample) {
-    Tensor sites = embed(ctx, x.slice(sample, 1), false), mixed = level_tokens(ctx);
+    Tensor sites = embed(ctx, x.slice(sample, 1), false), mixed = level_tokens(ctx, 1);
     Block::Saved saved;
     block_.forward(ctx, sequence_.table, sites, modulation, mixed, saved);
     ctx.release(sites);
-    projection_.forward(ctx, mixed.reshaped(by_site()), tokens.slice(sample * tokens_, tokens_));
+    projection_.forward(ctx, mixed.reshaped(by_site(1)), tokens.slice(sample * tokens_, tokens_));
     ctx.release(mixed);
   }
   ctx.release(modulation);
@@ -116,59 +123,74 @@ void LevelEmbedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens
 
 void LevelEmbedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, const Tensor& dx) const {
   const Keeping keeping(ctx, true);
-  Tensor modulation = no_modulation(ctx), dmodulation = no_modulation(ctx);
-  for (std::int64_t sample = 0; sample < x.shape[0]; ++sample) {
-    const Tensor given = x.slice(sample, 1), gradient = dtokens.slice(sample * tokens_, tokens_);
-    Tensor sites = embed(ctx, given, false), mixed = level_tokens(ctx);
-    Block::Saved saved;
-    block_.forward(ctx, sequence_.table, sites, modulation, mixed, saved);
-    projection_.backward_weight(ctx, mixed.reshaped(by_site()), gradient);
-    projection_.backward_input(ctx, gradient, mixed.reshaped(by_site()));
-    block_.backward(ctx, sequence_.table, sites, saved, mixed, dmodulation);
-    Tensor stacked = sites;
-    ctx->permute_rows(ctx, mixed, levels_first_, stacked);
-    ctx.release(mixed);
-    for (std::int64_t number = 0; number < levels(); ++number) {
-      const Level& level = levels_[static_cast<std::size_t>(number)];
-      const Tensor d = stacked.slice(number * tokens_, tokens_);
-      Tensor image = take_image(ctx, x, level), patches = ctx.take({tokens_, level.patch.in()});
-      ctx->map_channels(ctx, given, level.gather, image, false);
-      ctx->patch_gather(ctx, geometry_, image, patches, false);
-      level.patch.backward_weight(ctx, patches, d);
-      if (!dx.none()) {
-        level.patch.backward_input(ctx, d, patches);
-        ctx->patch_scatter(ctx, geometry_, patches, image, false);
-        ctx->map_channels(ctx, image, level.scatter, dx.slice(sample, 1), number > 0);
-      }
-      ctx.release(image, patches);
-    }
-    ctx.release(stacked);
+  // A chunk's term is the sum over all samples.
+  const std::int64_t together = ctx.chunks.empty() ? 1 : x.shape[0];
+  for (std::int64_t sample = 0; sample < x.shape[0]; sample += together)
+    backward_together(ctx, x.slice(sample, together), dtokens.slice(sample * tokens_, together * tokens_),
+                      dx.none() ? dx : dx.slice(sample, together));
+}
+
+void LevelEmbedding::backward_together(Context& ctx, const Tensor& x, const Tensor& dtokens, const Tensor& dx) const {
+  const std::int64_t samples = x.shape[0], rows = samples * tokens_;
+  Tensor modulation = no_modulation(ctx),
+         dmodulation =
+             no_modulation(ctx, ctx.chunks.empty() ? 1 : static_cast<std::int64_t>(ctx.chunks.size() - 1) * samples);
+  Tensor sites = embed(ctx, x, false), mixed = level_tokens(ctx, samples);
+  Block::Saved saved;
+  block_.forward(ctx, sequence_.table, sites, modulation, mixed, saved);
+  projection_.backward_weight(ctx, mixed.reshaped(by_site(samples)), dtokens);
+  projection_.backward_input(ctx, dtokens, mixed.reshaped(by_site(samples)));
+  {
+    const ChunkScope scope(ctx, ctx.chunks.empty() ? ctx.chunks : std::span<const std::int64_t>(chunks_));
+    block_.backward(ctx, {sequence_.table, sequences_of_chunks_}, sites, saved, mixed, dmodulation);
   }
-  ctx.release(modulation, dmodulation);
+  Tensor stacked = sites;
+  ctx->permute_rows(ctx, mixed, levels_first_, stacked);
+  ctx.release(mixed);
+  for (std::int64_t number = 0; number < levels(); ++number) {
+    const Level& level = levels_[static_cast<std::size_t>(number)];
+    Tensor image = take_image(ctx, x, level), patches = ctx.take({rows, level.patch.in()});
+    ctx->map_channels(ctx, x, level.gather, image, false);
+    ctx->patch_gather(ctx, geometry_, image, patches, false);
+    Tensor d = samples == 1 ? Tensor{} : ctx.take({rows, level_width_});
+    for (std::int64_t sample = 0; sample < samples; ++sample) {
+      const Tensor of_level = stacked.slice((sample * levels() + number) * tokens_, tokens_);
+      if (samples > 1) ctx->copy(ctx, of_level, d.slice(sample * tokens_, tokens_));
+    }
+    const Tensor gradient = samples == 1 ? stacked.slice(number * tokens_, tokens_) : d;
+    level.patch.backward_weight(ctx, patches, gradient);
+    if (!dx.none()) {
+      level.patch.backward_input(ctx, gradient, patches);
+      ctx->patch_scatter(ctx, geometry_, patches, image, false);
+      ctx->map_channels(ctx, image, level.scatter, dx, number > 0);
+    }
+    ctx.release(image, patches, d);
+  }
+  ctx.release(stacked, modulation, dmodulation);
 }
 
 void LevelEmbedding::tangent(Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dtokens) const {
   const Keeping keeping(ctx, true);
   Tensor modulation = no_modulation(ctx);
   for (std::int64_t sample = 0; sample < x.shape[0]; ++sample) {
-    Tensor sites = embed(ctx, x.slice(sample, 1), false), mixed = level_tokens(ctx);
+    Tensor sites = embed(ctx, x.slice(sample, 1), false), mixed = level_tokens(ctx, 1);
     Block::Saved saved;
     block_.forward(ctx, sequence_.table, sites, modulation, mixed, saved);
     Tensor d = embed(ctx, dx.slice(sample, 1), true);
     block_.tangent(ctx, sequence_.table, sites, saved, d, mixed);
     block_.release(ctx, saved);
     ctx.release(sites, d);
-    projection_.tangent(ctx, mixed.reshaped(by_site()), dtokens.slice(sample * tokens_, tokens_));
+    projection_.tangent(ctx, mixed.reshaped(by_site(1)), dtokens.slice(sample * tokens_, tokens_));
     ctx.release(mixed);
   }
   ctx.release(modulation);
 }
 
-double LevelEmbedding::flops_per_sample() const {
-  const double rows = double(tokens_) * double(levels()), width = double(level_width_);
-  double work = 2 * double(tokens_) * double(projection_.in()) * double(projection_.out()) +
+double LevelEmbedding::flops(std::int64_t tokens) const {
+  const double rows = double(tokens) * double(levels()), width = double(level_width_);
+  double work = 2 * double(tokens) * double(projection_.in()) * double(projection_.out()) +
                 2 * rows * width * width * (4 + 2 * kMlpRatio) + 4 * rows * double(levels()) * width;
-  for (const Level& level : levels_) work += 2 * double(tokens_) * double(level.patch.in()) * width;
+  for (const Level& level : levels_) work += 2 * double(tokens) * double(level.patch.in()) * width;
   return work;
 }
 

@@ -67,16 +67,16 @@ std::int64_t TokenGrid::token_of(int lift, int row, int column, std::int64_t t) 
   return (t / columns * lift + row) * patches.token_columns + t % columns * lift + column;
 }
 
-std::vector<double> TokenGrid::position_features(int lift) const {
+std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift) const {
   constexpr int harmonics[wavelengths] = {1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256};
   constexpr double radian = std::numbers::pi / 180;
   const double row_step = latitudes.size() > 1 ? lift * std::abs(latitudes[0] - latitudes[1]) : 180;
   const double column_step = longitudes.size() > 1 ? lift * std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
-  std::vector<double> features(static_cast<std::size_t>(count() * feature_count), 0.0);
-  for (std::int64_t t = 0; t < count(); ++t) {
-    const auto i = static_cast<std::size_t>(t / patches.token_columns),
-               j = static_cast<std::size_t>(t % patches.token_columns);
-    double* f = &features[static_cast<std::size_t>(t * feature_count)];
+  const auto columns = static_cast<std::size_t>(patches.token_columns);
+  std::vector<double> features(rows.size() * columns * feature_count, 0.0);
+  for (std::size_t t = 0; t < rows.size() * columns; ++t) {
+    const std::size_t i = rows.begin + t / columns, j = t % columns;
+    double* f = &features[t * feature_count];
     for (int w = 0; w < wavelengths; ++w, f += 6) {
       const int m = harmonics[w];
       if (m * row_step <= 180) {

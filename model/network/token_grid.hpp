@@ -4,6 +4,7 @@
 
 #include "core/grid.hpp"
 #include "model/ops/backend.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::model {
 
@@ -31,7 +32,11 @@ struct TokenGrid {
   /// at wavelengths of 360 degrees over integers up to 256 (so that longitude is periodic), and of sqrt(cell area) at 8
   /// km to 8192 km. Waves shorter than two tokens are left zero: a coarse grid does not train what only a fine one can
   /// show. With `lift`, each token's features as one of its sub-field's.
-  std::vector<double> position_features(int lift = 1) const;
+  std::vector<double> position_features(int lift = 1) const {
+    return position_features({0, static_cast<std::size_t>(patches.token_rows)}, lift);
+  }
+  /// Of the tokens of some rows.
+  std::vector<double> position_features(parallel::Range rows, int lift) const;
 };
 
 }  // namespace zonda::model

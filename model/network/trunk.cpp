@@ -67,7 +67,6 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     return at->second;
   };
   const AdapterShape adapters{shape.rank, shape.buckets()};
-  const TokenRaster raster{grid.patches.token_rows, grid.patches.token_columns, grid.periodic};
   const auto append = [&](const std::string& name, const Mixing& mixing, Block::Start start,
                           std::optional<Depthwise> convolution) {
     layers_.push_back({name, Block(store, name, shape.width, shape.heads, shape.mlp_ratio, adapters, start),
@@ -79,7 +78,7 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     for (; lifted < shape.lift_blocks && (lifted + 1) * shape.blocks <= (i + 1) * shape.lift_blocks; ++lifted) {
       const std::string name = "lift" + std::to_string(lifted);
       append(name, {Reach::shifted_window, 0, 1}, Block::Start::zero_branches,
-             Depthwise(store, name + ".convolution", raster, shape.width));
+             Depthwise(store, name + ".convolution", grid, slab, shape.width));
     }
   }
 

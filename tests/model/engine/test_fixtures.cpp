@@ -129,7 +129,8 @@ class Fixtures : public ::testing::TestWithParam<std::tuple<const char*, Precisi
   void check_embedding() {
     ParameterStore store(precision_.dtype);
     const TokenGrid tokens(grid(), number("patch"));
-    const Embedding embedding(store, tokens, number("channels"), number("width"), precision_.dtype);
+    const Embedding embedding(store, tokens, Slab(tokens, {}, 1), number("channels"), number("width"),
+                              precision_.dtype);
     const Tensor x = input("x", image(number("channels"))), dx = numbers_.zeros(x.shape);
     const Tensor dy = input("dy", {batch * tokens.count(), number("width")}), y = numbers_.zeros(dy.shape);
     run(store, "embedding.", [&](Context& ctx) {
@@ -143,7 +144,7 @@ class Fixtures : public ::testing::TestWithParam<std::tuple<const char*, Precisi
   void check_head() {
     ParameterStore store(precision_.dtype);
     const TokenGrid tokens(grid(), number("patch"));
-    const Head head(store, tokens, number("width"), number("channels"));
+    const Head head(store, tokens, Slab(tokens, {}, 1), number("width"), number("channels"));
     Head::Saved saved;
     const Tensor x = input("x", {batch * tokens.count(), number("width")}), dx = numbers_.zeros(x.shape);
     const Tensor dy = input("dy", image(number("channels"))), y = numbers_.zeros(dy.shape);

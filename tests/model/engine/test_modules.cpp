@@ -149,17 +149,30 @@ TEST(Module, Linear) {
       .check();
 }
 
-void check_embedding(const Grid& grid, int patch) {
+/// The context of sums over so many chunks of a slab's tokens, row after row.
+Context& chunked(Context& ctx, const Slab& slab) {
+  if (slab.chunks() > 1) ctx.chunks = slab.chunk_offsets();
+  return ctx;
+}
+
+Slab slab_of(const TokenGrid& tokens, int chunks) {
+  return Slab(tokens, {parallel::Communicator::self(), chunks}, 1);
+}
+
+void check_embedding(const Grid& grid, int patch, int chunks = 1) {
   ParameterStore store(DType::f64);
   const TokenGrid tokens(grid, patch);
-  const Embedding embedding(store, tokens, 3, 8, DType::f64);
+  const Slab slab = slab_of(tokens, chunks);
+  const Embedding embedding(store, tokens, slab, 3, 8, DType::f64);
   const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
   Harness(
       {{2, 3, rows, columns},
        {2 * tokens.count(), 8},
        &store,
        [&](Context& ctx, const Tensor& x, const Tensor& y) { embedding.forward(ctx, x, y); },
-       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) { embedding.backward(ctx, x, dy, dx); },
+       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+         embedding.backward(chunked(ctx, slab), x, dy, dx);
+       },
        [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) { embedding.tangent(ctx, x, dx, dy); }})
       .check();
 }
@@ -170,19 +183,25 @@ TEST(Module, Embedding) {
 TEST(Module, EmbeddingOfAnOddNumberOfRows) {
   check_embedding(Grid::latlon(5, 8, true), 2);
 }
+TEST(Module, EmbeddingInChunks) {
+  check_embedding(Grid::latlon(17, 8, true), 2, 8);
+}
 
-void check_level_embedding(const Grid& grid, int patch) {
+void check_level_embedding(const Grid& grid, int patch, int chunks = 1) {
   ParameterStore store(DType::f64);
   const TokenGrid tokens(grid, patch);
+  const Slab slab = slab_of(tokens, chunks);
   const std::vector<int> levels{1, 0, 2, 1, 0};
-  const Embedding embedding(store, tokens, levels, LevelShape{8, 2}, 12, DType::f64);
+  const Embedding embedding(store, tokens, slab, levels, LevelShape{8, 2}, 12, DType::f64);
   const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
   Harness(
       {{2, 5, rows, columns},
        {2 * tokens.count(), 12},
        &store,
        [&](Context& ctx, const Tensor& x, const Tensor& y) { embedding.forward(ctx, x, y); },
-       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) { embedding.backward(ctx, x, dy, dx); },
+       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+         embedding.backward(chunked(ctx, slab), x, dy, dx);
+       },
        [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) { embedding.tangent(ctx, x, dx, dy); }})
       .check();
 }
@@ -193,24 +212,32 @@ TEST(Module, EmbeddingByLevels) {
 TEST(Module, EmbeddingByLevelsOfAnOddNumberOfRows) {
   check_level_embedding(Grid::latlon(5, 8, true), 2);
 }
+TEST(Module, EmbeddingByLevelsInChunks) {
+  check_level_embedding(Grid::latlon(17, 8, true), 2, 8);
+}
 
 TEST(Module, LevelsOfAnEmbeddingHaveChannels) {
   ParameterStore store(DType::f64);
   const TokenGrid tokens(Grid::gaussian(4, 8), 2);
-  EXPECT_THROW(Embedding(store, tokens, std::vector<int>{}, LevelShape{8, 2}, 12, DType::f64), Error);
-  EXPECT_THROW(Embedding(store, tokens, std::vector<int>{0, 2}, LevelShape{8, 2}, 12, DType::f64), Error);
+  EXPECT_THROW(Embedding(store, tokens, slab_of(tokens, 1), std::vector<int>{}, LevelShape{8, 2}, 12, DType::f64),
+               Error);
+  EXPECT_THROW(Embedding(store, tokens, slab_of(tokens, 1), std::vector<int>{0, 2}, LevelShape{8, 2}, 12, DType::f64),
+               Error);
 }
 
-void check_depthwise(bool periodic) {
+void check_depthwise(bool periodic, int rows = 3, int chunks = 1) {
   ParameterStore store(DType::f64);
-  const Depthwise convolution(store, "convolution", {3, 4, periodic}, 6);
-  Harness({{24, 6},
-           {24, 6},
+  TokenGrid tokens(Grid::latlon(static_cast<std::size_t>(rows), 4, false), 1);
+  tokens.periodic = periodic;
+  const Slab slab = slab_of(tokens, chunks);
+  const Depthwise convolution(store, "convolution", tokens, slab, 6);
+  Harness({{2 * tokens.count(), 6},
+           {2 * tokens.count(), 6},
            &store,
            [&](Context& ctx, const Tensor& x, const Tensor& y) { convolution.forward(ctx, x, y); },
            [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
              ctx->copy(ctx, dy, dx);
-             convolution.backward(ctx, x, dx);
+             convolution.backward(chunked(ctx, slab), x, dx);
            },
            [&](Context& ctx, const Tensor&, const Tensor& dx, const Tensor& dy) { convolution.tangent(ctx, dx, dy); }})
       .check();
@@ -221,6 +248,9 @@ TEST(Module, Depthwise) {
 }
 TEST(Module, DepthwiseOfARegion) {
   check_depthwise(false);
+}
+TEST(Module, DepthwiseInChunks) {
+  check_depthwise(true, 11, 8);
 }
 
 TEST(Module, AdaptedLinear) {
@@ -248,10 +278,11 @@ TEST(Module, AdaptedLinear) {
   for (std::int64_t i = 0; i < unused.count(); ++i) EXPECT_EQ(get(unused, i), 0.0);
 }
 
-void check_head(const Grid& grid, int patch) {
+void check_head(const Grid& grid, int patch, int chunks = 1) {
   ParameterStore store(DType::f64);
   const TokenGrid tokens(grid, patch);
-  const Head head(store, tokens, 8, 3);
+  const Slab slab = slab_of(tokens, chunks);
+  const Head head(store, tokens, slab, 8, 3);
   Head::Saved saved;
   const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
   Harness(
@@ -259,7 +290,9 @@ void check_head(const Grid& grid, int patch) {
        {2, 3, rows, columns},
        &store,
        [&](Context& ctx, const Tensor& x, const Tensor& y) { head.forward(ctx, x, y, saved); },
-       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) { head.backward(ctx, x, saved, dy, dx); },
+       [&](Context& ctx, const Tensor& x, const Tensor& dy, const Tensor& dx) {
+         head.backward(chunked(ctx, slab), x, saved, dy, dx);
+       },
        [&](Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dy) { head.tangent(ctx, x, saved, dx, dy); }})
       .check();
 }
@@ -269,6 +302,9 @@ TEST(Module, Head) {
 }
 TEST(Module, HeadOfAnOddNumberOfRows) {
   check_head(Grid::latlon(5, 8, true), 2);
+}
+TEST(Module, HeadInChunks) {
+  check_head(Grid::latlon(17, 8, true), 2, 8);
 }
 TEST(Module, HeadOfARegion) {
   check_head(Grid::regional(50, 40, 6, 0, 20, 9), 3);
