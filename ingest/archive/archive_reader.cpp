@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -140,6 +141,7 @@ struct ArchiveReader::Index {
   std::vector<Channel> static_channels;
   std::vector<float> statics;
   OpenUnits units;
+  mutable std::atomic<std::uint64_t> bytes_read{0};
 
   Index(const fs::path& directory_, Manifest manifest_)
       : directory(directory_),
@@ -169,6 +171,7 @@ struct ArchiveReader::Index {
         unit.index.place(time - manifest.units[unit_of_time[time]].first, tiling.chunk(tile, group));
     packed.resize(place.bytes);
     unit.file.read(place.offset, packed);
+    bytes_read += packed.size();
     unpacked.resize(tiling.chunk_elements() * sizeof(float));
     const bool intact = crc32c(packed) == place.crc32c;
     if (!intact || !zstd_decompress(packed, unpacked)) {
@@ -262,6 +265,10 @@ void ArchiveReader::read(std::size_t time_index, std::size_t row_begin, std::siz
 void ArchiveReader::read_channel(std::size_t time_index, std::size_t channel, std::size_t row_begin,
                                  std::size_t row_end, std::span<float> out) const {
   index_->read(time_index, channel, channel + 1, row_begin, row_end, out);
+}
+
+std::uint64_t ArchiveReader::bytes_read() const {
+  return index_->bytes_read;
 }
 
 }  // namespace zonda::ingest

@@ -1,5 +1,6 @@
 #pragma once
 // The archive: a folder of HDF5 files with `/fields [time, channel, lat, lon]`, described by `archive.json`.
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -55,6 +56,8 @@ class ArchiveReader {
   /// One channel of it: `out [row_end - row_begin, lon]`.
   void read_channel(std::size_t time_index, std::size_t channel, std::size_t row_begin, std::size_t row_end,
                     std::span<float> out) const;
+  /// Bytes of chunks, as they are stored, that this reader and its copies took from files so far.
+  std::uint64_t bytes_read() const;
 
  private:
   struct Index;

@@ -82,8 +82,12 @@ ForecastLayout ForecastLayout::from_json(const json& j) {
 }
 
 void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float> out) {
-  ingest::compute_forcing(layout.grid, time, layout.forcings, out);
-  const std::size_t points = layout.points();
+  normalised_forcing(layout, time, {0, layout.grid.nlat()}, out);
+}
+
+void normalised_forcing(const ForecastLayout& layout, Time time, parallel::Range rows, std::span<float> out) {
+  ingest::compute_forcing(layout.grid, time, layout.forcings, rows.begin, rows.end, out);
+  const std::size_t points = rows.size() * layout.grid.nlon();
   for (std::size_t f = 0; f < layout.forcings.size(); ++f) {
     if (layout.forcings[f] != "insolation") continue;  // sines and cosines are of order 1 already
     // The globe's mean is a quarter of the solar constant, the spread about a third of it.
@@ -92,20 +96,26 @@ void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float
   }
 }
 
-ForecastStep::ForecastStep(const ForecastLayout& layout)
-    : layout_(layout), bounds_(layout.channels, layout.normalisation), static_normalised_(layout.static_fields) {
+ForecastStep::ForecastStep(const ForecastLayout& layout) : ForecastStep(layout, {0, layout.grid.nlat()}) {}
+
+ForecastStep::ForecastStep(const ForecastLayout& layout, parallel::Range rows)
+    : layout_(layout), rows_(rows), bounds_(layout.channels, layout.normalisation) {
+  if (rows.begin > rows.end || rows.end > layout.grid.nlat())
+    fail(ErrorKind::failure, "forecast step of rows {} to {} of a grid of {}", rows.begin, rows.end,
+         layout.grid.nlat());
   for (std::size_t c = 0; c < layout.channels.size(); ++c)
     if (!layout.channels[c].info().accumulated) prognostic_.push_back(c);
-  const std::size_t points = layout.points();
+  const std::size_t points = layout.points(), nlon = layout.grid.nlon();
   for (std::size_t s = 0; s < layout.static_channels.size(); ++s) {
-    float* field = static_normalised_.data() + s * points;
+    const float* field = layout.static_fields.data() + s * points;
     double sum = 0, squares = 0;
     for (std::size_t i = 0; i < points; ++i) sum += field[i];
     const double mean = sum / static_cast<double>(points);
     for (std::size_t i = 0; i < points; ++i) squares += (field[i] - mean) * (field[i] - mean);
     const double stddev = std::sqrt(squares / static_cast<double>(points));
     const double scale = stddev > 0 ? 1 / stddev : 1;
-    for (std::size_t i = 0; i < points; ++i) field[i] = static_cast<float>((field[i] - mean) * scale);
+    for (std::size_t i = rows.begin * nlon; i < rows.end * nlon; ++i)
+      static_normalised_.push_back(static_cast<float>((field[i] - mean) * scale));
   }
 }
 
@@ -178,7 +188,7 @@ ForecastStep::Terms ForecastStep::adjoint(Terms terms) {
 }
 
 void ForecastStep::map(const Terms& terms, std::span<const float> from, std::span<float> to) const {
-  const std::size_t points = layout_.points();
+  const std::size_t points = this->points();
   for (const ChannelTerm& term : terms) {
     const float* x = from.data() + static_cast<std::size_t>(term.from) * points;
     float* y = to.data() + static_cast<std::size_t>(term.to) * points;

@@ -13,6 +13,7 @@
 #include "model/forecast_state/normalisation.hpp"
 #include "model/forecast_state/state_bounds.hpp"
 #include "model/ops/backend.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::model {
 
@@ -47,6 +48,8 @@ struct ForecastLayout {
 /// Forcings of a time as the network takes them, of order 1: `out [forcing, lat, lon]`. Throws Error(usage) for an
 /// unknown name.
 void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float> out);
+/// Rows of it: `out [forcing, row, lon]`.
+void normalised_forcing(const ForecastLayout& layout, Time time, parallel::Range rows, std::span<float> out);
 
 /// What the channels of u are made of, in their order.
 enum class InputPart { previous, current, statics, forcing_now, forcing_next };
@@ -58,10 +61,12 @@ struct StateView {
 };
 
 /// One network step in normalised space: every part of it is a map between channels (Backend::map_channels), the same
-/// for the host and a device. States are `[channel, lat, lon]`; functions on spans are for one sample on the host.
+/// for the host and a device. States are `[channel, lat, lon]`, of all rows or of a slab of them; functions on spans
+/// are for one sample on the host.
 class ForecastStep {
  public:
   explicit ForecastStep(const ForecastLayout& layout);
+  ForecastStep(const ForecastLayout& layout, parallel::Range rows);
 
   using Terms = std::vector<ChannelTerm>;
   /// The part's channels -> u; `first`: where they begin in the image they lie in.
@@ -92,7 +97,10 @@ class ForecastStep {
   /// What every state that a further step begins from is kept within.
   const StateBounds& bounds() const { return bounds_; }
 
-  /// `[static channel, lat, lon]`, of mean 0 and deviation 1.
+  /// Rows of the grid that the states are of, and points of a channel.
+  parallel::Range rows() const { return rows_; }
+  std::size_t points() const { return rows_.size() * layout_.grid.nlon(); }
+  /// `[static channel, lat, lon]` of these rows; over the whole grid of mean 0 and deviation 1.
   std::span<const float> statics() const { return static_normalised_; }
   const ForecastLayout& layout() const { return layout_; }
 
@@ -101,6 +109,7 @@ class ForecastStep {
   bool is_carried(std::size_t channel) const;
 
   const ForecastLayout& layout_;
+  parallel::Range rows_;
   StateBounds bounds_;
   std::vector<std::size_t> prognostic_;
   std::vector<float> static_normalised_;

@@ -9,7 +9,11 @@
 namespace zonda::model {
 
 FieldCache::FieldCache(const ingest::ArchiveReader& archive, const ForecastLayout& layout, std::size_t bytes)
-    : archive_(archive), layout_(layout), bound_(bytes) {}
+    : FieldCache(archive, layout, bytes, {0, layout.grid.nlat()}) {}
+
+FieldCache::FieldCache(const ingest::ArchiveReader& archive, const ForecastLayout& layout, std::size_t bytes,
+                       parallel::Range rows)
+    : archive_(archive), layout_(layout), bound_(bytes), rows_(rows) {}
 
 FieldCache::Field FieldCache::state(std::size_t time_index) {
   const Time time = archive_.times()[time_index];
@@ -17,8 +21,8 @@ FieldCache::Field FieldCache::state(std::size_t time_index) {
     const std::lock_guard lock(mutex_);
     if (const auto found = states_.find(time); found != states_.end()) return found->second;
   }
-  auto values = std::make_shared<std::vector<float>>(layout_.channels.size() * layout_.points());
-  archive_.read(time_index, 0, layout_.grid.nlat(), *values);
+  auto values = std::make_shared<std::vector<float>>(layout_.channels.size() * points());
+  archive_.read(time_index, rows_.begin, rows_.end, *values);
   if (const int broken = layout_.normalisation.normalise(*values); broken >= 0)
     fail(ErrorKind::data, "archive: {} at {} has values that are missing or not finite",
          layout_.channels[static_cast<std::size_t>(broken)].name(), to_string(time));
@@ -36,8 +40,8 @@ FieldCache::Field FieldCache::forcing(Time time) {
     const std::lock_guard lock(mutex_);
     if (const auto found = forcings_.find(time); found != forcings_.end()) return found->second;
   }
-  auto values = std::make_shared<std::vector<float>>(layout_.forcings.size() * layout_.points());
-  normalised_forcing(layout_, time, *values);
+  auto values = std::make_shared<std::vector<float>>(layout_.forcings.size() * points());
+  normalised_forcing(layout_, time, rows_, *values);
   const std::size_t size = values->size() * sizeof(float);
   const std::lock_guard lock(mutex_);
   if (held_ + size > bound_) return values;
@@ -52,8 +56,8 @@ std::uint64_t FieldCache::bytes_read() const {
 }
 
 void load_batch(const ingest::ArchiveReader& archive, const ForecastLayout& layout, FieldCache& cache, Batch& batch) {
-  const std::size_t state = layout.channels.size() * layout.points();
-  const std::size_t forcing = layout.forcings.size() * layout.points();
+  const std::size_t state = layout.channels.size() * cache.points();
+  const std::size_t forcing = layout.forcings.size() * cache.points();
   const auto steps = static_cast<std::size_t>(batch.count);
   batch.states.resize(batch.examples.size() * (steps + 2) * state);
   batch.forcings.resize(batch.examples.size() * (steps + 1) * forcing);

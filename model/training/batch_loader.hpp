@@ -13,6 +13,7 @@
 
 #include "model/forecast_state/forecast_layout.hpp"
 #include "model/training/sampler.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::ingest {
 class ArchiveReader;
@@ -20,15 +21,21 @@ class ArchiveReader;
 
 namespace zonda::model {
 
-/// Normalised states and forcings by time, kept up to a bound. Thread safe. When the bound is reached nothing is thrown
-/// out: each epoch reads all fields once in random order, so any part of them serves as well as another.
+/// Normalised states and forcings by time, of some rows of the grid, kept up to a bound. Thread safe. When the bound is
+/// reached nothing is thrown out: each epoch reads all fields once in random order, so any part of them serves as well
+/// as another.
 class FieldCache {
  public:
+  /// Of all rows, or those of a slab, which alone are read.
   FieldCache(const ingest::ArchiveReader& archive, const ForecastLayout& layout, std::size_t bytes);
+  FieldCache(const ingest::ArchiveReader& archive, const ForecastLayout& layout, std::size_t bytes,
+             parallel::Range rows);
+  parallel::Range rows() const { return rows_; }
+  std::size_t points() const { return rows_.size() * layout_.grid.nlon(); }  ///< of a channel
   using Field = std::shared_ptr<const std::vector<float>>;
-  /// `[channel, lat, lon]`, normalised. Throws Error(data) naming channel and time of a value that is not finite.
+  /// `[channel, row, lon]`, normalised. Throws Error(data) naming channel and time of a value that is not finite.
   Field state(std::size_t time_index);
-  /// `[forcing, lat, lon]`.
+  /// `[forcing, row, lon]`.
   Field forcing(Time time);
   std::uint64_t bytes_read() const;  ///< decoded bytes taken from the archive so far
 
@@ -36,6 +43,7 @@ class FieldCache {
   const ingest::ArchiveReader& archive_;
   const ForecastLayout& layout_;
   const std::size_t bound_;
+  const parallel::Range rows_;
   mutable std::mutex mutex_;
   std::size_t held_ = 0;
   std::uint64_t read_ = 0;
@@ -47,11 +55,11 @@ struct Batch {
   std::int64_t index = -1;
   int count = 1;  ///< steps of the rollout
   std::vector<Example> examples;
-  std::vector<float> states;    ///< [example, count + 2, channel, lat, lon]: t-d, t, t+d, ..., t+count*d
-  std::vector<float> forcings;  ///< [example, count + 1, forcing, lat, lon]: t, ..., t+count*d
+  std::vector<float> states;    ///< [example, count + 2, channel, row, lon]: t-d, t, t+d, ..., t+count*d
+  std::vector<float> forcings;  ///< [example, count + 1, forcing, row, lon]: t, ..., t+count*d
 };
 
-/// Fills `batch.states` and `batch.forcings` of its examples.
+/// Fills `batch.states` and `batch.forcings` of its examples with the cache's rows.
 void load_batch(const ingest::ArchiveReader& archive, const ForecastLayout& layout, FieldCache& cache, Batch& batch);
 
 class BatchLoader {

@@ -16,9 +16,9 @@ void turn(std::span<float> fields, std::size_t nlon, std::size_t columns) {
   }
 }
 
-Shape shape_of(std::size_t samples, std::size_t channels, const Grid& grid) {
+Shape shape_of(std::size_t samples, std::size_t channels, const ForecastStep& step) {
   return {static_cast<std::int64_t>(samples), static_cast<std::int64_t>(channels),
-          static_cast<std::int64_t>(grid.nlat()), static_cast<std::int64_t>(grid.nlon())};
+          static_cast<std::int64_t>(step.rows().size()), static_cast<std::int64_t>(step.layout().grid.nlon())};
 }
 
 std::size_t given_channels(const ForecastLayout& layout, std::size_t count) {
@@ -46,7 +46,7 @@ void map_sources(Context& ctx, std::span<const Source> sources, const Tensor& to
 StagedBatch::StagedBatch(const ForecastStep& step, Memory& memory, std::size_t samples, std::size_t count)
     : step_(step),
       count_(count),
-      fields_(memory, shape_of(samples, given_channels(step.layout(), count), step.layout().grid)),
+      fields_(memory, shape_of(samples, given_channels(step.layout(), count), step)),
       steps_(samples, step.layout().steps.front()),
       turned_(samples),
       lead_steps_(samples) {
@@ -59,9 +59,9 @@ void StagedBatch::stage(const Batch& batch, std::span<const std::size_t> chosen,
                         std::span<const Time> times, const Augmentation& augmentation,
                         std::span<const SampleStart> starts) {
   const ForecastLayout& layout = step_.layout();
-  const std::size_t nlon = layout.grid.nlon(), state = layout.output_channels() * layout.points();
-  const std::size_t states = (count_ + 2) * state, forcings = (count_ + 1) * layout.forcings.size() * layout.points();
-  const std::size_t record = given_channels(layout, count_) * layout.points();
+  const std::size_t nlon = layout.grid.nlon(), points = step_.points(), state = layout.output_channels() * points;
+  const std::size_t states = (count_ + 2) * state, forcings = (count_ + 1) * layout.forcings.size() * points;
+  const std::size_t record = given_channels(layout, count_) * points;
   const Philox turns(augmentation.seed, "turn"), noise(augmentation.seed, "input noise");
   for (std::size_t place = 0; place < chosen.size(); ++place) {
     const std::size_t s = chosen[place];
@@ -80,9 +80,14 @@ void StagedBatch::stage(const Batch& batch, std::span<const std::size_t> chosen,
                          ? turns.integer(key, static_cast<std::uint64_t>(nlon))
                          : 0;
     turn(fields, nlon, turned_[place]);
-    if (augmentation.input_noise > 0)
-      for (std::size_t i = 0; i < 2 * state; ++i)  // x(t-d) and x(t)
-        fields[i] += static_cast<float>(augmentation.input_noise * noise.normal(key * 2 * state + i));
+    if (augmentation.input_noise > 0) {
+      const std::size_t inputs = 2 * layout.output_channels();  // of x(t-d) and x(t)
+      for (std::size_t c = 0; c < inputs; ++c) {
+        const std::uint64_t first = (key * inputs + c) * layout.points() + step_.rows().begin * nlon;
+        for (std::size_t i = 0; i < points; ++i)
+          fields[c * points + i] += static_cast<float>(augmentation.input_noise * noise.normal(first + i));
+      }
+    }
     const Example& example = batch.examples[s];
     steps_[place] = example.step;
     for (std::size_t k = 0; k < count_; ++k)
@@ -104,7 +109,7 @@ std::vector<double> StagedBatch::lead_days(std::size_t k) const {
 }
 
 Shape StagedBatch::image_shape(std::size_t channels) const {
-  return shape_of(samples(), channels, step_.layout().grid);
+  return shape_of(samples(), channels, step_);
 }
 
 StateView StagedBatch::given(std::size_t k) const {

@@ -20,13 +20,13 @@ struct Augmentation {
 
 /// Where a sample begins instead of at the archive's states, in memory of the caller.
 struct SampleStart {
-  const float *previous = nullptr, *current = nullptr;  ///< [channel, lat, lon] at t-d and t; null: the archive's
+  const float *previous = nullptr, *current = nullptr;  ///< [channel, row, lon] at t-d and t; null: the archive's
   int lead_steps = 0;                                   ///< steps that led to them
 };
 
 class StagedBatch {
  public:
-  /// `samples` pass together, `count` steps each.
+  /// `samples` pass together, `count` steps each; images are of the step's rows.
   StagedBatch(const ForecastStep& step, Memory& memory, std::size_t samples, std::size_t count);
 
   /// Takes samples `chosen` (one may come more than once). `number`: of the batch's first sample over the whole
@@ -69,7 +69,7 @@ class StagedBatch {
 
   const ForecastStep& step_;
   std::size_t count_;
-  Staging fields_;  // [m, (count + 2) channel + (count + 1) forcing + static, lat, lon]
+  Staging fields_;  // [m, (count + 2) channel + (count + 1) forcing + static, row, lon]
   std::vector<Staging> conditions_;
   std::vector<Duration> steps_;
   std::vector<std::size_t> turned_;

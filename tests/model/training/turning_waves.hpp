@@ -25,6 +25,7 @@ struct TurningWaves {
   double columns_a_step = 1;           ///< eastward shift of the first channel in one step
   std::size_t redraw_every = 40;       ///< times
   std::vector<std::size_t> missing{};  ///< indices of times that are left out
+  std::size_t tile_rows = 0;           ///< of the archive's chunks; 0: as ingest chooses
 
   /// `[channel, lat, lon]`, SI.
   std::vector<float> fields(std::size_t t) const {
@@ -67,7 +68,8 @@ struct TurningWaves {
     using namespace ingest;
     std::filesystem::create_directories(folder);
     const std::size_t n = channels.size(), points = grid.size();
-    const ArchiveLayout layout{grid, channels, std::vector<int>(n, 16), Tiling::choose(n, grid.nlat(), grid.nlon())};
+    const ArchiveLayout layout{grid, channels, std::vector<int>(n, 16),
+                               Tiling::choose(n, grid.nlat(), grid.nlon(), tile_rows)};
     UnitWriter writer(folder / "fields-a.h5", layout, axis());
     std::vector<std::vector<float>> all(times);
     std::size_t written = 0;
