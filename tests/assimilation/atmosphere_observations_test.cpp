@@ -1,0 +1,115 @@
+#include "assimilation/observations/atmosphere_observations.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "assimilation/observations/observation_errors.hpp"
+#include "core/error.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+using ingest::Observation;
+using ingest::ObservationTable;
+using ingest::QualityFlag;
+using ingest::ReportKind;
+
+Observation entry(const char* variable, double latitude, double pressure, const char* time) {
+  Observation made;
+  made.station = "A";
+  made.kind = ReportKind::temp;
+  made.latitude = latitude;
+  made.longitude = 7;
+  made.pressure = pressure;
+  made.time = parse_time(time);
+  made.variable = ingest::variable_number(variable);
+  made.value = 250;
+  return made;
+}
+
+ObservationTable table_of(const std::vector<Observation>& entries) {
+  ObservationTable table;
+  for (const Observation& one : entries) table.add(one);
+  return table;
+}
+
+AtmosphereLayout layout() {
+  const std::vector<Channel> channels{{"t", 300}, {"t", 500}, {"t", 850}, {"2t", 0}};
+  return channel_layout(Grid::regional(60, 30, 7, 0, 20, 5), channels);
+}
+
+const TimeSlots hours{parse_time("2020-01-01"), Duration(3600), 4};
+
+TEST(ObservationErrors, come_from_the_entry_the_configuration_or_the_tables) {
+  ObservationTable table = table_of({entry("t", 50, 5e4, "2020-01-01"), entry("t", 50, 5e4, "2020-01-01"),
+                                     entry("2t", 50, NAN, "2020-01-01"), entry("tcwv", 50, NAN, "2020-01-01")});
+  table.error[1] = 3;
+  assign_errors(table, {{{"2t", 1.5}}, {{"t", 4}}, 2});
+  EXPECT_DOUBLE_EQ(table.error[0], 2 * std::hypot(0.95, 4));
+  EXPECT_DOUBLE_EQ(table.error[1], 10);
+  EXPECT_DOUBLE_EQ(table.error[2], 3);
+  EXPECT_EQ(table.flag[3], QualityFlag::unsupported);
+}
+
+TEST(ObservationErrors, are_linear_in_ln_p_and_constant_beyond_the_tables) {
+  const auto of = [](double p) { return standard_observation_error(ReportKind::temp, "t", p); };
+  EXPECT_DOUBLE_EQ(of(5e4), 0.95);
+  EXPECT_DOUBLE_EQ(of(110000), 1.4);
+  EXPECT_DOUBLE_EQ(of(500), 2.0);
+  EXPECT_NEAR(of(100 * std::sqrt(500.0 * 700)), (0.95 + 1.1) / 2, 1e-12);
+  EXPECT_TRUE(std::isnan(standard_observation_error(ReportKind::temp, "cape", 5e4)));
+  EXPECT_TRUE(std::isnan(of(NAN)));
+  const double low = standard_observation_error(ReportKind::temp, "q", 1e5),
+               high = standard_observation_error(ReportKind::temp, "q", 3e4);
+  EXPECT_NEAR(low, 2.1e-3, 2e-4);  // a fifth of 10.7 g/kg at 14 C
+  EXPECT_LT(high, 1e-4);
+}
+
+TEST(TimeSlots, place_observations) {
+  EXPECT_EQ(hours.position(parse_time("2020-01-01T01:30")), 1.5);
+  EXPECT_EQ(hours.nearest(parse_time("2020-01-01T01:30")), 2u);
+  EXPECT_EQ(hours.nearest(parse_time("2019-12-31")), 0u);
+  EXPECT_TRUE(hours.within(parse_time("2019-12-31T23:30")));
+  EXPECT_FALSE(hours.within(parse_time("2020-01-01T03:30")));
+  EXPECT_TRUE(TimeSlots{}.within(parse_time("1900-01-01")));
+}
+
+TEST(AtmosphereObservations, say_why_the_state_cannot_give_an_entry) {
+  ObservationTable table = table_of({entry("t", 50, 5e4, "2020-01-01T01"), entry("t", 20, 5e4, "2020-01-01T01"),
+                                     entry("t", 50, 1e4, "2020-01-01T01"), entry("t", 50, 5e4, "2020-01-01T04"),
+                                     entry("u", 50, 5e4, "2020-01-01T01"), entry("2t", 50, NAN, "2020-01-01T01")});
+  reject_uncovered(table, layout(), hours);
+  using enum QualityFlag;
+  EXPECT_EQ(table.flag, (std::vector<QualityFlag>{accepted, domain, domain, window, unsupported, accepted}));
+}
+
+TEST(AtmosphereObservations, are_what_the_filters_take) {
+  ObservationTable table = table_of({entry("t", 50, 5e4, "2020-01-01T00:30"), entry("2t", 40, NAN, "2020-01-01T03")});
+  assign_errors(table);
+  const AtmosphereLayout atmosphere = layout();
+  AtmosphereLayout timed = atmosphere;
+  timed.slots = 4;
+  Vector state(timed.state_size());
+  for (std::size_t s = 0; s < 4; ++s)
+    std::fill_n(state.begin() + static_cast<std::ptrdiff_t>(s * timed.slot_size), timed.slot_size,
+                240.0 + static_cast<double>(s));
+  const SelectedObservations selected = select_observations(table, atmosphere, hours);
+  EXPECT_EQ(selected.entries, (std::vector<std::size_t>{0, 1}));
+  const Vector departures = selected.observations.departures(state);
+  EXPECT_NEAR(departures[0], 250 - 240.5, 1e-12);
+  EXPECT_NEAR(departures[1], 250 - 243, 1e-12);
+  EXPECT_EQ(selected.observations.positions[0], (Position{7, 50, std::log(5e4)}));
+  EXPECT_EQ(selected.observations.positions[1], (Position{7, 40, std::log(1e5)}));
+  observe_background(table, atmosphere, hours, state);
+  EXPECT_NEAR(table.background[0], 240.5, 1e-12);
+
+  const auto by_slot = select_by_slot(table, atmosphere, hours);
+  ASSERT_EQ(by_slot.size(), 4u);
+  EXPECT_TRUE(by_slot[0].entries.empty());
+  EXPECT_EQ(by_slot[1].entries, std::vector<std::size_t>{0});
+  EXPECT_EQ(by_slot[3].observations.instrument->state_size(), atmosphere.slot_size);
+}
+
+}  // namespace
+}  // namespace zonda::assimilation
