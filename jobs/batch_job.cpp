@@ -35,6 +35,12 @@ while true; do
 done
 )";
 
+constexpr std::string_view fresh_step = R"(
+# Slurm names the PMIx sockets of a step by job and number. A node that died with the step keeps them, so each start of
+# this job takes another number.
+for _ in $(seq "${SLURM_RESTART_COUNT:-0}"); do srun --mpi=none --nodes=1 --ntasks=1 true; done
+)";
+
 constexpr std::string_view again = R"(
 # 75: go on later. Above 128: a rank was killed, by a lost node perhaps; its checkpoints are there.
 if [ "$code" -eq 75 ] || {{ [ "$code" -gt 128 ] && [ "$code" -ne 130 ] && [ "$code" -ne 143 ]; }}; then
@@ -175,7 +181,9 @@ std::string launch_and_wait(const Site& site, const BatchJob& job, const std::st
 std::string batch_script(const Site& site, const BatchJob& job, const JobFolders& folders) {
   std::string text = "#!/bin/bash\n";
   for (const std::string& option : sbatch_options(site, job, folders)) text += "#SBATCH " + option + "\n";
-  text += "\n" + launch_function(site, job) + "\n" + launch_and_wait(site, job, "$SLURM_ARRAY_TASK_ID");
+  text += "\n" + launch_function(site, job);
+  if (site.launcher == "srun") text += fresh_step;
+  text += "\n" + launch_and_wait(site, job, "$SLURM_ARRAY_TASK_ID");
   text += fmt::format(again, fmt::arg("restarts", site.restarts),
                       fmt::arg("requeue", site.requeue_exit ? requeue_by_exit : requeue_by_scontrol));
   return text;

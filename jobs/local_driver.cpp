@@ -24,17 +24,17 @@ void require_those_before(const Stage& stage, const std::vector<std::string>& fi
     fail(ErrorKind::data, "stage '{}' needs stages that are not done with this configuration: {}", stage.name, missing);
 }
 
-/// The stage alone, with its states in status.json.
-StageRecord run_stage(const Stage& stage, const LocalOptions& options, std::int64_t step, std::int64_t of) {
-  if (options.is_root) write_status(stage.name, "running", step, of, "");
+/// The stage alone, with its states in status.json. Steps are the stage's own to tell.
+StageRecord run_stage(const Stage& stage, const LocalOptions& options) {
+  if (options.is_root) write_status(stage.name, "running", 0, 0, "");
   const auto begin = std::chrono::steady_clock::now();
   try {
     stage.body();
   } catch (const Interrupted& stop) {
-    if (options.is_root) write_status(stage.name, "interrupted", step, of, stop.what());
+    if (options.is_root) write_status(stage.name, "interrupted", 0, 0, stop.what());
     throw;
   } catch (const std::exception& error) {
-    if (options.is_root) write_status(stage.name, "failed", step, of, error.what());
+    if (options.is_root) write_status(stage.name, "failed", 0, 0, error.what());
     throw;
   }
   return {stage.fingerprint, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
@@ -65,19 +65,19 @@ void run_locally(const Workflow& workflow, const LocalOptions& options) {
     }
     if (options.share.whole()) {
       log::info("[{}/{}] {}", step, of, stage.name);
-      const StageRecord record = run_stage(stage, options, step, of);
+      const StageRecord record = run_stage(stage, options);
       if (options.is_root) records.add(stage.name, record, finished);
       finished.push_back(stage.name);
     } else {
       log::info("[{}/{}] {}, share {}", step, of, stage.name, options.share.to_string());
-      const StageRecord record = run_stage(stage, options, step, of);
+      const StageRecord record = run_stage(stage, options);
       if (options.is_root) records.add_share(stage.name, options.share, record);
     }
-    if (options.is_root && !options.only.empty()) write_status(stage.name, "done", step, of, "");
+    if (options.is_root && !options.only.empty()) write_status(stage.name, "done", 0, 0, "");
   }
   const bool all = std::all_of(workflow.stages().begin(), workflow.stages().end(),
                                [&](const Stage& stage) { return contains(finished, stage.name); });
-  if (options.is_root && all) write_status("run", "done", of, of, "");
+  if (options.is_root && all) write_status("run", "done", 0, 0, "");
 }
 
 }  // namespace zonda::jobs

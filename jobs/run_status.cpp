@@ -35,6 +35,14 @@ void take_progress(StageStatus& stage, const Json& status) {
   stage.message = status.value("message", "");
 }
 
+/// Why a job failed: the stage's own words, if it had time for them.
+std::string reason_of(const StageStatus& stage, const QueueState& queue, const Json& status) {
+  if (stage.shares == 1 && status.value("stage", "") == stage.stage && status.value("state", "") == "failed")
+    return status.value("message", "");
+  const std::string reason = queue.reason.empty() ? "the job failed" : queue.reason;
+  return fmt::format("{}, see jobs/{}-{}{}.out", reason, stage.stage, stage.job, stage.shares == 1 ? "" : "_*");
+}
+
 /// A job that is not done, by what Slurm says of it.
 void judge_queued(StageStatus& stage, const QueueState& queue, const Json& status) {
   if (queue.any("RUNNING") || queue.any("COMPLETING")) {
@@ -46,13 +54,13 @@ void judge_queued(StageStatus& stage, const QueueState& queue, const Json& statu
     stage.message = queue.reason;
   } else if (queue.any("CANCELLED")) {
     stage.state = "cancelled";
+    if (queue.reason.starts_with("Dependency")) stage.message = "a stage before it did not end well";
   } else if (queue.states.size() == 1 && queue.any("COMPLETED")) {
     stage.state = "failed";
     stage.message = "the job ended, but the stage left no record of it";
   } else {
     stage.state = "failed";
-    take_progress(stage, status);
-    if (stage.message.empty()) stage.message = queue.reason;
+    stage.message = reason_of(stage, queue, status);
   }
 }
 
@@ -64,6 +72,7 @@ StageStatus judge_job(const SubmittedJob& job, const StageRecords& records, cons
   stage.shares = job.shares;
   stage.shares_done = records.shares_done(job.stage, job.fingerprint, job.shares);
   stage.job_state = words_of(queue);
+  stage.restarts = queue.restarts;
   if (records.done(job.stage, job.fingerprint)) {
     stage.state = "done";
     stage.shares_done = stage.shares;
@@ -118,6 +127,7 @@ Json to_json(const RunStatus& run) {
     Json record{{"stage", stage.stage}, {"state", stage.state}, {"message", stage.message}};
     if (stage.of > 0) record.update({{"step", stage.step}, {"of", stage.of}});
     if (stage.job > 0) record.update({{"job", stage.job}, {"job_state", stage.job_state}});
+    if (stage.restarts > 0) record["restarts"] = stage.restarts;
     if (stage.shares > 1) record.update({{"shares_done", stage.shares_done}, {"shares", stage.shares}});
     stages.push_back(record);
   }
@@ -133,9 +143,12 @@ std::string to_table(const RunStatus& run) {
       progress = fmt::format("{}/{} shares", stage.shares_done, stage.shares);
     else if (stage.of > 0 && stage.state == "running")
       progress = fmt::format("{}/{}", stage.step, stage.of);
-    std::string line =
-        fmt::format("  {:<10} {:<11} {:>8}  {:<16} {:<13} {}", stage.stage, stage.state,
-                    stage.job > 0 ? std::to_string(stage.job) : "", stage.job_state, progress, stage.message);
+    std::string message = stage.message;
+    if (stage.restarts > 0)
+      message += fmt::format("{}restarted {}", message.empty() ? "" : ", ",
+                             stage.restarts == 1 ? "once" : fmt::format("{} times", stage.restarts));
+    std::string line = fmt::format("  {:<10} {:<11} {:>8}  {:<16} {:<13} {}", stage.stage, stage.state,
+                                   stage.job > 0 ? std::to_string(stage.job) : "", stage.job_state, progress, message);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }

@@ -20,6 +20,7 @@ struct StageStatus {
   std::int64_t job = 0;           ///< 0: runs here, without Slurm
   std::string job_state;          ///< Slurm's words, `RUNNING`, of an array `2 COMPLETED, 1 RUNNING`
   std::int64_t step = 0, of = 0;  ///< of a running stage
+  int restarts = 0;               ///< how often its job went back into the queue
   std::size_t shares_done = 0, shares = 1;
   std::string message;
 };

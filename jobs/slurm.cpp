@@ -29,11 +29,11 @@ std::vector<std::string> fields_of(const std::string& line) {
 }
 
 /// `123`, or the 123 of `123_4` and `123_[0-3]`.
-std::optional<std::int64_t> job_number(const std::string& text) {
-  std::int64_t job = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), job);
+std::optional<std::int64_t> leading_number(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end == text.data()) return std::nullopt;
-  return job;
+  return number;
 }
 
 /// Accounting's word for a task: `CANCELLED by 0` is CANCELLED.
@@ -44,7 +44,7 @@ void look_up_in_accounting(std::int64_t job, std::map<std::int64_t, QueueState>&
   std::stringstream lines(result.output);
   for (std::string line; std::getline(lines, line);) {
     const auto fields = fields_of(line);
-    if (fields.size() == 2 && job_number(fields[0]) == job)
+    if (fields.size() == 2 && leading_number(fields[0]) == job)
       ++found[job].states[fields[1].substr(0, fields[1].find(' '))];
   }
 }
@@ -70,7 +70,7 @@ std::int64_t submit(const std::filesystem::path& script, const std::vector<std::
   if (!result.ok())
     fail(ErrorKind::failure, "{}: not accepted: {}", script.string(), trimmed(result.errors + result.output));
   if (test_only) return 0;
-  const auto job = job_number(result.output);  // `123` or `123;cluster`
+  const auto job = leading_number(result.output);  // `123` or `123;cluster`
   if (!job) fail(ErrorKind::failure, "sbatch answered '{}', expected a job's number", trimmed(result.output));
   return *job;
 }
@@ -80,20 +80,23 @@ std::map<std::int64_t, QueueState> parse_queue(const std::string& text) {
   std::stringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     const auto fields = fields_of(line);
-    const auto job = fields.size() < 2 ? std::nullopt : job_number(fields[0]);
+    const auto job = fields.size() < 2 ? std::nullopt : leading_number(fields[0]);
     if (!job) continue;
     QueueState& state = jobs[*job];
     ++state.states[fields[1]];
     if (fields.size() > 2 && fields[2] != "None") state.reason = fields[2];
     if (fields.size() > 3 && !fields[3].empty()) state.nodes = fields[3];
+    if (fields.size() > 4)
+      state.restarts = std::max(state.restarts, static_cast<int>(leading_number(fields[4]).value_or(0)));
   }
   return jobs;
 }
 
 std::map<std::int64_t, QueueState> query(const std::vector<std::int64_t>& jobs) {
   if (jobs.empty()) return {};
-  const ProgramResult result = run_program(
-      {"squeue", "--noheader", "--array", "--states=all", "--format=%F|%T|%r|%N", "--jobs=" + join(jobs, ',')});
+  const ProgramResult result =
+      run_program({"squeue", "--noheader", "--array", "--states=all",
+                   "--Format=ArrayJobID:|,State:|,Reason:|,NodeList:|,RestartCnt:|", "--jobs=" + join(jobs, ',')});
   // Of jobs that it has forgotten Slurm says that they are invalid.
   if (!result.ok() && result.errors.find("Invalid job id") == std::string::npos)
     fail(ErrorKind::temporary, "squeue: {}", trimmed(result.errors + result.output));

@@ -14,6 +14,7 @@ struct QueueState {
   std::map<std::string, int> states;  ///< RUNNING, PENDING, COMPLETED, FAILED, NODE_FAIL, ... and how many
   std::string reason;                 ///< why it waits, or failed
   std::string nodes;                  ///< where it runs
+  int restarts = 0;                   ///< how often it went back into the queue; of an array, the task that did most
   bool known() const { return !states.empty(); }
   bool any(const std::string& state) const { return states.contains(state); }
   bool alive() const;  ///< some task waits, runs or is to be requeued
@@ -29,7 +30,8 @@ std::map<std::int64_t, QueueState> query(const std::vector<std::int64_t>& jobs);
 /// Throws Error(failure) with scancel's own words.
 void cancel(const std::vector<std::int64_t>& jobs);
 
-/// The lines of `squeue --states=all --array --format=%F|%T|%r|%N`, by job.
+/// The lines of `squeue --states=all --array` with the fields number, state, reason, nodes and restarts, each ended by
+/// `|`, by job.
 std::map<std::int64_t, QueueState> parse_queue(const std::string& lines);
 
 }  // namespace zonda::jobs

@@ -182,6 +182,12 @@ TEST_F(BatchJobTest, GoesBackIntoTheQueueWhereThatHelps) {
   EXPECT_THAT(tired.errors, testing::HasSubstr("requeued 16 times already"));
 }
 
+TEST_F(BatchJobTest, EachStartTakesAStepNumberOfItsOwn) {
+  const std::string srun = "echo srun \"$1\"";
+  EXPECT_EQ(play(script(train), srun).output, "srun --kill-on-bad-exit=1\n");
+  EXPECT_EQ(play(script(train), srun, 2).output, "srun --mpi=none\nsrun --mpi=none\nsrun --kill-on-bad-exit=1\n");
+}
+
 TEST_F(BatchJobTest, PassesTheWarningOnToTheRanks) {
   // The script hears USR1; the ranks save and leave with 75.
   const std::string ranks = "trap 'echo saved; exit 75' USR1; kill -USR1 $$; while true; do :; done";

@@ -17,11 +17,13 @@ namespace fs = std::filesystem;
 
 TEST(Queue, ReadsSqueue) {
   const auto jobs = parse_queue(
-      "12|RUNNING|None|n[1-2]\n13|COMPLETED|None|n1\n13|RUNNING|None|n2\n13|PENDING|Resources|\n14|PENDING|Dependency|"
-      "\n");
+      "12|RUNNING|None|n[1-2]|3|\n13|COMPLETED|None|n1|0|\n13|RUNNING|None|n2|1|\n13|PENDING|Resources||0|\n"
+      "14|PENDING|Dependency||0|\n");
   ASSERT_EQ(jobs.size(), 3U);
   EXPECT_EQ(jobs.at(12).nodes, "n[1-2]");
   EXPECT_TRUE(jobs.at(12).alive());
+  EXPECT_EQ(jobs.at(12).restarts, 3);
+  EXPECT_EQ(jobs.at(13).restarts, 1);
   EXPECT_THAT(jobs.at(13).states,
               testing::UnorderedElementsAre(testing::Pair("COMPLETED", 1), testing::Pair("RUNNING", 1),
                                             testing::Pair("PENDING", 1)));
@@ -61,7 +63,9 @@ TEST_F(RunStatusTest, TheQueueSaysTheRest) {
   EXPECT_EQ(stage("train", "12|PENDING|Dependency|\n").message, "Dependency");
   EXPECT_EQ(stage("train", "12|CANCELLED|None|\n").state, "cancelled");
   EXPECT_EQ(stage("train", "12|TIMEOUT|TimeLimit|n1\n").state, "failed");
-  EXPECT_EQ(stage("train", "12|TIMEOUT|TimeLimit|n1\n").message, "TimeLimit");
+  EXPECT_EQ(stage("train", "12|TIMEOUT|TimeLimit|n1\n").message, "TimeLimit, see jobs/train-12.out");
+  EXPECT_EQ(stage("forecast", "13|FAILED|NonZeroExitCode|n1\n").message, "NonZeroExitCode, see jobs/forecast-13_*.out");
+  EXPECT_EQ(stage("train", "12|CANCELLED|Dependency||0|\n").message, "a stage before it did not end well");
   EXPECT_EQ(stage("train", "12|COMPLETED|None|n1\n").state, "failed") << "no record of it";
   EXPECT_EQ(stage("train", "").state, "lost");
 }
@@ -76,6 +80,22 @@ TEST_F(RunStatusTest, ARunningStageShowsItsProgress) {
   const RunStatus all = judge_run(run, submission, parse_queue("12|RUNNING|None|n[1-2]\n"));
   EXPECT_THAT(to_table(all), testing::HasSubstr("40/200"));
   EXPECT_EQ(to_json(all)["stages"][1]["step"], 40);
+}
+
+TEST_F(RunStatusTest, AFailedStageSaysWhyInItsOwnWords) {
+  const std::string failed = "12|FAILED|NonZeroExitCode|n1|0|\n";
+  write_file(run / "status.json", R"({"stage":"train","state":"running","step":40,"of":200,"message":"loss 0.5"})");
+  EXPECT_EQ(stage("train", failed).message, "NonZeroExitCode, see jobs/train-12.out") << "it was killed at work";
+  write_file(run / "status.json", R"({"stage":"train","state":"failed","step":0,"of":0,"message":"no archive"})");
+  EXPECT_EQ(stage("train", failed).message, "no archive");
+}
+
+TEST_F(RunStatusTest, CountsRestarts) {
+  EXPECT_EQ(stage("train", "12|PENDING|BeginTime||2|\n").restarts, 2);
+  const RunStatus all = judge_run(run, submission, parse_queue("12|PENDING|BeginTime||2|\n"));
+  EXPECT_THAT(to_table(all), testing::HasSubstr("BeginTime, restarted 2 times\n"));
+  EXPECT_EQ(to_json(all)["stages"][1]["restarts"], 2);
+  EXPECT_FALSE(to_json(all)["stages"][0].contains("restarts"));
 }
 
 TEST_F(RunStatusTest, CountsTheSharesOfAnArray) {

@@ -7,7 +7,8 @@
 #   kill-node    SIGKILL for NODE's slurmd, its job steps and their ranks, as if the machine were gone
 #   start-node   starts NODE again
 #
-# Environment: SLURMBOX_PORT, the first of four ports (17400); SLURMBOX_REQUEUE_EXIT=75 sets RequeueExit.
+# Environment: SLURMBOX_PORT, the first of three ports (17400); SLURMBOX_REQUEUE_EXIT=75 sets RequeueExit; SLURMBOX_OWNER, a process
+# that the cluster does not outlive.
 set -euo pipefail
 verb=${1:?up, down, kill-node or start-node}
 box=$(readlink -m "${2:?folder}")
@@ -17,13 +18,14 @@ export SLURM_CONF=$box/slurm.conf
 
 # Batch scripts and ranks on a node of this cluster, and the slurmstepd above each.
 steps_of() {
-  local process
-  for process in /proc/[0-9]*; do
-    { tr '\0' '\n' <"$process/environ" | grep -Fx -e "SLURM_CONF=$SLURM_CONF" -e "SLURMD_NODENAME=$1"; } 2>/dev/null | wc -l |
-      grep -qx 2 || continue
-    echo "${process#/proc/}"
-    ps -o pid=,comm= --pid "$(ps -o ppid= --pid "${process#/proc/}")" 2>/dev/null | awk '$2 == "slurmstepd" { print $1 }'
-  done | sort -u
+  local processes
+  processes=$(grep -lzFx "SLURMD_NODENAME=$1" /proc/[0-9]*/environ 2>/dev/null | xargs -r grep -lzFx "SLURM_CONF=$SLURM_CONF" 2>/dev/null |
+    cut -d/ -f3) || true
+  # shellcheck disable=SC2086
+  if [ -n "$processes" ]; then
+    echo $processes
+    ps -o pid=,comm= --pid "$(ps -o ppid= --pid "$(echo $processes | tr ' ' ,)" | xargs | tr ' ' ,)" | awk '$2 == "slurmstepd" { print $1 }' || true
+  fi
 }
 
 start_node() {
@@ -38,7 +40,7 @@ SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
-AuthInfo=socket=$box/munge.socket
+AuthInfo=socket=$box/munge.socket,cred_expire=5
 StateSaveLocation=$box/controller
 SlurmctldPidFile=$box/slurmctld.pid
 SlurmctldLogFile=$box/slurmctld.log
@@ -56,7 +58,7 @@ SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,requeue_setup_env_fail
 SlurmctldTimeout=30
-SlurmdTimeout=6
+SlurmdTimeout=8
 InactiveLimit=0
 KillWait=5
 MinJobAge=3600
@@ -82,39 +84,55 @@ up() {
   slurmctld -f "$SLURM_CONF"
   start_node n1
   start_node n2
-  for _ in $(seq 100); do
+  if [ -n "${SLURMBOX_OWNER:-}" ]; then
+    setsid "$0" guard "$box" </dev/null >/dev/null 2>&1 &
+  fi
+  for _ in $(seq 300); do
     if [ "$(sinfo --noheader --Node --states=idle --format=%N 2>/dev/null | sort -u | wc -l)" -eq 2 ]; then return; fi
     sleep 0.2
   done
-  tail -n 20 "$box"/*.log >&2
-  down
-  exit 1
+  return 1
+}
+
+daemons() {
+  local file pid
+  for file in "$box"/slurmd-*.pid "$box/slurmctld.pid" "$box/munged.pid"; do
+    if [ -s "$file" ] && pid=$(cat "$file") && grep -qF "$box/" "/proc/$pid/cmdline" 2>/dev/null; then echo "$pid"; fi
+  done
 }
 
 down() {
-  local pids=() file
-  for file in "$box"/slurmd-*.pid "$box/slurmctld.pid" "$box/munged.pid"; do
-    if [ -s "$file" ]; then pids+=("$(cat "$file")"); fi
-  done
   # shellcheck disable=SC2046
   kill -KILL $(steps_of n1) $(steps_of n2) 2>/dev/null || true
-  if [ ${#pids[@]} -gt 0 ]; then kill "${pids[@]}" 2>/dev/null || true; fi
+  # shellcheck disable=SC2046
+  kill $(daemons) 2>/dev/null || true
   for _ in $(seq 50); do
-    # shellcheck disable=SC2046
-    if [ ${#pids[@]} -eq 0 ] || ! kill -0 "${pids[@]}" 2>/dev/null; then return; fi
+    if [ -z "$(daemons)" ]; then return; fi
     sleep 0.1
   done
-  kill -KILL "${pids[@]}" 2>/dev/null || true
+  # shellcheck disable=SC2046
+  kill -KILL $(daemons) 2>/dev/null || true
+}
+
+kill_node() {
+  # shellcheck disable=SC2046
+  kill -KILL "$(cat "$box/slurmd-$1.pid")" $(steps_of "$1") 2>/dev/null || true
+  rm -f "$box/slurmd-$1.pid"
 }
 
 case $verb in
-up) up ;;
-down) down ;;
-start-node) start_node "${node:?node}" ;;
-kill-node)
-  # shellcheck disable=SC2046
-  kill -KILL "$(cat "$box/slurmd-${node:?node}.pid")" $(steps_of "$node") 2>/dev/null || true
+up)
+  trap 'tail -n 20 "$box"/*.log >&2; down' EXIT
+  up
+  trap - EXIT
   ;;
+down) down ;;
+guard) # of `up` alone
+  while kill -0 "$SLURMBOX_OWNER" 2>/dev/null && [ -e "$SLURM_CONF" ]; do sleep 1; done
+  down
+  ;;
+kill-node) kill_node "${node:?node}" ;;
+start-node) start_node "${node:?node}" ;;
 *)
   echo "unknown: $verb" >&2
   exit 2
