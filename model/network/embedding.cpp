@@ -52,7 +52,8 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
     position_.backward_weight(ctx, features_, dposition);
     ctx.release(dposition);
   }
-  Tensor dimage = dx.none() ? Tensor{} : halo_.take(ctx, dx);
+  Tensor room = halo_.take(ctx, dx.none() ? x : dx);  // the plan's, whether dx is wanted in this pass or not
+  const Tensor dimage = dx.none() ? Tensor{} : room;
   if (levels_) {
     Tensor image = halo_.widened(ctx, x);
     levels_->backward(ctx, image, dtokens, dimage);
@@ -71,10 +72,11 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
     }
     ctx.release(patches);
   }
-  if (dx.none()) return;
-  halo_.add_back(ctx, dimage);
-  halo_.narrow(ctx, dimage, dx);
-  halo_.release(ctx, dimage);
+  if (!dx.none()) {
+    halo_.add_back(ctx, dimage);
+    halo_.narrow(ctx, dimage, dx);
+  }
+  halo_.release(ctx, room);
 }
 
 void Embedding::tangent(Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dtokens) const {

@@ -74,6 +74,13 @@ std::vector<std::size_t> Slab::token_row_counts() const {
   return counts;
 }
 
+std::vector<std::int64_t> Slab::image_row_offsets() const {
+  std::vector<std::int64_t> offsets{0};
+  for (int chunk = first_chunk(); chunk < first_chunk() + chunks_here(); ++chunk)
+    offsets.push_back(static_cast<std::int64_t>(image_rows_of_chunk(chunk).end - image_rows().begin));
+  return offsets;
+}
+
 PatchGeometry Slab::patches() const {
   PatchGeometry here = whole_;
   here.token_rows = static_cast<std::int64_t>(token_rows().size());

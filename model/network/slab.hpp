@@ -51,6 +51,8 @@ class Slab {
   /// Where this rank's chunks begin in its tokens of one sample, in raster order, and the tokens' number:
   /// [chunks_here() + 1].
   const std::vector<std::int64_t>& chunk_offsets() const { return offsets_; }
+  /// Where they begin in its image rows, and the rows' number: [chunks_here() + 1].
+  std::vector<std::int64_t> image_row_offsets() const;
   /// The grid's patches, with this rank's token rows alone.
   PatchGeometry patches() const;
   std::int64_t token_count() const { return offsets_.back(); }

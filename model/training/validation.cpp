@@ -28,18 +28,31 @@ std::vector<std::size_t> choose_channels(std::span<const Channel> channels, cons
   return chosen;
 }
 
-double squared_error(std::span<const float> a, std::span<const float> b, const Grid& grid) {
+/// The part of the area-weighted mean over the grid that rows `rows` add; a and b [row, lon] begin with row `first`.
+double squared_error(std::span<const float> a, std::span<const float> b, const Grid& grid, std::size_t first,
+                     parallel::Range rows) {
   const auto weights = grid.row_weights();
   double sum = 0;
-  for (std::size_t row = 0; row < grid.nlat(); ++row) {
+  for (std::size_t row = rows.begin; row < rows.end; ++row) {
     double of_row = 0;
-    for (std::size_t i = row * grid.nlon(); i < (row + 1) * grid.nlon(); ++i) {
+    for (std::size_t i = (row - first) * grid.nlon(); i < (row - first + 1) * grid.nlon(); ++i) {
       const double difference = static_cast<double>(a[i]) - b[i];
       of_row += difference * difference;
     }
     sum += weights[row] * of_row;
   }
   return sum / static_cast<double>(grid.size());
+}
+
+/// An error on any rank that shares samples or times becomes everybody's.
+void agree(const parallel::Communicator& times, const Slab& slab, int kind, std::string message) {
+  try {
+    slab.ranks().agree(kind, message);
+  } catch (const Error& error) {
+    kind = error.exit_code();
+    message = error.what();
+  }
+  times.agree(kind, message);
 }
 
 nlohmann::json by_channel(const std::vector<std::string>& channels, const std::vector<double>& values) {
@@ -58,7 +71,8 @@ class GroupRollout {
         options_(options),
         count_(count),
         scratch_(network.backend().memory()),
-        staged_(step, network.backend().memory(), samples, count) {
+        staged_(step, network.backend().memory(), samples, count),
+        cuts_(network.slab().image_row_offsets()) {
     Memory& memory = network.backend().memory();
     input_ = buffer_of(memory, staged_.input_shape());
     output_ = buffer_of(memory, staged_.state_shape());
@@ -71,8 +85,10 @@ class GroupRollout {
   }
   StagedBatch& staged() { return staged_; }
 
-  /// `made(k, states)` receives what was predicted after step k = 1, 2, ...; `losses` those of each sample's first
-  /// step.
+  std::size_t chunks() const { return cuts_.size() - 1; }
+
+  /// `made(k, states)` receives what was predicted after step k = 1, 2, ...; `losses` [samples, chunks()] the parts of
+  /// each sample's first step.
   template <class Made>
   void pass(Made&& made, std::span<double> losses) {
     Context ctx(network_.backend(), scratch_, DType::f32);
@@ -83,7 +99,13 @@ class GroupRollout {
     const auto state = [&](std::size_t k) {
       return k < 2 ? staged_.given(k) : StateView{tensor_of(predicted_[k % 2], shape), 0};
     };
-    const LossTerms terms{options_.loss, step_.layout().grid.row_weights(), options_.channel_weights, {}};
+    const Grid& grid = step_.layout().grid;
+    std::vector<double> parts(chunks());
+    const LossTerms terms{options_.loss,
+                          grid.row_weights().subspan(step_.rows().begin, step_.rows().size()),
+                          options_.channel_weights,
+                          {},
+                          {static_cast<std::int64_t>(grid.nlat()), cuts_, parts}};
     for (std::size_t k = 0; k < count_; ++k) {
       staged_.assemble(ctx, k, state(k), state(k + 1), u);
       if (!ctx.planning()) {
@@ -93,8 +115,10 @@ class GroupRollout {
       if (k == 0) {
         staged_.target(ctx, 0, state(1), wanted);
         for (std::int64_t s = 0; s < shape[0]; ++s) {
-          const double loss = ctx->loss(ctx, terms, y.slice(s, 1), wanted.slice(s, 1), Tensor(), 1);
-          if (!losses.empty()) losses[static_cast<std::size_t>(s)] = loss;
+          ctx->loss(ctx, terms, y.slice(s, 1), wanted.slice(s, 1), Tensor(), 1);
+          if (!losses.empty())
+            std::copy(parts.begin(), parts.end(),
+                      losses.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(s) * chunks()));
         }
       }
       staged_.advance(ctx, y, state(k + 1), state(k + 2).image);
@@ -109,6 +133,7 @@ class GroupRollout {
   std::size_t count_;
   Arena scratch_;
   StagedBatch staged_;
+  std::vector<std::int64_t> cuts_;  // of this rank's rows, by chunks
   Buffer input_, output_, target_, predicted_[2];
   std::vector<float> host_;
 };
@@ -169,57 +194,77 @@ Validation::Validation(const ingest::ArchiveReader& archive, const ForecastStep&
   channels_ = choose_channels(layout.channels, config.channels);
 }
 
+/// Examples [first, first + samples).
+void Validation::load(Batch& group, std::size_t first, std::size_t samples) const {
+  group.count = count_;
+  group.examples.clear();
+  for (std::size_t s = 0; s < samples; ++s) group.examples.push_back(examples_[first + s]);
+  load_batch(archive_, step_.layout(), cache_, group);
+}
+
 ValidationScores Validation::run(ForecastNetwork& network, const parallel::Communicator& communicator,
                                  int together) const {
   const ForecastLayout& layout = step_.layout();
-  const std::size_t points = layout.points(), state = layout.output_channels() * points;
+  const Slab& slab = network.slab();
+  const std::size_t points = step_.points(), state = layout.output_channels() * points;
   const std::size_t m = static_cast<std::size_t>(together), steps = static_cast<std::size_t>(count_);
   const std::size_t pairs = leads_.size() * channels_.size(), width = 1 + 2 * pairs;
-  const parallel::Range range = parallel::partition(examples_.size(), static_cast<std::size_t>(communicator.size()),
-                                                    static_cast<std::size_t>(communicator.rank()));
-  std::vector<double> terms;
-  int kind = 0;
-  std::string message;
-  try {
-    GroupRollout rollout(network, step_, options_, m, steps);
-    std::vector<std::size_t> chosen(m);
-    for (std::size_t first = range.begin; first < range.end; first += m) {
-      const std::size_t wanted = std::min(m, range.end - first);
-      Batch group;
-      group.count = count_;
-      for (std::size_t s = 0; s < wanted; ++s) group.examples.push_back(examples_[first + s]);
-      load_batch(archive_, layout, cache_, group);
-      for (std::size_t s = 0; s < m; ++s) chosen[s] = std::min(s, wanted - 1);
-      rollout.staged().stage(group, chosen, 0, archive_.times());
-      std::vector<double> scores(wanted * width), losses(m);
-      const Duration d = group.examples[0].step;
-      const auto score = [&](std::size_t k, std::span<const float> predicted) {
-        const auto lead = std::find(leads_.begin(), leads_.end(), static_cast<int>(k) * d);
-        if (lead == leads_.end()) return;
-        for (std::size_t s = 0; s < wanted; ++s)
-          for (std::size_t c = 0; c < channels_.size(); ++c) {
-            const std::size_t channel = channels_[c];
-            const double variance = layout.normalisation.stddev[channel] * layout.normalisation.stddev[channel];
-            const auto given = [&](std::size_t at) {
-              return std::span(group.states).subspan((s * (steps + 2) + at) * state + channel * points, points);
-            };
-            double* pair = scores.data() + s * width + 1 +
-                           2 * (static_cast<std::size_t>(lead - leads_.begin()) * channels_.size() + c);
-            pair[0] = variance *
-                      squared_error(predicted.subspan(s * state + channel * points, points), given(k + 1), layout.grid);
-            pair[1] = variance * squared_error(given(1), given(k + 1), layout.grid);
-          }
-      };
-      rollout.pass(score, losses);
-      for (std::size_t s = 0; s < wanted; ++s) scores[s * width] = losses[s];
-      terms.insert(terms.end(), scores.begin(), scores.end());
+  const auto ranks = static_cast<std::size_t>(communicator.size());
+  const parallel::Range range =
+      parallel::partition(examples_.size(), ranks, static_cast<std::size_t>(communicator.rank()));
+  // Every rank makes as many passes: parameters may travel in them.
+  const std::size_t passes = (parallel::partition(examples_.size(), ranks, 0).size() + m - 1) / m;
+  GroupRollout rollout(network, step_, options_, m, steps);
+  std::vector<double> parts(rollout.chunks() * range.size() * width);  // [chunk, example, width]
+  std::vector<std::size_t> chosen(m);
+  Batch group;
+  for (std::size_t pass = 0; pass < passes; ++pass) {
+    const std::size_t first = std::min(range.begin + pass * m, examples_.size() - 1);
+    const std::size_t wanted = range.begin + pass * m < range.end ? std::min(m, range.end - first) : 0;
+    int kind = 0;
+    std::string message;
+    try {
+      load(group, first, std::max<std::size_t>(wanted, 1));
+    } catch (const Error& error) {
+      kind = error.exit_code();
+      message = error.what();
     }
-  } catch (const Error& error) {
-    kind = error.exit_code();
-    message = error.what();
+    agree(communicator, slab, kind, message);
+    for (std::size_t s = 0; s < m; ++s) chosen[s] = std::min(s, group.examples.size() - 1);
+    rollout.staged().stage(group, chosen, 0, archive_.times());
+    const auto part = [&](std::size_t chunk, std::size_t s) {
+      return parts.data() + (chunk * range.size() + first - range.begin + s) * width;
+    };
+    const Duration d = group.examples[0].step;
+    const auto score = [&](std::size_t k, std::span<const float> predicted) {
+      const auto lead = std::find(leads_.begin(), leads_.end(), static_cast<int>(k) * d);
+      if (lead == leads_.end()) return;
+      for (std::size_t s = 0; s < wanted; ++s)
+        for (std::size_t c = 0; c < channels_.size(); ++c) {
+          const std::size_t channel = channels_[c],
+                            pair = static_cast<std::size_t>(lead - leads_.begin()) * channels_.size() + c;
+          const double variance = layout.normalisation.stddev[channel] * layout.normalisation.stddev[channel];
+          const auto given = [&](std::size_t at) {
+            return std::span(group.states).subspan((s * (steps + 2) + at) * state + channel * points, points);
+          };
+          for (std::size_t chunk = 0; chunk < rollout.chunks(); ++chunk) {
+            const parallel::Range rows = slab.image_rows_of_chunk(slab.first_chunk() + static_cast<int>(chunk));
+            const auto error = [&](std::span<const float> a) {
+              return variance * squared_error(a, given(k + 1), layout.grid, step_.rows().begin, rows);
+            };
+            part(chunk, s)[1 + 2 * pair] = error(predicted.subspan(s * state + channel * points, points));
+            part(chunk, s)[2 + 2 * pair] = error(given(1));
+          }
+        }
+    };
+    std::vector<double> losses(m * rollout.chunks());
+    rollout.pass(score, losses);
+    for (std::size_t s = 0; s < wanted; ++s)
+      for (std::size_t chunk = 0; chunk < rollout.chunks(); ++chunk)
+        part(chunk, s)[0] = losses[s * rollout.chunks() + chunk];
   }
-  communicator.agree(kind, message);
-  std::vector<double> total(width);
+  std::vector<double> terms(range.size() * width), total(width);
+  parallel::canonical_all_reduce(slab.ranks(), static_cast<std::size_t>(slab.chunks()), terms.size(), parts, terms);
   parallel::canonical_all_reduce(communicator, examples_.size(), width, terms, total);
   const auto mean = [&](std::size_t i) { return total[i] / static_cast<double>(examples_.size()); };
   ValidationScores scores;

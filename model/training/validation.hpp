@@ -31,12 +31,14 @@ class Validation {
   Validation(const ingest::ArchiveReader& archive, const ForecastStep& step, FieldCache& cache,
              const ValidationConfig& config, std::vector<Duration> leads, Time first, Time last,
              const StepOptions& options);
-  /// With the network's present values and without noise; a plan for `together` samples must stand. Collective; equal
-  /// bits on any number of ranks.
+  /// With the network's present values and without noise; a plan for `together` samples must stand. The samples are
+  /// shared by the ranks of `communicator`, each of them by the network's slabs. Collective over both; equal bits on
+  /// any number of ranks.
   ValidationScores run(ForecastNetwork& network, const parallel::Communicator& communicator, int together) const;
   std::size_t samples() const { return examples_.size(); }
 
  private:
+  void load(Batch& group, std::size_t first, std::size_t samples) const;
   const ingest::ArchiveReader& archive_;
   const ForecastStep& step_;
   FieldCache& cache_;
