@@ -17,11 +17,13 @@
 namespace zonda {
 namespace {
 
+constexpr std::uint32_t crc32c_polynomial = 0x82F63B78U;  // the highest power in the lowest bit
+
 constexpr std::array<std::uint32_t, 256> make_crc32c_table() {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t i = 0; i < 256; ++i) {
     std::uint32_t c = i;
-    for (int bit = 0; bit < 8; ++bit) c = (c >> 1) ^ ((c & 1) ? 0x82F63B78U : 0);
+    for (int bit = 0; bit < 8; ++bit) c = (c >> 1) ^ ((c & 1) ? crc32c_polynomial : 0);
     table[i] = c;
   }
   return table;
@@ -46,6 +48,26 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_hardware(const unsigned c
   return static_cast<std::uint32_t>(c);
 }
 #endif
+
+/// Of polynomials over GF(2) modulo that of CRC-32C.
+std::uint32_t times(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t product = 0;
+  for (std::uint32_t bit = 0x80000000U; bit != 0; bit >>= 1) {
+    if (a & bit) product ^= b;
+    b = (b & 1) ? (b >> 1) ^ crc32c_polynomial : b >> 1;
+  }
+  return product;
+}
+
+/// x to the power of 8 n.
+std::uint32_t shift_by_bytes(std::uint64_t n) {
+  std::uint32_t power = 0x00800000U, result = 0x80000000U;  // x^8, 1
+  for (; n > 0; n >>= 1) {
+    if (n & 1) result = times(result, power);
+    power = times(power, power);
+  }
+  return result;
+}
 
 std::string hexadecimal(const std::array<unsigned char, crypto_hash_sha256_BYTES>& digest) {
   std::string text;
@@ -73,6 +95,10 @@ std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t seed) {
   if (hardware) return ~crc32c_hardware(p, data.size(), ~seed);
 #endif
   return ~crc32c_table(p, data.size(), ~seed);
+}
+
+std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes) {
+  return times(shift_by_bytes(second_bytes), first) ^ second;
 }
 
 std::string sha256(std::span<const std::byte> data) {

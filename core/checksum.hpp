@@ -10,6 +10,8 @@ namespace zonda {
 
 /// CRC-32C (Castagnoli), as in iSCSI and in checkpoints. `seed` continues an earlier checksum.
 std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t seed = 0);
+/// Of two pieces of data one after the other, from the checksum of each and the length of the second.
+std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes);
 /// Lower-case hexadecimal SHA-256.
 std::string sha256(std::span<const std::byte> data);
 std::string sha256(std::string_view text);

@@ -28,6 +28,9 @@ class Event {
   std::function<bool(bool)> poll_;  ///< returns whether done; may sleep a moment if asked to block
 };
 
+/// What this thread has spent in Event::wait() so far: communication, and waiting for slower ranks, that no work hides.
+double seconds_waited();
+
 enum class Reduction { sum, min, max };
 
 /// In which order a sum over ranks is added: ((r0 + r1) + r2) ..., or as the library likes (faster on some networks;

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <exception>
 #include <mutex>
 
@@ -36,6 +37,7 @@ struct Continuation {
 };
 
 thread_local std::vector<std::weak_ptr<Continuation>> continuations;
+thread_local double waited = 0;
 
 void advance_continuations() {
   std::erase_if(continuations, [](const std::weak_ptr<Continuation>& weak) {
@@ -59,7 +61,14 @@ bool Event::test() {
 }
 
 void Event::wait() {
+  if (poll(false)) return;
+  const auto begin = std::chrono::steady_clock::now();
   while (!poll(true)) advance_continuations();
+  waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double seconds_waited() {
+  return waited;
 }
 
 Event when_all(std::vector<Event> events, std::function<void()> then) {

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "core/provenance.hpp"
 #include "model/forecast_state/layout_network.hpp"
+#include "model/tensor/staging.hpp"
 
 namespace zonda::model {
 
@@ -47,62 +48,95 @@ TensorFolder open_model(const fs::path& path) {
 
 }  // namespace
 
-std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix,
-                                           std::vector<Buffer>& copies) {
-  Tensor values = arena;
-  if (arena.device != Device::cpu) {
-    copies.emplace_back(arena.bytes());
-    store.memory().copy_out(copies.back().data(), arena.data, arena.bytes());
-    values = Tensor(copies.back().data(), arena.shape, arena.dtype);
-  }
-  std::vector<NamedTensor> tensors;
+std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix) {
+  std::vector<TensorShape> shapes;
   for (const Parameter& parameter : store.list())
-    tensors.push_back({prefix + '/' + parameter.name, extents(parameter.shape),
-                       values.span<const float>().subspan(static_cast<std::size_t>(parameter.offset),
-                                                          static_cast<std::size_t>(parameter.count))});
-  return tensors;
+    shapes.push_back({prefix + '/' + parameter.name, extents(parameter.shape)});
+  return shapes;
 }
 
-void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena,
-                     const std::string& prefix) {
+void for_parameters_within(const ParameterStore& store, std::int64_t first, std::int64_t count,
+                           const std::function<void(std::size_t, std::int64_t, std::int64_t)>& part) {
+  for (std::size_t i = 0; i < store.list().size(); ++i) {
+    const Parameter& p = store.list()[i];
+    const std::int64_t begin = std::max(first, p.offset), end = std::min(first + count, p.offset + p.count);
+    if (begin < end) part(i, begin - p.offset, end - begin);
+  }
+}
+
+void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix,
+                     std::int64_t first, std::int64_t count) {
   std::vector<float> values;
-  for (const Parameter& parameter : store.list()) {
+  for_parameters_within(store, first, count, [&](std::size_t i, std::int64_t from, std::int64_t numbers) {
+    const Parameter& parameter = store.list()[i];
     const std::string name = prefix + '/' + parameter.name;
-    if (is_addition(parameter.name) && !folder.holds(name)) continue;
+    if (is_addition(parameter.name) && !folder.holds(name)) return;
     const std::vector<std::size_t> expected = extents(parameter.shape);
     if (folder.shape(name) != expected)
       fail(ErrorKind::data, "tensor {} is {}, this network's is {}: a file of another model", name,
            text_of(folder.shape(name)), text_of(expected));
-    values.resize(static_cast<std::size_t>(parameter.count));
-    folder.read(name, values);
-    store.memory().copy_in(arena.as<float>() + parameter.offset, values.data(), values.size() * sizeof(float));
-  }
+    values.resize(static_cast<std::size_t>(numbers));
+    folder.read_range(name, static_cast<std::size_t>(from), values);
+    store.memory().copy_in(arena.as<float>() + parameter.offset + from, values.data(), values.size() * sizeof(float));
+  });
   store.values_changed();
+}
+
+void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena,
+                     const std::string& prefix) {
+  read_parameters(folder, store, arena, prefix, 0, store.extent());
+}
+
+ModelWriter::ModelWriter(const fs::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
+                         const ModelOrigin& origin)
+    : path_(path),
+      store_(network.parameters()),
+      header_({{"kind", model_kind},
+               {"layout", layout.to_json()},
+               {"network", json(config::dump(network.config()))},
+               {"parameters", network.parameter_count()},
+               {"training",
+                {{"steps", origin.training_steps},
+                 {"start", to_string(origin.training_start)},
+                 {"end", to_string(origin.training_end)},
+                 {"archive", origin.archive_identity},
+                 {"configuration", origin.configuration_hash}}},
+               {"licence", origin.licence},
+               {"code", code_version()}}),
+      shapes_(parameter_shapes(store_, "weights")) {
+  begin_tensor_folder(path);
+  file_ = std::make_unique<TensorPartsWriter>(path, 0);
+  if (layout.static_channels.empty()) return;
+  file_->write(shapes_.size(), 0, layout.static_fields);
+  shapes_.push_back({"static_fields", {layout.static_channels.size(), layout.grid.nlat(), layout.grid.nlon()}});
+}
+
+ModelWriter::~ModelWriter() {
+  if (file_) abandon_tensor_folder(path_);
+}
+
+void ModelWriter::write(std::int64_t first, std::span<const float> numbers) {
+  for_parameters_within(store_, first, static_cast<std::int64_t>(numbers.size()),
+                        [&](std::size_t parameter, std::int64_t from, std::int64_t count) {
+                          const std::int64_t at = store_.list()[parameter].offset + from - first;
+                          file_->write(parameter, static_cast<std::size_t>(from),
+                                       numbers.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+                        });
+}
+
+void ModelWriter::commit() {
+  const json table = file_->close();
+  commit_tensor_folder(path_, header_, shapes_, std::span(&table, 1));
+  file_.reset();
 }
 
 void write_model(const fs::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
                  const ModelOrigin& origin, bool averaged) {
-  const json header = {{"kind", model_kind},
-                       {"layout", layout.to_json()},
-                       {"network", json(config::dump(network.config()))},
-                       {"parameters", network.parameter_count()},
-                       {"training",
-                        {{"steps", origin.training_steps},
-                         {"start", to_string(origin.training_start)},
-                         {"end", to_string(origin.training_end)},
-                         {"archive", origin.archive_identity},
-                         {"configuration", origin.configuration_hash}}},
-                       {"licence", origin.licence},
-                       {"code", code_version()}};
+  ModelWriter writer(path, layout, network, origin);
   const ParameterStore& store = network.parameters();
-  std::vector<Buffer> copies;
-  std::vector<NamedTensor> tensors =
-      parameter_tensors(store, averaged ? store.average() : store.values(), "weights", copies);
-  if (!layout.static_channels.empty())
-    tensors.push_back({"static_fields",
-                       {layout.static_channels.size(), layout.grid.nlat(), layout.grid.nlon()},
-                       layout.static_fields});
-  write_tensor_folder(path, header, tensors);
+  std::vector<float> copy;
+  writer.write(0, on_host(averaged ? store.average() : store.values(), store.memory(), copy));
+  writer.commit();
 }
 
 json describe_model(const fs::path& path) {

@@ -2,7 +2,9 @@
 // The model file: weights with everything needed to use them, and to refuse inputs they were not made for.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,26 @@ struct ModelOrigin {
 /// Writes the folder `path` atomically. `averaged`: the moving average of the weights instead of their values.
 void write_model(const std::filesystem::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
                  const ModelOrigin& origin, bool averaged);
+
+/// The same piece by piece, so that weights need not be together in one memory.
+class ModelWriter {
+ public:
+  ModelWriter(const std::filesystem::path& path, const ForecastLayout& layout, const ForecastNetwork& network,
+              const ModelOrigin& origin);
+  ~ModelWriter();
+  ModelWriter(const ModelWriter&) = delete;
+  ModelWriter& operator=(const ModelWriter&) = delete;
+  /// Weights: numbers from `first` on of an arena, in any order of calls.
+  void write(std::int64_t first, std::span<const float> numbers);
+  void commit();
+
+ private:
+  const std::filesystem::path path_;
+  const ParameterStore& store_;
+  nlohmann::json header_;
+  std::vector<TensorShape> shapes_;
+  std::unique_ptr<TensorPartsWriter> file_;
+};
 
 struct ForecastModel {
   ForecastLayout layout;
@@ -49,11 +71,17 @@ void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std:
 void require_static_fields_of_model(const ForecastLayout& model, std::span<const Channel> channels,
                                     std::span<const float> fields, const std::string& source);
 
-/// The parameters of a network as tensors named `PREFIX/NAME`, views into `arena` (one of the store's arenas) or into
-/// its copy, which joins `copies` where the arena is in a device's memory.
-std::vector<NamedTensor> parameter_tensors(const ParameterStore& store, const Tensor& arena, const std::string& prefix,
-                                           std::vector<Buffer>& copies);
+/// The parameters of a network as tensors named `PREFIX/NAME`.
+std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix);
+/// Calls `part(parameter, first, numbers)` for what arena numbers [first, first + count) hold of each parameter:
+/// `numbers` of it from `first` on.
+void for_parameters_within(
+    const ParameterStore& store, std::int64_t first, std::int64_t count,
+    const std::function<void(std::size_t parameter, std::int64_t first, std::int64_t numbers)>& part);
 /// Reads them back; additions (is_addition) may be missing. Throws Error(data) naming a tensor of another shape.
 void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix);
+/// Of them the numbers [first, first + count) of the arena.
+void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix,
+                     std::int64_t first, std::int64_t count);
 
 }  // namespace zonda::model

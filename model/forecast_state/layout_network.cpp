@@ -19,10 +19,10 @@ std::vector<int> input_levels(const ForecastLayout& layout) {
 }
 
 ForecastNetwork network_of_layout(const NetworkConfig& config, const ForecastLayout& layout,
-                                  std::shared_ptr<Backend> backend) {
+                                  std::shared_ptr<Backend> backend, const Sharding& sharding) {
   return ForecastNetwork(config, layout.grid, static_cast<int>(layout.input_channels()),
                          static_cast<int>(layout.output_channels()), static_cast<int>(ForecastLayout::condition_size),
-                         DType::f32, std::move(backend), input_levels(layout));
+                         DType::f32, std::move(backend), input_levels(layout), sharding);
 }
 
 }  // namespace zonda::model

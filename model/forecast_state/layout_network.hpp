@@ -12,7 +12,8 @@ namespace zonda::model {
 /// fields, forcings), then the pressure levels from the lowest pressure up.
 std::vector<int> input_levels(const ForecastLayout& layout);
 
+/// `sharding`: how ranks share a sample.
 ForecastNetwork network_of_layout(const NetworkConfig& config, const ForecastLayout& layout,
-                                  std::shared_ptr<Backend> backend = nullptr);
+                                  std::shared_ptr<Backend> backend = nullptr, const Sharding& sharding = {});
 
 }  // namespace zonda::model

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
@@ -19,8 +20,8 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr const char* format_name = "zonda tensor folder";
-constexpr int format_version = 1;
-constexpr std::size_t alignment = 4096;        // chunks can be mapped or read with O_DIRECT
+constexpr int format_version = 2;        // 1: chunks are rows of the first dimension, no checksums of whole tensors
+constexpr std::size_t alignment = 4096;  // chunks can be mapped or read with O_DIRECT
 constexpr std::size_t chunk_bytes = 4u << 20;  // small enough to name the damage, large enough to stream
 
 std::size_t product(const std::vector<std::size_t>& shape, std::size_t first = 0) {
@@ -30,7 +31,7 @@ std::size_t product(const std::vector<std::size_t>& shape, std::size_t first = 0
 }
 
 struct Chunk {
-  std::size_t row, rows;
+  std::size_t first, count;  // numbers
   std::string file;
   std::uint64_t byte_offset, bytes;
   std::uint32_t crc;
@@ -39,6 +40,7 @@ struct Chunk {
 struct Entry {
   std::vector<std::size_t> shape;
   std::vector<Chunk> chunks;
+  std::uint32_t crc = 0;  // of all its numbers
 };
 
 std::string hexadecimal(std::uint32_t value) {
@@ -50,62 +52,132 @@ std::string manifest_checksum(const json& header, const json& tensors) {
   return hexadecimal(crc32c(std::as_bytes(std::span(text))));
 }
 
+std::uint32_t number_of(const json& checksum) {
+  return static_cast<std::uint32_t>(std::stoul(checksum.get<std::string>(), nullptr, 16));
+}
+
+/// Of the tensors' names, shapes and checksums.
+std::string hash_of(const std::vector<std::string>& order, const std::map<std::string, Entry>& entries) {
+  std::string text;
+  for (const std::string& name : order) {
+    text += name;
+    for (const std::size_t extent : entries.at(name).shape) text += fmt::format(" {}", extent);
+    text += ' ' + hexadecimal(entries.at(name).crc) + '\n';
+  }
+  return sha256(text);
+}
+
+fs::path temporary_of(const fs::path& directory) {
+  return directory.string() + ".tmp";
+}
+
 }  // namespace
 
-void write_tensor_folder(const fs::path& directory, const json& header, std::span<const NamedTensor> tensors) {
-  const fs::path temporary = directory.string() + ".tmp";
+void begin_tensor_folder(const fs::path& directory) {
+  const fs::path temporary = temporary_of(directory);
   std::error_code error;
   fs::remove_all(temporary, error);
   if (!fs::create_directories(temporary, error) && error)
     fail(ErrorKind::failure, "{}: cannot be created: {}", temporary.string(), error.message());
+}
 
-  const fs::path data_path = temporary / "rank-0.bin";
+void abandon_tensor_folder(const fs::path& directory) {
+  std::error_code error;
+  fs::remove_all(temporary_of(directory), error);
+}
+
+struct TensorPartsWriter::File {
+  fs::path path;
+  std::FILE* stream;
+  std::uint64_t position = 0;
   json table = json::array();
-  {
-    std::FILE* file = std::fopen(data_path.c_str(), "wb");
-    if (!file) fail(ErrorKind::failure, "{}: cannot be created: {}", data_path.string(), std::strerror(errno));
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> guard(file, std::fclose);
-    const std::vector<char> zeros(alignment, 0);
-    std::uint64_t position = 0;
-    const auto put = [&](const void* bytes, std::size_t count) {
-      if (count && std::fwrite(bytes, 1, count, file) != count)
-        fail(ErrorKind::failure, "{}: cannot be written: {}", data_path.string(), std::strerror(errno));
-      position += count;
-    };
-    for (const NamedTensor& tensor : tensors) {
-      if (tensor.values.size() != product(tensor.shape))
-        fail(ErrorKind::failure, "tensor {}: {} values for a shape of {}", tensor.name, tensor.values.size(),
-             product(tensor.shape));
-      const std::vector<std::size_t> shape = tensor.shape.empty() ? std::vector<std::size_t>{1} : tensor.shape;
-      const std::size_t width = product(shape, 1);
-      const std::size_t rows_a_chunk = std::max<std::size_t>(1, chunk_bytes / std::max<std::size_t>(1, width * 4));
-      json chunks = json::array();
-      for (std::size_t row = 0; row < shape[0]; row += rows_a_chunk) {
-        const std::size_t rows = std::min(rows_a_chunk, shape[0] - row);
-        const auto bytes = std::as_bytes(tensor.values.subspan(row * width, rows * width));
-        put(zeros.data(), (alignment - position % alignment) % alignment);
-        std::vector<std::size_t> offset(shape.size(), 0), extent = shape;
-        offset[0] = row;
-        extent[0] = rows;
-        chunks.push_back({{"offset", offset},
-                          {"extent", extent},
-                          {"file", "rank-0.bin"},
-                          {"byte_offset", position},
-                          {"bytes", bytes.size()},
-                          {"crc32c", hexadecimal(crc32c(bytes))}});
-        put(bytes.data(), bytes.size());
-      }
-      table.push_back({{"name", tensor.name}, {"dtype", "f32"}, {"shape", shape}, {"chunks", chunks}});
-    }
-    if (std::fflush(file) != 0)
-      fail(ErrorKind::failure, "{}: cannot be written: {}", data_path.string(), std::strerror(errno));
+  ~File() {
+    if (stream) std::fclose(stream);
   }
-  sync_path(data_path);
-  const json manifest = {{"format", format_name},
-                         {"version", format_version},
-                         {"crc32c", manifest_checksum(header, table)},
-                         {"header", header},
-                         {"tensors", table}};
+  [[noreturn]] void fail_writing() const {
+    fail(ErrorKind::failure, "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  }
+  void put(const void* bytes, std::size_t count) {
+    if (count && std::fwrite(bytes, 1, count, stream) != count) fail_writing();
+    position += count;
+  }
+};
+
+TensorPartsWriter::TensorPartsWriter(const fs::path& directory, int rank) : file_(std::make_unique<File>()) {
+  file_->path = temporary_of(directory) / fmt::format("rank-{}.bin", rank);
+  file_->stream = std::fopen(file_->path.c_str(), "wb");
+  if (!file_->stream) fail(ErrorKind::failure, "{}: cannot be created: {}", file_->path.string(), std::strerror(errno));
+}
+
+TensorPartsWriter::~TensorPartsWriter() = default;
+
+void TensorPartsWriter::write(std::size_t tensor, std::size_t first, std::span<const float> values) {
+  static const std::vector<char> zeros(alignment, 0);
+  constexpr std::size_t most = chunk_bytes / sizeof(float);
+  for (std::size_t at = 0; at < values.size(); at += most) {
+    const auto part = values.subspan(at, std::min(most, values.size() - at));
+    const auto bytes = std::as_bytes(part);
+    file_->put(zeros.data(), (alignment - file_->position % alignment) % alignment);
+    file_->table.push_back({{"tensor", tensor},
+                            {"offset", first + at},
+                            {"extent", part.size()},
+                            {"file", file_->path.filename().string()},
+                            {"byte_offset", file_->position},
+                            {"bytes", bytes.size()},
+                            {"crc32c", hexadecimal(crc32c(bytes))}});
+    file_->put(bytes.data(), bytes.size());
+  }
+}
+
+json TensorPartsWriter::close() {
+  const bool flushed = std::fflush(file_->stream) == 0;
+  if (!flushed) file_->fail_writing();
+  const int closed = std::fclose(std::exchange(file_->stream, nullptr));
+  if (closed != 0) file_->fail_writing();
+  sync_path(file_->path);
+  return std::move(file_->table);
+}
+
+void commit_tensor_folder(const fs::path& directory, const json& header, std::span<const TensorShape> shapes,
+                          std::span<const json> tables) {
+  std::vector<std::vector<json>> chunks(shapes.size());
+  for (const json& table : tables)
+    for (const json& chunk : table) {
+      const auto tensor = chunk.at("tensor").get<std::size_t>();
+      if (tensor >= shapes.size()) fail(ErrorKind::failure, "{}: a part of no tensor", directory.string());
+      chunks[tensor].push_back(chunk);
+      chunks[tensor].back().erase("tensor");
+    }
+  json table = json::array();
+  std::vector<std::string> order;
+  std::map<std::string, Entry> entries;
+  for (std::size_t t = 0; t < shapes.size(); ++t) {
+    Entry entry;
+    entry.shape = shapes[t].shape.empty() ? std::vector<std::size_t>{1} : shapes[t].shape;
+    std::sort(chunks[t].begin(), chunks[t].end(),
+              [](const json& a, const json& b) { return a.at("offset") < b.at("offset"); });
+    std::size_t next = 0;
+    for (const json& chunk : chunks[t]) {
+      if (chunk.at("offset") != next)
+        fail(ErrorKind::failure, "tensor {}: number {} is written {}", shapes[t].name, next,
+             chunk.at("offset") > next ? "by no rank" : "twice");
+      next += chunk.at("extent").get<std::size_t>();
+      entry.crc = crc32c_joined(entry.crc, number_of(chunk.at("crc32c")), chunk.at("bytes").get<std::uint64_t>());
+    }
+    if (next != product(entry.shape))
+      fail(ErrorKind::failure, "tensor {}: {} of {} numbers are written", shapes[t].name, next, product(entry.shape));
+    table.push_back({{"name", shapes[t].name},
+                     {"dtype", "f32"},
+                     {"shape", entry.shape},
+                     {"crc32c", hexadecimal(entry.crc)},
+                     {"chunks", chunks[t]}});
+    order.push_back(shapes[t].name);
+    entries.emplace(shapes[t].name, std::move(entry));
+  }
+  const fs::path temporary = temporary_of(directory);
+  const json manifest = {
+      {"format", format_name},           {"version", format_version}, {"crc32c", manifest_checksum(header, table)},
+      {"hash", hash_of(order, entries)}, {"header", header},          {"tensors", table}};
   {
     std::ofstream out(temporary / "manifest.json", std::ios::binary);
     out << manifest.dump(1) << '\n';
@@ -116,6 +188,7 @@ void write_tensor_folder(const fs::path& directory, const json& header, std::spa
   sync_path(temporary);
 
   // A folder cannot be renamed over a full one: the old one steps aside under a name that a later start clears away.
+  std::error_code error;
   if (fs::exists(directory)) {
     const fs::path aside = directory.string() + ".old.tmp";
     fs::remove_all(aside, error);
@@ -128,9 +201,30 @@ void write_tensor_folder(const fs::path& directory, const json& header, std::spa
   sync_path(directory.parent_path().empty() ? fs::path(".") : directory.parent_path());
 }
 
+void write_tensor_folder(const fs::path& directory, const json& header, std::span<const NamedTensor> tensors) {
+  begin_tensor_folder(directory);
+  try {
+    TensorPartsWriter writer(directory, 0);
+    std::vector<TensorShape> shapes;
+    for (const NamedTensor& tensor : tensors) {
+      if (tensor.values.size() != product(tensor.shape))
+        fail(ErrorKind::failure, "tensor {}: {} values for a shape of {}", tensor.name, tensor.values.size(),
+             product(tensor.shape));
+      writer.write(shapes.size(), 0, tensor.values);
+      shapes.push_back({tensor.name, tensor.shape});
+    }
+    const json table = writer.close();
+    commit_tensor_folder(directory, header, shapes, std::span(&table, 1));
+  } catch (...) {
+    abandon_tensor_folder(directory);
+    throw;
+  }
+}
+
 struct TensorFolder::Contents {
   fs::path directory;
   json header;
+  std::string hash;
   std::vector<std::string> order;
   std::map<std::string, Entry> entries;
 
@@ -166,9 +260,10 @@ TensorFolder::TensorFolder(const fs::path& directory) {
     if (manifest.at("format") != format_name)
       fail(ErrorKind::data, "{}: format '{}', expected '{}'", path.string(), manifest.at("format").get<std::string>(),
            format_name);
-    if (manifest.at("version") != format_version)
-      fail(ErrorKind::data, "{}: version {}, this program reads version {}", path.string(),
-           manifest.at("version").dump(), format_version);
+    const int version = manifest.at("version").get<int>();
+    if (version < 1 || version > format_version)
+      fail(ErrorKind::data, "{}: version {}, this program reads versions 1 to {}", path.string(), version,
+           format_version);
     if (manifest.at("crc32c") != manifest_checksum(manifest.at("header"), manifest.at("tensors")))
       fail(ErrorKind::data, "{}: damaged: checksum {} instead of {}", path.string(),
            manifest_checksum(manifest.at("header"), manifest.at("tensors")), manifest.at("crc32c").dump());
@@ -180,32 +275,43 @@ TensorFolder::TensorFolder(const fs::path& directory) {
       if (tensor.at("dtype") != "f32" || entry.shape.empty())
         fail(ErrorKind::data, "{}: tensor {}: dtype {} of shape {}, expected f32 with one dimension or more",
              path.string(), name, tensor.at("dtype").dump(), tensor.at("shape").dump());
-      const std::size_t width = product(entry.shape, 1);
-      std::size_t row = 0;
+      const std::size_t width = version == 1 ? product(entry.shape, 1) : 1;  // numbers that chunks are counted in
+      std::size_t next = 0;
       for (const json& c : tensor.at("chunks")) {
+        const auto counted = [&](const char* key) {
+          return (version == 1 ? c.at(key).at(0) : c.at(key)).get<std::size_t>() * width;
+        };
         Chunk chunk;
-        chunk.row = c.at("offset").at(0).get<std::size_t>();
-        chunk.rows = c.at("extent").at(0).get<std::size_t>();
+        chunk.first = counted("offset");
+        chunk.count = counted("extent");
         chunk.file = c.at("file").get<std::string>();
         chunk.byte_offset = c.at("byte_offset").get<std::uint64_t>();
         chunk.bytes = c.at("bytes").get<std::uint64_t>();
-        chunk.crc = static_cast<std::uint32_t>(std::stoul(c.at("crc32c").get<std::string>(), nullptr, 16));
-        if (chunk.row != row || chunk.bytes != chunk.rows * width * 4 || chunk.file.find('/') != std::string::npos)
-          fail(ErrorKind::data, "{}: tensor {}: chunk at row {} does not continue at row {}", path.string(), name,
-               chunk.row, row);
-        row += chunk.rows;
+        chunk.crc = number_of(c.at("crc32c"));
+        if (chunk.first != next || chunk.bytes != chunk.count * sizeof(float) ||
+            chunk.file.find('/') != std::string::npos)
+          fail(ErrorKind::data, "{}: tensor {}: chunk at number {} does not continue at {}", path.string(), name,
+               chunk.first, next);
+        next += chunk.count;
+        entry.crc = crc32c_joined(entry.crc, chunk.crc, chunk.bytes);
         std::error_code error;
         const auto size = fs::file_size(directory / chunk.file, error);
         if (error || size < chunk.byte_offset + chunk.bytes)
-          fail(ErrorKind::data, "{}: {} bytes, but tensor {} ends at byte {}: the file is truncated",
-               (directory / chunk.file).string(), error ? 0 : size, name, chunk.byte_offset + chunk.bytes);
+          fail(ErrorKind::data, "{}: {} bytes, but tensor {}, chunk {} ends at byte {}: the file is truncated",
+               (directory / chunk.file).string(), error ? 0 : size, name, entry.chunks.size(),
+               chunk.byte_offset + chunk.bytes);
         entry.chunks.push_back(std::move(chunk));
       }
-      if (row != entry.shape[0])
-        fail(ErrorKind::data, "{}: tensor {}: chunks cover {} of {} rows", path.string(), name, row, entry.shape[0]);
+      if (next != product(entry.shape))
+        fail(ErrorKind::data, "{}: tensor {}: chunks cover {} of {} numbers", path.string(), name, next,
+             product(entry.shape));
       contents->order.push_back(name);
       contents->entries.emplace(name, std::move(entry));
     }
+    contents->hash = hash_of(contents->order, contents->entries);
+    if (version > 1 && manifest.at("hash") != contents->hash)
+      fail(ErrorKind::data, "{}: damaged: hash {} instead of {}", path.string(), contents->hash,
+           manifest.at("hash").dump());
   } catch (const json::exception& error) {
     fail(ErrorKind::data, "{}: not a manifest: {}", path.string(), error.what());
   } catch (const std::logic_error& error) {  // std::stoul
@@ -220,6 +326,9 @@ const json& TensorFolder::header() const {
 std::vector<std::string> TensorFolder::names() const {
   return contents_->order;
 }
+const std::string& TensorFolder::hash() const {
+  return contents_->hash;
+}
 bool TensorFolder::holds(const std::string& name) const {
   return contents_->entries.contains(name);
 }
@@ -232,7 +341,7 @@ void TensorFolder::read(const std::string& name, std::span<float> values) const 
   if (values.size() != product(entry.shape))
     fail(ErrorKind::data, "{}: tensor {} has {} values, {} were expected", contents_->directory.string(), name,
          product(entry.shape), values.size());
-  read_rows(name, 0, entry.shape[0], values);
+  read_range(name, 0, values);
 }
 
 void TensorFolder::read_rows(const std::string& name, std::size_t begin, std::size_t end,
@@ -242,19 +351,28 @@ void TensorFolder::read_rows(const std::string& name, std::size_t begin, std::si
   if (begin > end || end > entry.shape[0] || values.size() != (end - begin) * width)
     fail(ErrorKind::failure, "{}: tensor {}: rows {} to {} of {} do not fit a buffer of {}",
          contents_->directory.string(), name, begin, end, entry.shape[0], values.size());
+  read_range(name, begin * width, values);
+}
+
+void TensorFolder::read_range(const std::string& name, std::size_t begin, std::span<float> values) const {
+  const Entry& entry = contents_->entry(name);
+  const std::size_t end = begin + values.size();
+  if (end > product(entry.shape))
+    fail(ErrorKind::failure, "{}: tensor {}: numbers {} to {} of {}", contents_->directory.string(), name, begin, end,
+         product(entry.shape));
   std::vector<float> whole;
   for (std::size_t i = 0; i < entry.chunks.size(); ++i) {
     const Chunk& chunk = entry.chunks[i];
-    const std::size_t first = std::max(begin, chunk.row), last = std::min(end, chunk.row + chunk.rows);
+    const std::size_t first = std::max(begin, chunk.first), last = std::min(end, chunk.first + chunk.count);
     if (first >= last) continue;
-    if (first == chunk.row && last == chunk.row + chunk.rows) {
-      contents_->read_chunk(name, i, chunk, values.subspan((first - begin) * width, (last - first) * width));
+    const auto wanted = values.subspan(first - begin, last - first);
+    if (wanted.size() == chunk.count) {
+      contents_->read_chunk(name, i, chunk, wanted);
       continue;
     }
-    whole.resize(chunk.rows * width);  // a checksum covers the whole chunk
+    whole.resize(chunk.count);  // a checksum covers the whole chunk
     contents_->read_chunk(name, i, chunk, whole);
-    std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>((first - chunk.row) * width), (last - first) * width,
-                values.begin() + static_cast<std::ptrdiff_t>((first - begin) * width));
+    std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(first - chunk.first), wanted.size(), wanted.begin());
   }
 }
 

@@ -12,8 +12,7 @@ namespace zonda::model {
 
 namespace {
 
-constexpr std::int64_t kChunk =
-    16384;  // numbers summed by one thread in one go; fixed, so that sums do not depend on threads
+constexpr std::int64_t kChunk = optimiser_piece;  // summed by one thread in one go: sums do not depend on threads
 
 struct Rates {
   double step, decay, beta1, beta2, correction2, epsilon, scale;
@@ -147,24 +146,62 @@ void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, 
   store.values_changed();
 }
 
-double gradient_square_sum(const ParameterStore& store, std::int64_t first, std::int64_t n, Backend* backend) {
-  const Tensor part = store.gradients().slice(first, n);
-  return backend ? backend->square_sum(part, first) : square_sum(part, first);
+namespace {
+
+/// Calls `piece(first, count)` for the pieces that begin in [first, first + n).
+template <class Piece>
+void for_pieces(const ParameterStore& store, std::int64_t first, std::int64_t n, Piece&& piece) {
+  const auto list = store.list();
+  const std::int64_t end = first + n;
+  auto p = std::upper_bound(list.begin(), list.end(), first,
+                            [](std::int64_t at, const Parameter& parameter) { return at < parameter.offset; });
+  if (p != list.begin()) --p;  // it may reach into the range
+  for (; p != list.end() && p->offset < end; ++p) {
+    const std::int64_t skipped = std::max<std::int64_t>(first - p->offset, 0);
+    const std::int64_t begin = p->offset + (skipped + kChunk - 1) / kChunk * kChunk;
+    for (std::int64_t at = begin; at < std::min(end, p->offset + p->count); at += kChunk)
+      piece(at, std::min(kChunk, p->offset + p->count - at));
+  }
+}
+
+}  // namespace
+
+std::vector<double> gradient_square_sums(const ParameterStore& store, std::int64_t first, std::int64_t n) {
+  if (store.gradients().none()) fail(ErrorKind::failure, "no gradients to take the norm of");
+  std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
+  for_pieces(store, first, n, [&](std::int64_t at, std::int64_t count) { pieces.emplace_back(at, count); });
+  std::vector<double> sums(pieces.size());
+  by_type(store.dtype(), [&](auto zero) {
+    const auto* g = store.gradients().as<decltype(zero)>();
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < pieces.size(); ++i) sums[i] = square_sum(g + pieces[i].first, pieces[i].second);
+  });
+  return sums;
+}
+
+std::size_t count_pieces(const ParameterStore& store, std::int64_t first, std::int64_t n) {
+  std::size_t count = 0;
+  for_pieces(store, first, n, [&](std::int64_t, std::int64_t) { ++count; });
+  return count;
 }
 
 double gradient_norm(const ParameterStore& store, Backend* backend) {
   if (store.gradients().none()) fail(ErrorKind::failure, "no gradients to take the norm of");
-  return std::sqrt(gradient_square_sum(store, 0, store.extent(), backend));
+  if (backend && store.memory().device() != Device::cpu) return std::sqrt(backend->square_sum(store.gradients(), 0));
+  double sum = 0;
+  for (const double part : gradient_square_sums(store, 0, store.extent())) sum += part;
+  return std::sqrt(sum);
 }
 
 void scale_gradients(ParameterStore& store, double factor, Backend* backend) {
   backend ? backend->scale(store.gradients(), factor) : scale_by(store.gradients(), factor);
 }
 
-void average_update(ParameterStore& store, double decay, Backend* backend) {
+void average_update(ParameterStore& store, double decay, Backend* backend, std::int64_t first, std::int64_t n) {
   if (store.average().none()) fail(ErrorKind::failure, "the parameters have no moving average");
-  backend ? backend->average(store.values(), store.average(), decay)
-          : average_into(store.values(), store.average(), decay);
+  if (n < 0) n = store.extent() - first;
+  const Tensor values = store.values().slice(first, n), mean = store.average().slice(first, n);
+  backend ? backend->average(values, mean, decay) : average_into(values, mean, decay);
 }
 
 }  // namespace zonda::model

@@ -2,6 +2,7 @@
 // The optimiser's arithmetic on a ParameterStore: AdamW (Loshchilov & Hutter 2019), gradient norm, moving average.
 // Deterministic: the same bits on any number of threads (fixed chunks, summed in order in f64).
 #include <cstdint>
+#include <vector>
 
 #include "model/tensor/parameter_store.hpp"
 
@@ -30,14 +31,20 @@ void average_into(const Tensor& x, const Tensor& mean, double decay);
 void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, std::int64_t first = 0,
                 std::int64_t n = -1, Backend* backend = nullptr);
 
-/// sqrt(sum of squares of all gradients).
+/// Each parameter is cut into pieces of so many numbers; a share of the parameters that begins and ends between pieces
+/// (a piece's first number, a parameter's first) has whole terms of the gradient's norm.
+inline constexpr std::int64_t optimiser_piece = 16384;
+/// Sums of squares of the pieces that begin in gradients [first, first + n) of a store on the host, in order.
+std::vector<double> gradient_square_sums(const ParameterStore& store, std::int64_t first, std::int64_t n);
+/// Pieces that begin in [first, first + n).
+std::size_t count_pieces(const ParameterStore& store, std::int64_t first, std::int64_t n);
+/// sqrt(sum of squares of all gradients), pieces added in order; a device has its own order.
 double gradient_norm(const ParameterStore& store, Backend* backend = nullptr);
-/// Sum of squares of gradients [first, first + n): what ranks add up.
-double gradient_square_sum(const ParameterStore& store, std::int64_t first, std::int64_t n, Backend* backend = nullptr);
 /// Multiplies all gradients.
 void scale_gradients(ParameterStore& store, double factor, Backend* backend = nullptr);
 
-/// average = decay * average + (1 - decay) * values.
-void average_update(ParameterStore& store, double decay, Backend* backend = nullptr);
+/// average = decay * average + (1 - decay) * values, of the numbers [first, first + n); n = -1: to the end.
+void average_update(ParameterStore& store, double decay, Backend* backend = nullptr, std::int64_t first = 0,
+                    std::int64_t n = -1);
 
 }  // namespace zonda::model

@@ -20,22 +20,36 @@ ParameterId ParameterStore::add(std::string name, Shape shape, bool decay, float
   return static_cast<ParameterId>(parameters_.size()) - 1;
 }
 
+void ParameterStore::keep_sparse(const SparseArenas& which) {
+  if (memory_->device() != Device::cpu) fail(ErrorKind::failure, "a device's memory has no pages to give back");
+  sparse_ = which;
+}
+
+void ParameterStore::discard(const Tensor& arena, std::int64_t first, std::int64_t count) {
+  for (const Buffer* buffer : {&values_, &gradients_, &first_moment_, &second_moment_, &average_, &copies_})
+    if (buffer->data() == arena.data)
+      buffer->memory().discard(arena.slice(first, count).data, static_cast<std::size_t>(count) * size_of(arena.dtype));
+}
+
+Buffer ParameterStore::arena(DType type, bool sparse) const {
+  return Buffer(static_cast<std::size_t>(extent_) * size_of(type), sparse ? sparse_host_memory() : *memory_);
+}
+
 void ParameterStore::allocate_values() {
-  if (!values_.data()) values_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_), *memory_);
+  if (!values_.data()) values_ = arena(dtype_, sparse_.values);
 }
 
 void ParameterStore::allocate_gradients() {
-  if (!gradients_.data()) gradients_ = Buffer(static_cast<std::size_t>(extent_) * size_of(dtype_), *memory_);
+  if (!gradients_.data()) gradients_ = arena(dtype_, sparse_.gradients);
 }
 
 void ParameterStore::allocate_optimiser(bool average) {
-  const std::size_t bytes = static_cast<std::size_t>(extent_) * size_of(dtype_);
-  if (!first_moment_.data()) first_moment_ = Buffer(bytes, *memory_);
-  if (!second_moment_.data()) second_moment_ = Buffer(bytes, *memory_);
+  if (!first_moment_.data()) first_moment_ = arena(dtype_, sparse_.moments);
+  if (!second_moment_.data()) second_moment_ = arena(dtype_, sparse_.moments);
   if (average && !average_.data()) {
     allocate_values();
-    average_ = Buffer(bytes, *memory_);
-    memory_->copy(average_.data(), values_.data(), bytes);
+    average_ = arena(dtype_, sparse_.moments);
+    if (!sparse_.moments) memory_->copy(average_.data(), values_.data(), values_.bytes());
   }
 }
 
@@ -62,7 +76,7 @@ Tensor ParameterStore::copy_of(ParameterId id) const {
 }
 
 void ParameterStore::allocate_copies() {
-  if (!copies_.data()) copies_ = Buffer(static_cast<std::size_t>(extent_) * size_of(DType::bf16), *memory_);
+  if (!copies_.data()) copies_ = arena(DType::bf16, sparse_.values);
 }
 
 Tensor ParameterStore::copies() const {
@@ -82,7 +96,7 @@ Tensor ParameterStore::whole(const Buffer& buffer) const {
 
 void ParameterStore::zero_gradients() {
   allocate_gradients();
-  memory_->fill_bytes(gradients_.data(), 0, gradients_.bytes());
+  gradients_.memory().discard(gradients_.data(), gradients_.bytes());
 }
 
 void ParameterStore::swap_average() {

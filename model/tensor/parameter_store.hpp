@@ -27,9 +27,15 @@ struct Parameter {
 /// Handle of a parameter within its store.
 using ParameterId = std::int32_t;
 
+/// Arenas of which only shares are written.
+struct SparseArenas {
+  bool values = false, gradients = false, moments = false;  ///< with the values the copies, with the moments the average
+};
+
 class ParameterStore {
  public:
-  explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory()) : dtype_(dtype), memory_(&memory) {}
+  explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory())
+      : dtype_(dtype), memory_(&memory) {}
   ParameterId add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value = 0);
   /// Freezes or thaws the parameters for which `choose(name)` is true.
   template <class Choose>
@@ -37,6 +43,11 @@ class ParameterStore {
     for (Parameter& p : parameters_)
       if (choose(std::string_view(p.name))) p.frozen = frozen;
   }
+  /// Those arenas, allocated from now on, take room only where they are written: for a store of which this rank keeps a
+  /// share. The average then begins as zero. Throws Error(failure) on a device.
+  void keep_sparse(const SparseArenas& which);
+  /// Makes the numbers [first, first + count) of an arena (of values(), gradients() ...) zero; their room is free.
+  void discard(const Tensor& arena, std::int64_t first, std::int64_t count);
   /// Allocates the values; call once after the last add().
   void allocate_values();
   /// Allocates the gradients (idempotent). A store that only infers never calls it.
@@ -82,8 +93,10 @@ class ParameterStore {
 
  private:
   Tensor whole(const Buffer& buffer) const;
+  Buffer arena(DType type, bool sparse) const;
   DType dtype_;
   Memory* memory_;
+  SparseArenas sparse_;
   std::vector<Parameter> parameters_;
   std::int64_t count_ = 0, extent_ = 0;
   std::uint64_t version_ = 1;

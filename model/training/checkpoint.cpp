@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
@@ -9,6 +10,7 @@
 #include "core/log.hpp"
 #include "core/provenance.hpp"
 #include "model/forecast_state/forecast_model.hpp"
+#include "model/tensor/memory.hpp"
 
 namespace zonda::model {
 
@@ -16,6 +18,12 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 constexpr const char* checkpoint_kind = "zonda training checkpoint";
 
@@ -68,22 +76,27 @@ void clear_temporary(const fs::path& directory) {
     }
 }
 
-void write_checkpoint(const fs::path& directory, const TrainingIdentity& identity, const TrainingPosition& position,
-                      const ParameterStore& store, std::span<const NamedTensor> more) {
-  const json header = {{"kind", checkpoint_kind},
-                       {"code", code_version()},
-                       {"archive", identity.archive},
-                       {"configuration", identity.configuration},
-                       {"configuration_hash", identity.hash()},
-                       {"position", position}};
-  std::vector<NamedTensor> tensors;
-  std::vector<Buffer> copies;
+std::vector<TensorShape> checkpoint_shapes(const ParameterStore& store, std::span<const TensorShape> more) {
+  std::vector<TensorShape> shapes;
   for (const Part& part : parts(store))
-    for (NamedTensor& tensor : parameter_tensors(store, part.arena, part.name, copies))
-      tensors.push_back(std::move(tensor));
-  tensors.insert(tensors.end(), more.begin(), more.end());
-  write_tensor_folder(folder_of(directory, position.step), header, tensors);
-  write_file(directory / "LATEST", fmt::format("step-{}\n", position.step));
+    for (TensorShape& shape : parameter_shapes(store, part.name)) shapes.push_back(std::move(shape));
+  shapes.insert(shapes.end(), more.begin(), more.end());
+  return shapes;
+}
+
+std::vector<CheckpointPart> checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges) {
+  std::vector<CheckpointPart> list;
+  std::size_t before = 0;
+  for (const Part& part : parts(store)) {
+    for (const ArenaRange range : ranges)
+      for_parameters_within(
+          store, range.first, range.count, [&](std::size_t parameter, std::int64_t first, std::int64_t numbers) {
+            const std::int64_t at = store.list()[parameter].offset + first;
+            list.push_back({before + parameter, static_cast<std::size_t>(first), part.arena.slice(at, numbers)});
+          });
+    before += store.list().size();
+  }
+  return list;
 }
 
 std::vector<std::int64_t> list_checkpoints(const fs::path& directory) {
@@ -143,7 +156,8 @@ std::string first_difference(const json& there, const json& here, const std::str
 }
 
 TrainingPosition read_checkpoint(const fs::path& directory, std::int64_t step, const TrainingIdentity& identity,
-                                 ParameterStore& store) {
+                                 ParameterStore& store, std::span<const ArenaRange> values,
+                                 std::span<const ArenaRange> optimiser) {
   const fs::path path = folder_of(directory, step);
   const TensorFolder folder(path);
   const json& header = folder.header();
@@ -158,16 +172,126 @@ TrainingPosition read_checkpoint(const fs::path& directory, std::int64_t step, c
       fail(ErrorKind::usage,
            "{}: a checkpoint of another model or configuration: {}. Undo the change, or train into another directory",
            path.string(), difference);
-    for (const Part& part : parts(store)) read_parameters(folder, store, part.arena, part.name);
+    for (const Part& part : parts(store))
+      for (const ArenaRange range : std::string_view(part.name) == "value" ? values : optimiser)
+        read_parameters(folder, store, part.arena, part.name, range.first, range.count);
     return header.at("position").get<TrainingPosition>();
   } catch (const json::exception& error) {
     fail(ErrorKind::data, "{}: not a training checkpoint: {}", path.string(), error.what());
   }
 }
 
-void read_checkpoint_rows(const fs::path& directory, std::int64_t step, const std::string& name, std::size_t first,
-                          std::size_t rows, std::span<float> values) {
-  TensorFolder(folder_of(directory, step)).read_rows(name, first, first + rows, values);
+void read_checkpoint_numbers(const fs::path& directory, std::int64_t step, const std::string& name, std::size_t first,
+                             std::span<float> numbers) {
+  TensorFolder(folder_of(directory, step)).read_range(name, first, numbers);
+}
+
+CheckpointWriter::CheckpointWriter(fs::path directory, const TrainingIdentity& identity, const CheckpointConfig& config,
+                                   const parallel::Communicator& ranks, json made_on)
+    : directory_(std::move(directory)),
+      identity_(identity),
+      config_(config),
+      ranks_(ranks),
+      made_on_(std::move(made_on)) {}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (thread_.joinable()) thread_.join();
+}
+
+fs::path CheckpointWriter::folder() const {
+  return folder_of(directory_, position_.step);
+}
+
+void CheckpointWriter::begin(const TrainingPosition& position, std::vector<TensorShape> shapes,
+                             std::span<const CheckpointPart> parts, Memory& memory) {
+  complete(false);
+  const auto begin = Clock::now();
+  position_ = position;
+  shapes_ = std::move(shapes);
+  pieces_.clear();
+  error_.clear();
+  std::size_t total = 0;
+  for (const CheckpointPart& part : parts) {
+    const auto count = static_cast<std::size_t>(part.numbers.count());
+    pieces_.push_back({part.tensor, part.first, total, count});
+    total += count;
+  }
+  snapshot_.resize(total);
+  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    Memory& from = parts[i].numbers.device == Device::cpu ? host_memory() : memory;
+    from.copy_out(snapshot_.data() + pieces_[i].at, parts[i].numbers.data, parts[i].numbers.bytes());
+  }
+  if (ranks_.is_root()) try {
+      begin_tensor_folder(folder());
+    } catch (const Error& error) {
+      error_ = error.what();
+    }
+  // The folder is there before anybody writes into it.
+  const auto errors = ranks_.all_gather_variable(std::as_bytes(std::span(error_)));
+  pending_ = true;
+  if (!errors[0].empty()) {
+    error_.assign(reinterpret_cast<const char*>(errors[0].data()), errors[0].size());
+  } else {
+    writing_ = true;
+    thread_ = std::thread([this] { write(); });
+  }
+  stalled_ = seconds_since(begin);
+}
+
+void CheckpointWriter::write() noexcept {
+  const auto begin = Clock::now();
+  try {
+    TensorPartsWriter file(folder(), ranks_.rank());
+    for (const Piece& piece : pieces_)
+      file.write(piece.tensor, piece.first, std::span<const float>(snapshot_).subspan(piece.at, piece.count));
+    table_ = file.close();
+  } catch (const std::exception& error) {
+    error_ = error.what();
+  }
+  written_ = seconds_since(begin);
+  writing_ = false;
+}
+
+void CheckpointWriter::complete(bool required) {
+  if (!pending_) return;
+  const auto begin = Clock::now();
+  if (thread_.joinable()) thread_.join();
+  pending_ = false;
+  const std::string mine = json{{"error", error_}, {"table", error_.empty() ? table_ : json()}}.dump();
+  const auto all = ranks_.all_gather_variable(std::as_bytes(std::span(mine)));
+  std::string error;
+  if (ranks_.is_root()) try {
+      std::vector<json> tables;
+      for (std::size_t rank = 0; rank < all.size(); ++rank) {
+        json of_rank = json::parse(reinterpret_cast<const char*>(all[rank].data()),
+                                   reinterpret_cast<const char*>(all[rank].data()) + all[rank].size());
+        if (const auto message = of_rank.at("error").get<std::string>(); !message.empty() && error.empty())
+          error = all.size() > 1 ? fmt::format("rank {}: {}", rank, message) : message;
+        tables.push_back(std::move(of_rank.at("table")));
+      }
+      if (error.empty()) {
+        const json header = {{"kind", checkpoint_kind},
+                             {"code", code_version()},
+                             {"archive", identity_.archive},
+                             {"configuration", identity_.configuration},
+                             {"configuration_hash", identity_.hash()},
+                             {"made_on", made_on_},
+                             {"position", position_}};
+        commit_tensor_folder(folder(), header, shapes_, tables);
+        write_file(directory_ / "LATEST", fmt::format("step-{}\n", position_.step));
+        prune_checkpoints(directory_, config_);
+      }
+    } catch (const Error& failure) {
+      error = failure.what();
+    }
+  if (!error.empty()) abandon_tensor_folder(folder());
+  const auto results = ranks_.all_gather_variable(std::as_bytes(std::span(error)));
+  stalled_ += seconds_since(begin);
+  if (results[0].empty()) return;
+  error.assign(reinterpret_cast<const char*>(results[0].data()), results[0].size());
+  if (required) fail(ErrorKind::failure, "the checkpoint of step {} was not written: {}", position_.step, error);
+  log::error("the checkpoint of step {} was not written: {}; training goes on, older checkpoints stay", position_.step,
+             error);
 }
 
 }  // namespace zonda::model

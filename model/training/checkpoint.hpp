@@ -1,14 +1,20 @@
 #pragma once
-// Checkpoints of a training run: `step-N/` folders (see tensor_folder.hpp) and `LATEST`, which names the newest.
+// Checkpoints of a training run: `step-N/` folders (see tensor_folder.hpp) and `LATEST`, which names the newest. Each
+// rank writes its share; any ranks read it.
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "model/forecast_state/tensor_folder.hpp"
 #include "model/tensor/parameter_store.hpp"
+#include "model/training/parameter_shares.hpp"
 #include "model/training/train_config.hpp"
+#include "parallel/communicator.hpp"
 
 namespace zonda::model {
 
@@ -34,10 +40,16 @@ struct TrainingIdentity {
 
 /// Removes what a killed run left behind (`*.tmp`).
 void clear_temporary(const std::filesystem::path& directory);
-/// Writes `step-N` atomically and then `LATEST`. `more`: tensors besides the parameters' own.
-void write_checkpoint(const std::filesystem::path& directory, const TrainingIdentity& identity,
-                      const TrainingPosition& position, const ParameterStore& store,
-                      std::span<const NamedTensor> more = {});
+/// The tensors of a checkpoint: the four arenas, `value/NAME`, `first_moment/NAME` ..., and then `more`.
+std::vector<TensorShape> checkpoint_shapes(const ParameterStore& store, std::span<const TensorShape> more = {});
+/// Numbers of one of them, wherever they are.
+struct CheckpointPart {
+  std::size_t tensor;  ///< in the list of shapes
+  std::size_t first;
+  Tensor numbers;
+};
+/// What arena ranges hold of the four arenas.
+std::vector<CheckpointPart> checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges);
 /// Removes checkpoints but the last `keep`, and those whose step is a multiple of `keep_every`.
 void prune_checkpoints(const std::filesystem::path& directory, const CheckpointConfig& config);
 /// Steps of the checkpoints that are there, ascending.
@@ -45,14 +57,63 @@ std::vector<std::int64_t> list_checkpoints(const std::filesystem::path& director
 /// The newest undamaged checkpoint's step, every checksum compared; damaged ones are named in the log and passed over.
 /// Throws Error(data) if all that are there are damaged.
 std::optional<std::int64_t> newest_checkpoint(const std::filesystem::path& directory);
-/// Reads values, moments and average. Throws Error(data) where the checkpoint is of another archive or network,
-/// Error(usage) naming the first key that differs where it is of another configuration.
+/// Reads the values within `values`, moments and average within `optimiser`. Throws Error(data) where the checkpoint is
+/// of another archive or network, Error(usage) naming the first key that differs where it is of another configuration.
 TrainingPosition read_checkpoint(const std::filesystem::path& directory, std::int64_t step,
-                                 const TrainingIdentity& identity, ParameterStore& store);
-/// Rows [first, first + rows) of one of the tensors besides the parameters' own.
-void read_checkpoint_rows(const std::filesystem::path& directory, std::int64_t step, const std::string& name,
-                          std::size_t first, std::size_t rows, std::span<float> values);
+                                 const TrainingIdentity& identity, ParameterStore& store,
+                                 std::span<const ArenaRange> values, std::span<const ArenaRange> optimiser);
+/// Numbers of one of the tensors besides the parameters' own.
+void read_checkpoint_numbers(const std::filesystem::path& directory, std::int64_t step, const std::string& name,
+                             std::size_t first, std::span<float> numbers);
 /// The first dotted key whose value differs: "network.width: 128 there, 64 here"; "" if none does.
 std::string first_difference(const nlohmann::json& there, const nlohmann::json& here, const std::string& prefix = "");
+
+/// Writes checkpoints behind the steps: the numbers are copied, a thread of each rank writes its own, and when all are
+/// done rank 0 makes the folder appear. One at a time.
+class CheckpointWriter {
+ public:
+  /// `made_on`: mesh and the like, for people.
+  CheckpointWriter(std::filesystem::path directory, const TrainingIdentity& identity, const CheckpointConfig& config,
+                   const parallel::Communicator& ranks, nlohmann::json made_on);
+  ~CheckpointWriter();
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+  /// Collective, as complete(). Completes an earlier one first. `position` counts on rank 0. The numbers are in
+  /// `memory` or, where their device says so, on the host; they may change when begin() has returned.
+  void begin(const TrainingPosition& position, std::vector<TensorShape> shapes, std::span<const CheckpointPart> parts,
+             Memory& memory);
+  bool pending() const { return pending_; }
+  /// Whether this rank's thread is at work.
+  bool writing() const { return writing_.load(); }
+  /// Waits for all ranks; then the checkpoint is there and older ones are pruned. A checkpoint that could not be
+  /// written is removed: Error(failure) on all ranks where it is `required`, else an error in the log.
+  void complete(bool required);
+  double seconds_stalled() const { return stalled_; }  ///< of the last one, the time that steps waited for it
+  double seconds_written() const { return written_; }  ///< of the last one, in its thread
+  std::size_t bytes() const { return snapshot_.size() * sizeof(float); }
+
+ private:
+  struct Piece {
+    std::size_t tensor, first, at, count;
+  };
+  void write() noexcept;
+  std::filesystem::path folder() const;
+
+  const std::filesystem::path directory_;
+  const TrainingIdentity& identity_;
+  const CheckpointConfig config_;
+  const parallel::Communicator ranks_;
+  const nlohmann::json made_on_;
+  bool pending_ = false;
+  std::atomic<bool> writing_ = false;
+  std::thread thread_;
+  TrainingPosition position_;
+  std::vector<TensorShape> shapes_;
+  std::vector<Piece> pieces_;
+  std::vector<float> snapshot_;
+  nlohmann::json table_;
+  std::string error_;
+  double stalled_ = 0, written_ = 0;
+};
 
 }  // namespace zonda::model

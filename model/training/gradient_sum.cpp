@@ -1,70 +1,217 @@
 #include "model/training/gradient_sum.hpp"
 
+#include <algorithm>
 #include <bit>
 
+#include "core/error.hpp"
 #include "model/tensor/staging.hpp"
-#include "parallel/canonical.hpp"
 #include "parallel/partition.hpp"
 
 namespace zonda::model {
 
-GradientSum::GradientSum(const parallel::Communicator& communicator, std::size_t terms, std::size_t width)
-    : communicator_(communicator), terms_(terms), width_(width) {
-  if (communicator.size() > 1)
-    mine_.resize(parallel::partition(terms, static_cast<std::size_t>(communicator.size()),
-                                     static_cast<std::size_t>(communicator.rank()))
-                     .size() *
-                 width);
+using parallel::TreeNode;
+
+namespace {
+
+std::vector<std::span<const float>> views_of(const std::vector<std::vector<float>>& sums, std::size_t count) {
+  return {sums.begin(), sums.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+void add_to(std::span<float> sum, std::span<const float> term) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += term[i];
+}
+
+}  // namespace
+
+std::size_t gradient_sum_bytes(std::size_t terms, std::size_t bytes) {
+  return terms < 2 ? 0 : static_cast<std::size_t>(std::bit_width(terms)) * bytes;
+}
+
+GradientSum::GradientSum(ParameterStore& store, const ParameterShares& shares, std::size_t terms,
+ const GradientSumOptions& options)
+    : store_(store),
+      shares_(shares),
+      terms_(terms),
+      options_(options),
+      buckets_(shares.buckets().size()) {
+  const parallel::Communicator& data = shares.ranks().data;
+  const parallel::Range mine =
+      parallel::partition(terms, static_cast<std::size_t>(data.size()), static_cast<std::size_t>(data.rank()));
+  begin_ = mine.begin;
+  end_ = mine.end;
+  if (options.by_bucket && terms < static_cast<std::size_t>(data.size()))
+    fail(ErrorKind::usage, "train: {} micro-batches a step for {} data ranks; each needs one", terms, data.size());
+  if (options.by_bucket && store.memory().device() != Device::cpu)
+    fail(ErrorKind::failure, "gradients are taken by buckets in the host's memory only");
+}
+
+bool GradientSum::learns(std::size_t bucket) const {
+  const Bucket& b = shares_.buckets()[bucket];
+  const auto list = store_.list();
+  return std::any_of(list.begin(), list.end(), [&](const Parameter& p) {
+    return !p.frozen && p.offset >= b.first && p.offset < b.first + b.count;
+  });
+}
+
+std::span<float> GradientSum::gradients(ArenaRange range) const {
+  return store_.gradients().span<float>().subspan(static_cast<std::size_t>(range.first),
+                                                  static_cast<std::size_t>(range.count));
+}
+
+void GradientSum::begin_term(Context&) {
+  store_.allocate_gradients();
+  if (!options_.by_bucket) return store_.zero_gradients();
+  if (added_ > 0) return;  // buckets were left at zero
+  for (std::size_t b = 0; b < buckets_.size(); ++b) {
+    const ArenaRange own = shares_.own(b);
+    store_.discard(store_.gradients(), own.first, own.count);  // the last step's
+  }
+}
+
+void GradientSum::reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums,
+                                  std::span<float> share) const {
+  const parallel::Communicator& data = shares_.ranks().data;
+  const std::vector<std::size_t> cuts = shares_.data_cuts(bucket);
+  if (!options_.fast) return parallel::canonical_reduce_scatter(data, terms_, cuts, sums, share);
+  std::vector<float> total(cuts.back());
+  for (const auto sum : sums) add_to(total, sum);
+  data.all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
+  std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(cuts[static_cast<std::size_t>(data.rank())]), share.size(),
+              share.begin());
+}
+
+/// What of the bucket this slab finishes, in `sum` or where it is.
+std::span<const float> GradientSum::sum_over_slabs(std::size_t bucket, std::span<const float> mine,
+                                                   std::vector<float>& sum) const {
+  const parallel::Communicator& slabs = shares_.ranks().slabs;
+  if (slabs.size() == 1) return mine;
+  const ArenaRange share = shares_.slab_share(bucket);
+  const auto first = static_cast<std::size_t>(share.first - shares_.buckets()[bucket].first);
+  const auto count = static_cast<std::size_t>(share.count);
+  if (shares_.buckets()[bucket].replicated) return mine.subspan(first, count);
+  sum.resize(count);
+  if (options_.fast) {
+    std::vector<float> total(mine.begin(), mine.end());
+    slabs.all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
+    std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(first), count, sum.begin());
+    return sum;
+  }
+  parallel::canonical_reduce_scatter(slabs, static_cast<std::size_t>(slabs.size()), shares_.slab_cuts(bucket),
+                                     std::span(&mine, 1), sum);
+  return sum;
+}
+
+void GradientSum::gradients_ready(std::size_t bucket) {
+  if (!options_.by_bucket || !learns(bucket)) return;
+  BucketSum& b = buckets_[bucket];
+  // Products that add to what is there must find it: the passes' sum is taken after the last of them.
+  const bool last = ++b.pass == options_.passes;
+  if (!last && !options_.chunked) return;
+  const bool first = !options_.chunked || b.pass == 1;
+  const Bucket& range = shares_.buckets()[bucket];
+  const auto release = [&] { store_.discard(store_.gradients(), range.first, range.count); };
+  std::vector<float> received;
+  const std::span<const float> found = sum_over_slabs(bucket, gradients({range.first, range.count}), received);
+  const ArenaRange own = shares_.own(bucket);
+  if (first && last && own_terms() == 1) {  // nothing to keep it for
+    std::vector<float> share(static_cast<std::size_t>(own.count));
+    reduce_to_share(bucket, std::span(&found, 1), share);
+    release();
+    std::copy(share.begin(), share.end(), gradients(own).begin());
+    b.pass = 0;
+    return;
+  }
+  if (first) {
+    const std::size_t term = begin_ + added_;
+    b.nodes.push_back({term, term + 1});
+    if (b.sums.size() < b.nodes.size()) b.sums.emplace_back();
+    b.sums[b.nodes.size() - 1].assign(found.begin(), found.end());
+  } else {
+    add_to(b.sums[b.nodes.size() - 1], found);
+  }
+  release();
+  if (!last) return;
+  b.pass = 0;
+  for (std::size_t n = b.nodes.size(); n > 1 && parallel::are_siblings(terms_, b.nodes[n - 2], b.nodes[n - 1]); --n) {
+    add_to(b.sums[n - 2], b.sums[n - 1]);
+    b.nodes[n - 2].end = b.nodes[n - 1].end;
+    b.nodes.pop_back();
+  }
+  if (added_ + 1 < own_terms()) return;
+  reduce_to_share(bucket, views_of(b.sums, b.nodes.size()), gradients(own));
+  b.nodes.clear();
 }
 
 /// The last two partial sums become one.
 void GradientSum::join(Context& ctx) {
-  --depth_;
-  ctx->add(ctx, tensor_of(partial_[depth_], {static_cast<std::int64_t>(width_)}),
-           tensor_of(partial_[depth_ - 1], {static_cast<std::int64_t>(width_)}));
-  leaves_[depth_ - 1] += leaves_[depth_];
+  const std::size_t last = nodes_.size() - 1;
+  ctx->add(ctx, tensor_of(partial_[last], {store_.extent()}), tensor_of(partial_[last - 1], {store_.extent()}));
+  nodes_[last - 1].end = nodes_[last].end;
+  nodes_.pop_back();
 }
 
-void GradientSum::add(Context& ctx, const Tensor& gradient) {
-  if (communicator_.size() > 1) {
-    ctx->memory().copy_out(mine_.data() + added_++ * width_, gradient.data, gradient.bytes());
+void GradientSum::end_term(Context& ctx) {
+  const std::size_t term = begin_ + added_++;
+  if (options_.by_bucket) {
+    for (const BucketSum& bucket : buckets_)
+      if (bucket.pass != 0)
+        fail(ErrorKind::failure, "a micro-batch ended after {} of {} passes", bucket.pass, options_.passes);
     return;
   }
-  ++added_;
-  if (depth_ == partial_.size()) {
-    partial_.push_back(buffer_of(ctx->memory(), gradient.shape));
-    leaves_.push_back(0);
-  }
-  ctx->memory().copy(partial_[depth_].data(), gradient.data, gradient.bytes());
-  leaves_[depth_++] = 1;
-  while (depth_ > 1 && leaves_[depth_ - 1] == leaves_[depth_ - 2]) join(ctx);
+  if (own_terms() == 1) return;  // it stays where it is
+  nodes_.push_back({term, term + 1});
+  if (partial_.size() < nodes_.size()) partial_.push_back(buffer_of(ctx->memory(), {store_.extent()}));
+  ctx->memory().copy(partial_[nodes_.size() - 1].data(), store_.gradients().data, store_.gradients().bytes());
+  while (nodes_.size() > 1 && parallel::are_siblings(terms_, nodes_[nodes_.size() - 2], nodes_.back())) join(ctx);
 }
 
-void GradientSum::finish(Context& ctx, const Tensor& total) {
-  added_ = 0;
-  if (communicator_.size() > 1) {
-    if (total.device == Device::cpu) {
-      parallel::canonical_all_reduce(communicator_, terms_, width_, std::span<const float>(mine_), total.span<float>());
-      return;
+void GradientSum::finish_whole(Context& ctx) {
+  const Tensor total = store_.gradients();
+  const auto extent = static_cast<std::size_t>(store_.extent());
+  const bool on_host = total.device == Device::cpu;
+  const std::size_t count = own_terms() == 1 ? 1 : nodes_.size();
+  // Of every node, as it lies on the host.
+  std::vector<std::vector<float>> copies(on_host ? 0 : count);
+  std::vector<std::span<const float>> sums;
+  for (std::size_t n = 0; n < count; ++n) {
+    const Tensor node = own_terms() == 1 ? total : tensor_of(partial_[n], {store_.extent()});
+    if (!on_host) {
+      copies[n].resize(extent);
+      ctx->memory().copy_out(copies[n].data(), node.data, node.bytes());
     }
-    total_.resize(width_);
-    parallel::canonical_all_reduce(communicator_, terms_, width_, std::span<const float>(mine_), std::span(total_));
-    ctx->memory().copy_in(total.data, total_.data(), total.bytes());
-    return;
+    sums.push_back(on_host ? std::span<const float>(node.span<float>()) : std::span<const float>(copies[n]));
   }
-  // What is left over on the right joins its left neighbour, smallest first, as the tree's last nodes do.
-  while (depth_ > 1) join(ctx);
-  depth_ = 0;
-  ctx->memory().copy(total.data, partial_[0].data(), total.bytes());
+  std::vector<float> received(on_host ? 0 : extent);
+  const std::span<float> result = on_host ? total.span<float>() : std::span(received);
+  for (std::size_t b = 0; b < buckets_.size(); ++b) {
+    if (!learns(b)) continue;
+    const Bucket& bucket = shares_.buckets()[b];
+    const auto of_bucket = [&](auto values) {
+      return values.subspan(static_cast<std::size_t>(bucket.first), static_cast<std::size_t>(bucket.count));
+    };
+    std::vector<std::span<const float>> parts;
+    for (const auto sum : sums) parts.push_back(of_bucket(sum));
+    const ArenaRange own = shares_.own(b);
+    reduce_to_share(b, parts, result.subspan(static_cast<std::size_t>(own.first), static_cast<std::size_t>(own.count)));
+    if (!options_.whole) continue;
+    std::vector<std::size_t> offsets;
+    for (const std::size_t cut : shares_.cuts(b)) offsets.push_back(cut * sizeof(float));
+    const auto share = result.subspan(static_cast<std::size_t>(own.first), static_cast<std::size_t>(own.count));
+    shares_.ranks().data.all_gather(std::as_bytes(share), std::as_writable_bytes(of_bucket(result)), offsets).wait();
+  }
+  if (!on_host) ctx->memory().copy_in(total.data, received.data(), total.bytes());
 }
 
-std::size_t GradientSum::bytes() const {
-  if (communicator_.size() > 1) return mine_.size() * sizeof(float);
-  return gradient_sum_bytes(terms_, width_ * sizeof(float));
-}
-
-std::size_t gradient_sum_bytes(std::size_t terms, std::size_t bytes) {
-  return static_cast<std::size_t>(std::bit_width(terms)) * bytes;
+void GradientSum::finish(Context& ctx) {
+  if (!options_.by_bucket) {
+    if (own_terms() == 0) store_.zero_gradients();
+    if (shares_.ranks().data.size() > 1)
+      finish_whole(ctx);
+    else if (own_terms() > 1)
+      ctx->memory().copy(store_.gradients().data, partial_[0].data(), store_.gradients().bytes());
+  }
+  nodes_.clear();
+  added_ = 0;
 }
 
 }  // namespace zonda::model

@@ -1,37 +1,67 @@
 #pragma once
-// The gradient of a batch as a sum over its micro-batches on one fixed tree: the same bits on any number of ranks.
+// The gradient of a batch as a sum over its micro-batches, and over the chunks of latitude that slabs hold, on one
+// fixed tree: the same bits on any ranks.
 #include <cstddef>
 #include <vector>
 
 #include "model/ops/backend.hpp"
-#include "parallel/communicator.hpp"
+#include "model/training/parameter_shares.hpp"
+#include "parallel/canonical.hpp"
 
 namespace zonda::model {
 
-/// Most that one rank alone holds for `terms` gradients of `bytes` each.
+struct GradientSumOptions {
+  int passes = 1;          ///< backward passes of a micro-batch
+  bool by_bucket = false;  ///< a bucket's gradients are taken away as soon as they are ready (host memory)
+  bool chunked = false;    ///< each pass adds a sum over chunks to the gradients; else products add to them as they are
+  bool whole = false;      ///< every rank gets the whole sum, not its share alone
+  bool fast = false;       ///< sums over ranks in the library's order
+};
+
+/// Most that a rank whose share of a bucket list is `bytes` holds for `terms` micro-batches of its own.
 std::size_t gradient_sum_bytes(std::size_t terms, std::size_t bytes);
 
+/// Gradients are those of the store; after finish() this rank's share there is the sum's.
 class GradientSum {
  public:
-  /// `terms` micro-batches in all; this rank adds those of parallel::partition(terms, size, rank), in order.
-  GradientSum(const parallel::Communicator& communicator, std::size_t terms, std::size_t width);
-  /// f32 [width] in the memory of the context's backend.
-  void add(Context& ctx, const Tensor& gradient);
-  /// The sum over all ranks, on every rank; the object is empty again afterwards.
-  void finish(Context& ctx, const Tensor& total);
-  std::size_t bytes() const;  ///< most it will hold
+  /// `terms` micro-batches in all; this rank adds those of parallel::partition(terms, data ranks, data rank), in order.
+  /// Throws Error(usage) where a rank has none of them though buckets are summed while others wait for it.
+  GradientSum(ParameterStore& store, const ParameterShares& shares, std::size_t terms, const GradientSumOptions& options);
+  /// Before a micro-batch: the gradients become zero.
+  void begin_term(Context& ctx);
+  /// After each pass, with `by_bucket`: the bucket's gradients are taken and zero again.
+  void gradients_ready(std::size_t bucket);
+  /// After the last pass of a micro-batch.
+  void end_term(Context& ctx);
+  /// The sum is there; the object is empty again. Collective.
+  void finish(Context& ctx);
+  bool by_bucket() const { return options_.by_bucket; }
 
  private:
+  /// Sums of whole nodes of the tree over the micro-batches, of what of a bucket's gradients this slab finishes.
+  struct BucketSum {
+    std::vector<std::vector<float>> sums;  // the first nodes.size() are in use
+    std::vector<parallel::TreeNode> nodes;
+    int pass = 0;
+  };
+  bool learns(std::size_t bucket) const;
+  std::span<float> gradients(ArenaRange range) const;
+  std::size_t own_terms() const { return end_ - begin_; }
+  /// Over the data ranks, to this rank's share.
+  void reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums, std::span<float> share) const;
+  std::span<const float> sum_over_slabs(std::size_t bucket, std::span<const float> mine, std::vector<float>& sum) const;
   void join(Context& ctx);
+  void finish_whole(Context& ctx);
 
-  const parallel::Communicator& communicator_;
-  const std::size_t terms_, width_;
-  std::size_t added_ = 0;
-  // Alone: a binary counter of partial sums, at most bit_width(terms) of them. With others: all own terms, on the host.
+  ParameterStore& store_;
+  const ParameterShares& shares_;
+  const std::size_t terms_;
+  const GradientSumOptions options_;
+  std::size_t begin_, end_, added_ = 0;  // of this rank's terms
+  // Not by bucket: of the whole arena, in the backend's memory.
   std::vector<Buffer> partial_;
-  std::vector<std::size_t> leaves_;
-  std::size_t depth_ = 0;
-  std::vector<float> mine_, total_;
+  std::vector<parallel::TreeNode> nodes_;
+  std::vector<BucketSum> buckets_;
 };
 
 }  // namespace zonda::model

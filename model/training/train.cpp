@@ -1,6 +1,9 @@
 #include "model/training/train.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -30,7 +33,9 @@
 #include "model/training/training_phase.hpp"
 #include "model/training/training_step.hpp"
 #include "model/training/validation.hpp"
-#include "parallel/partition.hpp"
+#include "parallel/faults/step_times.hpp"
+#include "parallel/layout/mesh.hpp"
+#include "parallel/trace/trace.hpp"
 
 namespace zonda::model {
 namespace {
@@ -47,7 +52,8 @@ double seconds_since(Clock::time_point begin) {
 /// All keys but those that cannot change the result.
 json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
   json keys = json(config::dump(config));
-  for (const char* neutral : {"checkpoint", "reader_threads", "read_ahead", "cache", "memory", "device"})
+  for (const char* neutral : {"checkpoint", "reader_threads", "read_ahead", "cache", "memory", "device", "mesh", "zero",
+                              "trace", "replay_check"})
     keys.erase(neutral);
   keys["network"].erase("recompute");
   keys["model"] = layout.to_json();
@@ -55,27 +61,52 @@ json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
 }
 
 constexpr const char* replay_tensor = "replay";
+constexpr double straggling = 1.5;  // times the median step
+
+parallel::MeshShape mesh_shape(const TrainConfig& config, int ranks) {
+  parallel::MeshShape shape = parallel::parse_mesh(config.mesh, ranks);
+  if (shape.ranks() != shape[parallel::Axis::data] * shape[parallel::Axis::spatial])
+    fail(ErrorKind::usage, "train.mesh: '{}'; training is cut along data and spatial", to_string(shape));
+  return shape;
+}
+
+/// Over both axes, the data ranks of a slab beside each other, as the shares of the parameters are.
+TrainingRanks training_ranks(const parallel::Mesh& mesh) {
+  const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
+  return {mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
+          mesh.world().split(0, slab * mesh.size(parallel::Axis::data) + data)};
+}
 
 class Training {
  public:
   Training(const TrainConfig& config, const Communicator& communicator, const fs::path& archive_dir,
            const fs::path& directory)
       : config_(config),
-        communicator_(communicator),
+        trace_(config.trace ? std::make_shared<parallel::Trace>() : nullptr),
+        communicator_(trace_ ? parallel::traced(communicator, trace_) : communicator),
+        mesh_(communicator_, mesh_shape(config, communicator.size())),
+        ranks_(training_ranks(mesh_)),
         directory_(directory),
         archive_(archive_dir),
-        layout_(layout_of_training(config, archive_)),
-        step_(prepared(layout_, config)),
+        layout_(prepared(layout_of_training(config, archive_), config)),
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
-        network_(network_of_layout(config.network, layout_, make_backend(chosen_backend(config)))),
+        network_(network_of_layout(config.network, layout_, make_backend(chosen_backend(config)),
+                                   Sharding{ranks_.slabs, training_chunks(config, layout_.grid)})),
+        step_(layout_, network_.slab().image_rows()),
+        parameters_(network_, ranks_, config.zero, config.reduction == "fast"),
         identity_{archive_.identity(), result_keys(config, layout_)},
-        cache_(archive_, layout_, static_cast<std::size_t>(config.cache)),
+        checkpoints_(directory, identity_, config.checkpoint, ranks_.all,
+                     {{"mesh", to_string(mesh_.shape())}, {"zero", config.zero}}),
+        cache_(archive_, layout_, static_cast<std::size_t>(config.cache), step_.rows()),
         options_{config.loss == "mae" ? LossKind::absolute : LossKind::squared,
                  config.members,
                  channel_weights(layout_.channels, config.channel_weights),
                  {config.input_noise, config.roll_longitude, config.seed}},
-        guard_(config.outlier) {}
+        guard_(config.outlier) {
+    for (const TrainingPhase& phase : phases_)
+      if (config.zero > 1 || ranks_.slabs.size() > 1) check_shares(phase);
+  }
 
   TrainSummary run(bool resume) {
     TrainSummary summary;
@@ -87,6 +118,9 @@ class Training {
     log::info("training {} parameters on {} ({} channels), {} to {}, {} rank(s), on {}, the trunk in {}",
               network_.parameter_count(), layout_.grid.to_string(), layout_.channels.size(), to_string(periods_.first),
               to_string(periods_.last), communicator_.size(), network_.backend().name(), name_of(network_.trunk()));
+    if (communicator_.size() > 1)
+      log::info("mesh {}, zero {}, sums over {} chunks of latitude", to_string(mesh_.shape()), config_.zero,
+                network_.slab().chunks());
     const Validation validation(archive_, step_, cache_, config_.validation, {config_.validation.lead},
                                 periods_.validation_first, periods_.validation_last, options_);
     std::optional<Validation> curve;
@@ -108,11 +142,22 @@ class Training {
   }
 
  private:
-  static const ForecastLayout& prepared(ForecastLayout& layout, const TrainConfig& config) {
+  static ForecastLayout prepared(ForecastLayout layout, const TrainConfig& config) {
     // Leads at which a step begins in training are known to the model.
     for (const TrainingPhase& phase : phases_of(config, layout.steps))
       layout.trained_lead = std::max(layout.trained_lead, phase.longest_lead_steps(config) * phase.step_lengths.back());
     return layout;
+  }
+
+  /// Ranks that wait for each other within a step must all have the same to do.
+  void check_shares(const TrainingPhase& phase) const {
+    const int terms = phase.batch / config_.micro_batch, data = ranks_.data.size();
+    if (terms % data != 0)
+      fail(ErrorKind::usage,
+           "train: {} micro-batches of {} samples (phase {}) for {} data ranks: with zero 2 and 3, and with slabs, "
+           "every "
+           "rank needs as many",
+           terms, config_.micro_batch, phase.name, data);
   }
 
   /// Runs `work` on rank 0, or on every rank; an Error there is everybody's.
@@ -185,13 +230,16 @@ class Training {
     });
     communicator_.broadcast(std::as_writable_bytes(std::span(&from, 1)), 0).wait();
     ParameterStore& store = network_.parameters();
-    network_.initialise(config_.seed);
-    if (config_.start_from && from < 0) on_all([&] { read_model_weights(*config_.start_from, store); });
-    store.allocate_gradients();
-    store.allocate_optimiser(true);
+    if (from < 0) {
+      parameters_.initialise(config_.seed);
+      if (config_.start_from) on_all([&] { read_model_weights(*config_.start_from, store); });
+    } else {
+      network_.allocate();
+    }
+    parameters_.allocate(from >= 0);
     on_all([&] {
       if (from < 0) return;
-      position_ = read_checkpoint(directory_, from, identity_, store);
+      position_ = read_checkpoint(directory_, from, identity_, store, parameters_.held(), parameters_.own());
       guard_.from_json(position_.guard);
       // Stopped between the last checkpoint and the model file: the last validation is in the metrics already.
       complete_ = position_.phase >= static_cast<int>(phases_.size());
@@ -219,15 +267,14 @@ class Training {
     }
     network_.freeze_base();
     if (position_.phase_step > 0) return;
-    // The base that stays is the averaged one.
-    store.memory().copy(store.values().data, store.average().data, store.average().bytes());
-    store.values_changed();
+    parameters_.take_average();  // the base that stays is the averaged one
   }
 
   /// What the replay phase carries from step to step.
   struct Replay {
     ReplaySchedule schedule;
     ReplayBuffer buffer;
+    std::size_t first_sample = 0;
   };
   std::shared_ptr<Replay> start_replay(const TrainingPhase& phase, const Sampler& sampler, const TrainingStep& step) {
     if (phase.kind != PhaseKind::replay) return nullptr;
@@ -238,19 +285,35 @@ class Training {
     auto replay = std::make_shared<Replay>(
         Replay{ReplaySchedule(sampler, examples, archive_.times(), config_.seed, phase.steps, range, c.entries,
                               c.lead_steps, c.share),
-               ReplayBuffer(step.samples(), c.entries, layout_.output_channels() * layout_.points())});
+               ReplayBuffer(step.samples(), c.entries, layout_.output_channels() * step_.points())});
+    replay->first_sample = step.first_sample();
     on_all([&] {
-      if (position_.phase_step > 0)
-        read_checkpoint_rows(directory_, position_.step, replay_tensor, step.first_sample(), step.samples(),
-                             replay->buffer.values());
+      if (position_.phase_step == 0) return;
+      for (const auto& [first, place] : replay_pieces(*replay))
+        read_checkpoint_numbers(directory_, position_.step, replay_tensor, first,
+                                replay->buffer.values().subspan(place.begin, place.size()));
     });
     return replay;
   }
 
+  /// What of the replay states of all ranks, [batch, entry, 2, channel, lat, lon], this one has: its first number among
+  /// all, and where it is here.
+  std::vector<std::pair<std::size_t, parallel::Range>> replay_pieces(const Replay& replay) const {
+    const std::size_t nlon = layout_.grid.nlon(), nlat = layout_.grid.nlat(), here = step_.points();
+    const std::size_t fields = replay.buffer.values().size() / here;
+    const std::size_t first_field =
+        replay.first_sample * (replay.buffer.sample_size() / here);  // samples have as many fields each
+    std::vector<std::pair<std::size_t, parallel::Range>> pieces;
+    if (here == layout_.points()) return {{first_field * here, {0, fields * here}}};
+    for (std::size_t f = 0; f < fields; ++f)
+      pieces.push_back({((first_field + f) * nlat + step_.rows().begin) * nlon, {f * here, (f + 1) * here}});
+    return pieces;
+  }
+
   void run_phase(const TrainingPhase& phase, const Validation& validation, Progress& progress, TrainSummary& summary) {
     if (position_.phase_step >= phase.steps) return;
-    TrainingStep training_step(network_, step_, communicator_, options_, phase.batch, config_.micro_batch,
-                               phase.unrolling, phase.kind == PhaseKind::replay);
+    TrainingStep training_step(network_, step_, ranks_.data, options_, phase.batch, config_.micro_batch,
+                               phase.unrolling, phase.kind == PhaseKind::replay, &parameters_);
     const Sampler sampler(phase_examples(config_, archive_.times(), periods_, phase), config_.seed, phase.name);
     log::info("phase {}: {} steps of batch {}, {} examples", phase.name, phase.steps, phase.batch, sampler.size());
     replay_ = start_replay(phase, sampler, training_step);
@@ -267,10 +330,12 @@ class Training {
     const Clock::time_point begin = Clock::now();
     const std::int64_t first = position_.phase_step;
     const std::uint64_t read_before = cache_.bytes_read();
+    const double waited_first = parallel::seconds_waited();
     while (position_.phase_step < phase.steps) {
       const double share = progress_of(phase);
       if (share >= 1) break;
       const Clock::time_point step_begin = Clock::now();
+      const double waited_before = parallel::seconds_waited();
       take_step(phase, share, loader, training_step, summary);
       if (phase.seconds) {
         // Every rank must follow the same clock.
@@ -282,13 +347,14 @@ class Training {
                       fmt::format("loss {:.4f}  rate {:.2e}  {:.2f} step/s", summary.loss, learning_rate_, rate));
       const bool last = position_.phase_step >= phase.steps || progress_of(phase) >= 1;
       if (config_.validation.every > 0 && position_.step % config_.validation.every == 0 && !last) validate(validation);
-      if (timing_ && (position_.phase_step % 10 == 0 || last))
-        timing_->write({{"step", position_.step},
-                        {"seconds", seconds_since(begin)},
-                        {"steps_per_second", rate},
-                        {"waited_for_data", loader.seconds_waited()},
-                        {"bytes_read", cache_.bytes_read() - read_before}});
-      stop_if_asked();
+      if (position_.phase_step % 10 == 0 || last)
+        record_times({{"step", position_.step},
+                      {"seconds", seconds_since(begin)},
+                      {"steps_per_second", rate},
+                      {"waited_for_data", loader.seconds_waited()},
+                      {"bytes_read", cache_.bytes_read() - read_before}},
+                     seconds_since(step_begin), parallel::seconds_waited() - waited_before);
+      look_around();
       if (position_.step % config_.checkpoint.every == 0 && !last) save();
     }
     const double seconds = seconds_since(begin);
@@ -297,6 +363,9 @@ class Training {
               static_cast<double>(position_.phase_step - first) / seconds,
               static_cast<double>(cache_.bytes_read() - read_before) * 1e-6,
               static_cast<double>(cache_.bytes_read() - read_before) * 1e-6 / seconds, loader.seconds_waited());
+    if (communicator_.size() > 1)
+      log::info("phase {}: {:.2f} s of {:.2f} s waited for other ranks", phase.name,
+                parallel::seconds_waited() - waited_first, seconds);
     replay_.reset();
   }
 
@@ -317,7 +386,6 @@ class Training {
       message = error.what();
     }
     communicator_.agree(kind, message);
-    ParameterStore& store = network_.parameters();
     const std::int64_t number = position_.step + 1;
     const std::uint64_t sample =
         static_cast<std::uint64_t>(position_.phase_step) * static_cast<std::uint64_t>(phase.batch) +
@@ -336,9 +404,16 @@ class Training {
         replay_->buffer.keep(s, draws[s], *batch, state);
       };
     }
+    std::vector<std::uint32_t> first_hashes;
+    if (config_.replay_check > 0 && number % config_.replay_check == 0) {
+      StepVariant alone = variant;
+      alone.predicted = nullptr;  // kept once
+      training_step.gradient(*batch, sample, archive_.times(), number, alone);
+      first_hashes = parameters_.gradient_hashes();
+    }
     summary.loss = training_step.gradient(*batch, sample, archive_.times(), number, variant);
-    Backend* backend = &network_.backend();
-    const double norm = gradient_norm(store, backend);
+    if (!first_hashes.empty()) compare_hashes(number, first_hashes);
+    const double norm = parameters_.gradient_norm();
     if (!std::isfinite(norm)) fail(ErrorKind::numerical, "training: the gradient of step {} is not finite", number);
     learning_rate_ = phase.schedule.rate(position_.phase_step, share);
     json line = {
@@ -349,15 +424,13 @@ class Training {
     } else {
       const double scale = config_.clip > 0 && norm > config_.clip ? config_.clip / norm : 1.0;
       ++position_.updates;
-      adamw_step(store,
-                 {.learning_rate = learning_rate_,
-                  .beta1 = config_.beta1,
-                  .beta2 = config_.beta2,
-                  .epsilon = config_.epsilon,
-                  .weight_decay = config_.weight_decay,
-                  .gradient_scale = scale},
-                 position_.updates, 0, -1, backend);
-      average_update(store, average_decay(config_.ema_decay, position_.updates), backend);
+      parameters_.update({.learning_rate = learning_rate_,
+                          .beta1 = config_.beta1,
+                          .beta2 = config_.beta2,
+                          .epsilon = config_.epsilon,
+                          .weight_decay = config_.weight_decay,
+                          .gradient_scale = scale},
+                         position_.updates, average_decay(config_.ema_decay, position_.updates));
     }
     ++position_.step;
     ++position_.phase_step;
@@ -372,12 +445,11 @@ class Training {
 
   /// With the averaged weights.
   ValidationScores scores_of(const Validation& validation) {
-    ParameterStore& store = network_.parameters();
     const int together = config_.micro_batch * config_.members;
     network_.plan(together, Use::training);
-    store.swap_average();
-    ValidationScores scores = validation.run(network_, communicator_, together);
-    store.swap_average();
+    parameters_.swap_average();
+    ValidationScores scores = validation.run(network_, ranks_.data, together);
+    parameters_.swap_average();
     return scores;
   }
 
@@ -404,84 +476,158 @@ class Training {
     return scores;
   }
 
-  /// The replay buffers of all ranks on rank 0, [batch, numbers of a sample].
-  std::vector<float> gather_replay(const TrainingPhase& phase) {
-    const std::size_t width = replay_->buffer.sample_size(), micro = static_cast<std::size_t>(config_.micro_batch);
-    const auto ranks = static_cast<std::size_t>(communicator_.size());
-    const std::size_t terms = static_cast<std::size_t>(phase.batch) / micro;
-    const std::span<const float> mine = std::as_const(replay_->buffer).values();
-    constexpr int tag = 71;
-    if (!communicator_.is_root()) {
-      communicator_.send(std::as_bytes(mine), 0, tag).wait();
-      return {};
-    }
-    std::vector<float> all(mine.begin(), mine.end());
-    all.resize(static_cast<std::size_t>(phase.batch) * width);
-    for (std::size_t rank = 1; rank < ranks; ++rank) {
-      const parallel::Range range = parallel::partition(terms, ranks, rank);
-      const auto part = std::span(all).subspan(range.begin * micro * width, range.size() * micro * width);
-      communicator_.receive(std::as_writable_bytes(part), static_cast<int>(rank), tag).wait();
-    }
-    return all;
-  }
-
+  /// Begins a checkpoint; it is there some steps later.
   void save() {
-    std::vector<float> replayed;
-    std::vector<NamedTensor> more;
+    compare_replicas();
+    std::vector<TensorShape> more;
+    std::vector<CheckpointPart> parts = checkpoint_parts(network_.parameters(), parameters_.written());
     if (replay_) {
       const TrainingPhase& phase = phases_[static_cast<std::size_t>(position_.phase)];
-      replayed = gather_replay(phase);
-      more.push_back({replay_tensor, {static_cast<std::size_t>(phase.batch), replay_->buffer.sample_size()}, replayed});
+      const auto fields = replay_->buffer.sample_size() / step_.points();
+      const std::size_t tensor = checkpoint_shapes(network_.parameters()).size();
+      more.push_back(
+          {replay_tensor, {static_cast<std::size_t>(phase.batch), fields, layout_.grid.nlat(), layout_.grid.nlon()}});
+      for (const auto& [first, place] : replay_pieces(*replay_))
+        parts.push_back({tensor, first,
+                         Tensor::of(replay_->buffer.values().subspan(place.begin, place.size()),
+                                    {static_cast<std::int64_t>(place.size())})});
     }
     on_root([&] {
       position_.guard = guard_.to_json();
       position_.metrics_bytes = metrics_->sync();
       position_.events_bytes = events_->sync();
-      write_checkpoint(directory_, identity_, position_, network_.parameters(), more);
-      prune_checkpoints(directory_, config_.checkpoint);
     });
+    checkpoints_.begin(position_, checkpoint_shapes(network_.parameters(), more), parts,
+                       network_.parameters().memory());
   }
 
-  void stop_if_asked() {
-    std::int64_t signal = stop_requested().value_or(0);
-    communicator_.all_reduce(std::span(&signal, 1), parallel::Reduction::max).wait();
-    if (signal == 0) return;
+  void complete_save(bool required) {
+    if (!checkpoints_.pending()) return;
+    checkpoints_.complete(required);
+    if (timing_)
+      timing_->write({{"checkpoint", position_.step},
+                      {"stalled", checkpoints_.seconds_stalled()},
+                      {"written_in", checkpoints_.seconds_written()},
+                      {"bytes", checkpoints_.bytes()}});
+  }
+
+  /// Between steps: a signal, a checkpoint that is written by now.
+  void look_around() {
+    std::array<std::int64_t, 2> flags{stop_requested().value_or(0), checkpoints_.writing() ? 1 : 0};
+    communicator_.all_reduce(std::span(flags), parallel::Reduction::max).wait();
+    if (flags[1] == 0) complete_save(false);
+    if (flags[0] == 0) return;
+    complete_save(false);
     save();
+    complete_save(true);
     throw Interrupted(
-        static_cast<int>(signal),
-        fmt::format("training stopped by signal {} after step {}; continue with --resume", signal, position_.step));
+        static_cast<int>(flags[0]),
+        fmt::format("training stopped by signal {} after step {}; continue with --resume", flags[0], position_.step));
+  }
+
+  /// What ranks hold in common must be the same bits; where it is not, some memory has erred.
+  void compare_replicas() {
+    const std::vector<int> wrong = parameters_.ranks_that_differ();
+    if (wrong.empty()) return;
+    fail(ErrorKind::temporary,
+         "step {}: rank(s) {} hold other weights than the others: memory was corrupted; continue from the last "
+         "checkpoint with --resume, without that machine",
+         position_.step, fmt::join(wrong, ", "));
+  }
+
+  void compare_hashes(std::int64_t number, const std::vector<std::uint32_t>& before) {
+    const std::vector<std::uint32_t> now = parameters_.gradient_hashes();
+    for (std::size_t rank = 0; rank < now.size(); ++rank)
+      if (now[rank] != before[rank])
+        fail(ErrorKind::temporary,
+             "step {} computed twice: the gradient's share of rank {} differs ({:08x}, then {:08x}): a processor or "
+             "memory errs; continue from the last checkpoint with --resume, without that machine",
+             number, rank, before[rank], now[rank]);
+  }
+
+  /// A line of timing.jsonl with the time each rank worked in the last step, without waiting for others; a rank that
+  /// holds them up is named.
+  void record_times(json line, double seconds, double waited) {
+    if (communicator_.size() > 1) {
+      const parallel::StepTimes times = parallel::gather_step_times(communicator_, seconds - waited);
+      line["work_in_step"] = times.seconds;
+      line["waited_in_step"] = waited;
+      if (communicator_.is_root() && !times.stragglers(straggling).empty())
+        log::warning("step {}: {}", position_.step, times.text());
+    }
+    if (timing_) timing_->write(line);
+  }
+
+  void write_trace() {
+    if (!trace_) return;
+    on_root([&] { fs::create_directories(directory_ / "trace"); });
+    on_all([&] {
+      trace_->write(directory_ / "trace" / fmt::format("rank-{}.json", communicator_.rank()), communicator_.rank());
+    });
   }
 
   void finish(const Validation& validation, TrainSummary& summary) {
     summary.steps = position_.step;
+    complete_save(false);
     if (!complete_) {
       summary.validation_loss = validate(validation).loss;
       save();
+      complete_save(true);
     }
     on_root([&] {
       metrics_->sync();
       events_->sync();
-      write_model(summary.model, layout_, network_,
-                  {.training_steps = position_.step,
-                   .training_start = periods_.first,
-                   .training_end = periods_.last,
-                   .archive_identity = archive_.identity(),
-                   .configuration_hash = identity_.hash(),
-                   .licence = config_.licence},
-                  true);
     });
+    write_trace();
+    write_averaged_model(summary.model);
+  }
+
+  /// Rank 0 writes it, and gets the weights bucket by bucket.
+  void write_averaged_model(const fs::path& path) {
+    std::unique_ptr<ModelWriter> writer;
+    int kind = 0;
+    std::string message;
+    const auto on_writer = [&](auto&& work) {
+      if (communicator_.is_root() && kind == 0) try {
+          work();
+        } catch (const Error& error) {
+          kind = error.exit_code();
+          message = error.what();
+        }
+    };
+    on_writer([&] {
+      writer = std::make_unique<ModelWriter>(path, layout_, network_,
+                                             ModelOrigin{.training_steps = position_.step,
+                                                         .training_start = periods_.first,
+                                                         .training_end = periods_.last,
+                                                         .archive_identity = archive_.identity(),
+                                                         .configuration_hash = identity_.hash(),
+                                                         .licence = config_.licence});
+    });
+    std::vector<float> weights;
+    for (std::size_t b = 0; b < network_.buckets().size(); ++b) {
+      parameters_.gather_to_root(network_.parameters().average(), b, weights);
+      on_writer([&] { writer->write(network_.buckets()[b].first, weights); });
+    }
+    on_writer([&] { writer->commit(); });
+    communicator_.agree(kind, message);
   }
 
   const TrainConfig& config_;
-  const Communicator& communicator_;
+  const std::shared_ptr<parallel::Trace> trace_;
+  const Communicator communicator_;
+  const parallel::Mesh mesh_;
+  const TrainingRanks ranks_;
   const fs::path directory_;
   const ingest::ArchiveReader archive_;
-  ForecastLayout layout_;
-  const ForecastStep step_;
+  const ForecastLayout layout_;
   const std::vector<TrainingPhase> phases_;
   const TrainingPeriods periods_;
   ForecastNetwork network_;
+  const ForecastStep step_;
+  ShardedParameters parameters_;
   const TrainingIdentity identity_;
+  CheckpointWriter checkpoints_;
   FieldCache cache_;
   const StepOptions options_;
   OutlierGuard guard_;

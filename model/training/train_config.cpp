@@ -1,10 +1,14 @@
 #include "model/training/train_config.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/config/table.hpp"
 #include "core/error.hpp"
+#include "core/grid.hpp"
+#include "model/network/slab.hpp"
 #include "model/ops/cuda/device_query.hpp"
+#include "parallel/layout/mesh.hpp"
 
 namespace zonda::model {
 
@@ -122,6 +126,32 @@ void describe(config::Table& table, TrainConfig& c) {
       .one_of({"auto", "cpu", "cuda"});
   table.key("memory", c.memory, "Bytes a rank may use: what is computed again follows from it (default: the machine's)")
       .range(0, 1e15);
+  table.key(
+      "mesh", c.mesh,
+      "Ranks along the axes `data` (other samples of the batch) and `spatial` (slabs of latitude, a power of two), "
+      "as data=2,spatial=4 (default: all on data). Changes no result");
+  table
+      .key(
+          "zero", c.zero,
+          "What is cut over the ranks instead of being held by all: 1 the optimiser's moments and average, 2 gradients "
+          "as well, 3 weights as well. Changes no result; a device holds all")
+      .range(1, 3);
+  table
+      .key("chunks", c.chunks,
+           "Chunks of latitude whose sums are added over one tree, so that up to as many slabs give the same result: a "
+           "power of two; 0: as many as keep products fast. Results depend on it")
+      .range(0, 4096);
+  table
+      .key("reduction", c.reduction,
+           "Sums over ranks: `canonical` gives the same bits on any ranks, `fast` is in the library's order")
+      .one_of({"canonical", "fast"});
+  table.key(
+      "trace", c.trace,
+      "Write what each rank did when (trace/rank-N.json, for Perfetto) and the time in which it only communicated");
+  table
+      .key("replay_check", c.replay_check,
+           "Every so many steps the gradient is computed twice and compared, to find memory that errs; 0: never")
+      .range(0, 1e9);
   table.key("seed", c.seed, "Seed of initial weights, sampler and noise");
   table.key("reader_threads", c.reader_threads, "Threads that read ahead of the step").range(1, 1024);
   table.key("read_ahead", c.read_ahead, "Batches read ahead").range(1, 1024);
@@ -134,6 +164,23 @@ void describe(config::Table& table, TrainConfig& c) {
     } catch (const Error&) {
       return "";  // the network's own check says it
     }
+  });
+  table.check("mesh", [&c]() -> std::string {
+    try {
+      const parallel::MeshShape shape = parallel::parse_mesh(c.mesh);
+      if (shape[parallel::Axis::pipeline] > 1 || shape[parallel::Axis::tensor] > 1)
+        return "training is cut along data and spatial";
+      if (!std::has_single_bit(static_cast<unsigned>(shape[parallel::Axis::spatial]))) return "spatial: a power of two";
+      if (c.chunks > 0 && c.chunks < shape[parallel::Axis::spatial])
+        return "spatial: at most as many ranks as train.chunks";
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  });
+  table.check("chunks", [&c] {
+    return c.chunks > 0 && !std::has_single_bit(static_cast<unsigned>(c.chunks)) ? std::string("a power of two")
+                                                                                 : std::string();
   });
   table.check("micro_batch", [&c] {
     for (const int batch : {c.batch, c.rollout ? c.rollout->batch : 0, c.replay ? c.replay->batch : 0,
@@ -173,6 +220,12 @@ void describe(config::Table& table, TrainConfig& c) {
 std::int64_t total_steps(const TrainConfig& config) {
   return config.steps + (config.rollout ? config.rollout->steps : 0) + (config.replay ? config.replay->steps : 0) +
          (config.adapters ? config.adapters->steps : 0);
+}
+
+int training_chunks(const TrainConfig& config, const Grid& grid) {
+  if (config.chunks > 0) return config.chunks;
+  const NetworkShape shape = resolve(config.network);
+  return chunks_for(TokenGrid(grid, shape.patch), shape.windows.front().rows);
 }
 
 std::string chosen_backend(const TrainConfig& config) {

@@ -8,9 +8,12 @@
 #include "core/time.hpp"
 #include "model/network/network_config.hpp"
 
-namespace zonda::config {
+namespace zonda {
+class Grid;
+namespace config {
 class Table;
 }
+}  // namespace zonda
 
 namespace zonda::model {
 
@@ -100,6 +103,12 @@ struct TrainConfig {
   std::optional<AdaptersConfig> adapters;
   std::string device = "auto";
   std::optional<double> memory;  ///< bytes a rank may use
+  std::string mesh;              ///< `data=2,spatial=4`; ranks that are not named are on data
+  int zero = 1;                  ///< what is cut over the ranks: 1 moments, 2 gradients, 3 values as well
+  int chunks = 0;                ///< of latitude, whose sums are added over a tree; 0: as many as the grid allows
+  std::string reduction = "canonical";  ///< or `fast`: sums over ranks in the library's order
+  bool trace = false;                   ///< write what every rank did when
+  int replay_check = 0;                 ///< every so many steps the gradient is computed twice; 0: never
   std::uint64_t seed = 1;
   int reader_threads = 1;
   int read_ahead = 3;    ///< batches
@@ -116,6 +125,8 @@ void describe(config::Table& table, TrainConfig& config);
 
 /// Optimiser steps of all phases.
 std::int64_t total_steps(const TrainConfig& config);
+/// Chunks of latitude in which the network's sums are taken: the configuration's, or as many as the grid allows.
+int training_chunks(const TrainConfig& config, const Grid& grid);
 /// `cuda` or `cpu`, as the configuration asks for and this machine has.
 std::string chosen_backend(const TrainConfig& config);
 

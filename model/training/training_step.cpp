@@ -47,7 +47,7 @@ std::size_t training_tensor_bytes(const ForecastLayout& layout, std::size_t samp
 
 TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
                            const parallel::Communicator& communicator, StepOptions options, int batch, int micro_batch,
-                           Unrolling unrolling, bool predicted)
+                           Unrolling unrolling, bool predicted, ShardedParameters* shared)
     : network_(network),
       step_(step),
       communicator_(communicator),
@@ -57,15 +57,28 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
       count_(static_cast<std::size_t>(unrolling.count)),
       members_(static_cast<std::size_t>(options_.members)),
       terms_(static_cast<std::size_t>(batch / micro_batch)),
-      sum_(communicator, terms_, static_cast<std::size_t>(network.parameters().extent())),
+      shared_(shared),
+      shares_(shared ? std::nullopt
+                     : std::optional<ParameterShares>(std::in_place, network.parameters(), network.buckets(),
+                                                      TrainingRanks::of_data(communicator))),
+      sum_(network.parameters(), shared ? shared->shares() : *shares_, terms_,
+           shared ? shared->sum_options(rolls_back(unrolling) ? unrolling.count : 1)
+                  : GradientSumOptions{.whole = true}),
       scratch_(network.backend().memory()),
       staged_(step, network.backend().memory(), micro_ * members_, count_) {
   const parallel::Range range = parallel::partition(terms_, static_cast<std::size_t>(communicator.size()),
                                                     static_cast<std::size_t>(communicator.rank()));
   first_sample_ = range.begin * micro_;
   samples_ = range.size() * micro_;
-  const auto weights = step.layout().grid.row_weights();
+  const Slab& slab = network.slab();
+  const parallel::Range rows = step.rows();
+  if (rows.begin != slab.image_rows().begin || rows.end != slab.image_rows().end)
+    fail(ErrorKind::failure, "training: states of rows {} to {}, the network has {} to {}", rows.begin, rows.end,
+         slab.image_rows().begin, slab.image_rows().end);
+  const auto weights = step.layout().grid.row_weights().subspan(rows.begin, rows.size());
   row_weights_.assign(weights.begin(), weights.end());
+  row_cuts_ = slab.image_row_offsets();
+  parts_.resize(row_cuts_.size() - 1);
   Memory& memory = network.backend().memory();
   const Shape state = staged_.state_shape();
   const auto several = [&](std::size_t n) {
@@ -89,7 +102,8 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
   StepVariant variant;
   variant.lead_steps = unrolling.count - 1;
   if (predicted) variant.predicted = [](std::size_t, std::span<const float>) {};
-  pass(ctx, variant, 0, 0);
+  std::vector<double> losses(parts_.size());
+  pass(ctx, variant, 0, 0, losses);
   scratch_.finish_plan();
   scratch_.allocate();
 }
@@ -128,30 +142,52 @@ void TrainingStep::forward(Context& ctx, std::size_t k, const Tensor& y) {
   network_.forward(u, staged_.condition(k), y, noise_.empty() ? Tensor() : noise_[k].tensor());
 }
 
-double TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member,
-                          std::int64_t optimiser_step) {
+/// Adds the chunks' parts of a step's loss to `losses`; its gradient takes the place of y.
+void TrainingStep::score(Context& ctx, const Tensor& y, const Tensor& wanted, double share, std::span<double> losses) {
+  const LossTerms terms{options_.loss,
+                        row_weights_,
+                        options_.channel_weights,
+                        {},
+                        {static_cast<std::int64_t>(step_.layout().grid.nlat()), row_cuts_, parts_}};
+  if (members_ > 1)
+    ctx->crps(ctx, terms, options_.members, y, wanted, y, share);
+  else
+    ctx->loss(ctx, terms, y, wanted, y, share);
+  for (std::size_t chunk = 0; chunk < parts_.size(); ++chunk) losses[chunk] += share * parts_[chunk];
+}
+
+/// `losses` [micro-batch, chunk] of this rank -> [micro-batch] of the whole grid.
+std::vector<double> TrainingStep::sum_over_slabs(std::span<const double> losses) const {
+  const std::size_t chunks = parts_.size(), n = losses.size() / chunks;
+  std::vector<double> by_chunk(losses.size()), totals(n);
+  for (std::size_t t = 0; t < n; ++t)
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk) by_chunk[chunk * n + t] = losses[t * chunks + chunk];
+  const Slab& slab = network_.slab();
+  parallel::canonical_all_reduce(slab.ranks(), static_cast<std::size_t>(slab.chunks()), n,
+                                 std::span<const double>(by_chunk), std::span(totals));
+  return totals;
+}
+
+void TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member,
+                        std::int64_t optimiser_step, std::span<double> losses) {
   const Shape shape = staged_.state_shape();
   const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
   const std::size_t first_scored = unrolling_.through ? 0 : steps - 1;
   const auto share = [&](std::size_t k) { return weight_of(unrolling_, k) / static_cast<double>(terms_); };
   const Tensor wanted = tensor_of(target_, shape);
   const auto output = [&](std::size_t k) { return tensor_of(outputs_[unrolling_.through ? k : 0], shape); };
-  const LossTerms terms{options_.loss, row_weights_, options_.channel_weights, {}};
 
-  double loss = 0;
   for (std::size_t k = 0; k < steps; ++k) {
     if (!ctx.planning()) draw_noise_of(k, first_member, optimiser_step);
     const Tensor y = output(k);
     forward(ctx, k, y);
     if (k >= first_scored) staged_.target(ctx, k, state(k + 1), wanted);
     if (k + 1 < steps || variant.predicted) staged_.advance(ctx, y, state(k + 1), predicted(k));
-    if (k < first_scored) continue;
-    loss += share(k) * (members_ > 1 ? ctx->crps(ctx, terms, options_.members, y, wanted, y, share(k))
-                                     : ctx->loss(ctx, terms, y, wanted, y, share(k)));
+    if (k >= first_scored) score(ctx, y, wanted, share(k), losses);
   }
   if (!rolls_back(unrolling_)) {
     if (!ctx.planning()) network_.backward(output(steps - 1), Tensor());
-    return loss;
+    return;
   }
 
   for (std::size_t k = steps; k < steps + 2; ++k) ctx->fill(ctx, gradient_of_state(k), 0);
@@ -167,12 +203,11 @@ double TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_
     ctx->fill(ctx, gradient_of_state(k), 0);
     staged_.assemble_adjoint(ctx, du, gradient_of_state(k), dcurrent);
   }
-  return loss;
 }
 
 void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
   const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
-  const std::size_t size = step_.layout().output_channels() * step_.layout().points();
+  const std::size_t size = step_.layout().output_channels() * step_.points();
   const std::span<const float> all = on_host(predicted(steps - 1), network_.backend().memory(), host_);
   std::vector<float> state(size);
   const std::size_t nlon = step_.layout().grid.nlon();
@@ -190,23 +225,25 @@ void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
 
 double TrainingStep::gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times,
                               std::int64_t optimiser_step, const StepVariant& variant) {
-  std::vector<double> losses;
-  ParameterStore& store = network_.parameters();
+  const std::size_t chunks = parts_.size();
+  std::vector<double> parts(samples_ / micro_ * chunks);  // [micro-batch, chunk]
   Context ctx = context();
-  store.allocate_gradients();
+  if (shared_) shared_->collect(&sum_);
   std::vector<std::size_t> chosen(micro_ * members_);
   for (std::size_t first = 0; first < samples_; first += micro_) {
     for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = first + i / members_;
     staged_.stage(mine, chosen, position, times, options_.augmentation, variant.starts);
-    store.zero_gradients();
+    sum_.begin_term(ctx);
     scratch_.rewind(0);
-    losses.push_back(pass(ctx, variant, (position + first) * members_, optimiser_step));
+    pass(ctx, variant, (position + first) * members_, optimiser_step,
+         std::span(parts).subspan(first / micro_ * chunks, chunks));
     if (variant.predicted) hand_back(first, variant);
-    sum_.add(ctx, store.gradients());
+    sum_.end_term(ctx);
   }
+  const std::vector<double> losses = sum_over_slabs(parts);
   double loss = 0;
   parallel::canonical_all_reduce(communicator_, terms_, 1, std::span<const double>(losses), std::span(&loss, 1));
-  sum_.finish(ctx, store.gradients());
+  sum_.finish(ctx);
 
   int kind = 0;
   std::string message;

@@ -3,6 +3,7 @@
 // arithmetic is the backend's, in its memory; the host stages the batch and exchanges sums with other ranks.
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "model/network/forecast_network.hpp"
 #include "model/training/batch_loader.hpp"
 #include "model/training/gradient_sum.hpp"
+#include "model/training/sharded_parameters.hpp"
 #include "model/training/staged_batch.hpp"
 
 namespace zonda::model {
@@ -34,7 +36,7 @@ struct Unrolling {
 struct StepVariant {
   int lead_steps = 0;                   ///< without `through`: steps before the one that is scored, below count
   std::span<const SampleStart> starts;  ///< of this rank's samples, or empty
-  /// Takes what the network made of a sample: [channel, lat, lon], turned back.
+  /// Takes what the network made of a sample: [channel, row, lon], turned back.
   std::function<void(std::size_t sample, std::span<const float> state)> predicted;
 };
 
@@ -44,16 +46,20 @@ std::size_t training_tensor_bytes(const ForecastLayout& layout, std::size_t samp
 
 class TrainingStep {
  public:
-  /// `batch`: samples of one optimiser step over all ranks; `micro_batch` of them pass the network together, each with
-  /// all its members. Plans the network for it. In a rollout predicted states are kept, activations are computed again.
-  /// `predicted`: whether StepVariant::predicted will be asked for.
+  /// `batch`: samples of one optimiser step over all ranks of `communicator`, which share the batch; the network's
+  /// slabs share each sample, and `step` is of this rank's rows. `micro_batch` samples pass the network together, each
+  /// with all its members. Plans the network for it. In a rollout predicted states are kept, activations are computed
+  /// again. `predicted`: whether StepVariant::predicted will be asked for. `shared`: cuts the gradients; without it
+  /// every rank gets all of them.
   TrainingStep(ForecastNetwork& network, const ForecastStep& step, const parallel::Communicator& communicator,
-               StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false);
+               StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false,
+               ShardedParameters* shared = nullptr);
 
-  /// Sets the network's gradients to those of the mean loss over the whole batch and returns that loss: equal bits on
-  /// any number of ranks. `mine`: this rank's samples, whose first has the global number `position` (key of noise and
-  /// turns). `times` are the archive's. Throws Error(numerical) naming optimiser step and times where the loss is not
-  /// finite.
+  /// Sets the network's gradients (this rank's share of them) to those of the mean loss over the whole batch and
+  /// returns that loss: equal bits on
+  /// any number of ranks and slabs. `mine`: this rank's samples, whose first has the global number `position` (key of
+  /// noise and turns). `times` are the archive's. Throws Error(numerical) naming optimiser step and times where the
+  /// loss is not finite.
   double gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times, std::int64_t optimiser_step,
                   const StepVariant& variant = {});
 
@@ -63,7 +69,10 @@ class TrainingStep {
   Context context();
 
  private:
-  double pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member, std::int64_t optimiser_step);
+  void pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member, std::int64_t optimiser_step,
+            std::span<double> losses);
+  void score(Context& ctx, const Tensor& y, const Tensor& wanted, double share, std::span<double> losses);
+  std::vector<double> sum_over_slabs(std::span<const double> losses) const;
   void forward(Context& ctx, std::size_t k, const Tensor& y);
   void draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step);
   void hand_back(std::size_t first, const StepVariant& variant);
@@ -78,9 +87,13 @@ class TrainingStep {
   const Unrolling unrolling_;
   const std::size_t micro_, count_, members_, terms_;
   std::size_t first_sample_, samples_;
+  ShardedParameters* shared_;
+  std::optional<ParameterShares> shares_;  // without shared_
   GradientSum sum_;
   Arena scratch_;
-  std::vector<double> row_weights_;
+  std::vector<double> row_weights_;     // of this rank's rows
+  std::vector<std::int64_t> row_cuts_;  // of its chunks among them
+  std::vector<double> parts_;           // of one loss, by chunks
   StagedBatch staged_;                  // [micro x members]
   std::vector<Staging> noise_;          // per step of the network: [micro x members, noise]
   Buffer input_, target_;               // of one step; input_gradient_ of a rollout

@@ -64,5 +64,13 @@ TEST(Sha256, of_files_and_folders) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Checksum, JoinsTheChecksumsOfPieces) {
+  std::vector<std::byte> data(100'003);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i * 37 >> 3);
+  const std::span<const std::byte> all(data);
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{77'777}, data.size()})
+    EXPECT_EQ(crc32c_joined(crc32c(all.first(cut)), crc32c(all.subspan(cut)), data.size() - cut), crc32c(all)) << cut;
+}
+
 }  // namespace
 }  // namespace zonda

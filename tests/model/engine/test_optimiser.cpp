@@ -75,6 +75,22 @@ TEST(GradientNorm, IsTheSameOnAnyNumberOfThreads) {
   EXPECT_NEAR(one, std::sqrt(sum), 1e-9 * one);
 }
 
+TEST(GradientNorm, IsMadeOfPiecesThatSharesHoldWhole) {
+  const ParameterStore store = filled_store(DType::f32, 100000);
+  const std::vector<double> whole = gradient_square_sums(store, 0, store.extent());
+  std::vector<double> joined;
+  for (const std::int64_t cut : {std::int64_t{0}, optimiser_piece, 3 * optimiser_piece, store.at(1).offset}) {
+    const std::int64_t end = cut == 0                     ? optimiser_piece
+                             : cut == optimiser_piece     ? 3 * optimiser_piece
+                             : cut == store.at(1).offset ? store.extent()
+                                                          : store.at(1).offset;
+    EXPECT_EQ(count_pieces(store, cut, end - cut), gradient_square_sums(store, cut, end - cut).size());
+    for (const double sum : gradient_square_sums(store, cut, end - cut)) joined.push_back(sum);
+  }
+  EXPECT_EQ(joined, whole);
+  EXPECT_EQ(count_pieces(store, 7, 20), 0U) << "a piece belongs to where it begins";
+}
+
 TEST(Average, MovesTowardsTheValues) {
   ParameterStore store = filled_store(DType::f32);
   const float start = store.average(0).as<float>()[9];

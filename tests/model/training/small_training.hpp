@@ -2,9 +2,11 @@
 // A training configuration that takes a second.
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/atomic_file.hpp"
+#include "model/forecast_state/tensor_folder.hpp"
 #include "model/training/train.hpp"
 
 namespace zonda {
@@ -58,13 +60,22 @@ inline model::TrainConfig training_in_phases(int steps = 4) {
   return config;
 }
 
-/// Relative names and contents of all files, without the wall-clock ones.
+/// Relative names and contents of all files, without the wall-clock ones. Of checkpoints, whose files depend on the
+/// ranks, the hash of their numbers and where the run stood.
 inline std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
   std::map<std::string, std::string> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename() != "timing.jsonl" &&
-        entry.path().filename().string().find("tfevents") == std::string::npos)
-      files[std::filesystem::relative(entry.path(), folder).string()] = read_file(entry.path());
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::string name = std::filesystem::relative(entry.path(), folder).string();
+    if (!entry.is_regular_file() || name == "timing.jsonl" || name.find("tfevents") != std::string::npos) continue;
+    if (!name.starts_with("step-")) {
+      files[name] = read_file(entry.path());
+    } else if (entry.path().filename() == "manifest.json") {
+      nlohmann::json header = model::TensorFolder(entry.path().parent_path()).header();
+      header.erase("made_on");
+      header.at("position").erase("events_bytes");  // times of the wall clock are longer or shorter
+      files[name] = model::TensorFolder(entry.path().parent_path()).hash() + header.dump();
+    }
+  }
   return files;
 }
 

@@ -69,38 +69,127 @@ TEST(ChannelWeights, FollowPressureAndTheRulesForTheSurface) {
   }
 }
 
-TEST(GradientSum, IsTheSameOnAnyNumberOfRanks) {
-  const std::size_t width = 33;
-  const Shape shape{33};
-  const Philox random(1, "gradients");
-  for (const std::size_t terms : {1, 2, 3, 7, 8, 13}) {
-    std::vector<std::vector<float>> gradients(terms, std::vector<float>(width));
-    for (std::size_t t = 0; t < terms; ++t)
-      for (std::size_t i = 0; i < width; ++i) gradients[t][i] = static_cast<float>(random.normal(t * width + i));
-    const auto sum_of = [&](const parallel::Communicator& communicator, std::size_t begin, std::size_t end) {
-      const auto backend = make_backend("cpu", 1);
-      Arena arena;
-      Context ctx(*backend, arena, DType::f32);
-      GradientSum sum(communicator, terms, width);
-      std::vector<float> total(width);
-      for (int again = 0; again < 2; ++again) {
-        for (std::size_t t = begin; t < end; ++t) sum.add(ctx, Tensor::of(gradients[t], shape));
-        sum.finish(ctx, Tensor::of(total, shape));
+/// A store of two buckets, each of some parameters; pieces of the optimiser end within one of them.
+struct TwoBuckets {
+  ParameterStore store;
+  std::vector<Bucket> buckets;
+  TwoBuckets() {
+    for (const auto& [name, count] : {std::pair{"a.matrix", 40000}, {"a.bias", 7}, {"a.gain", 300}})
+      store.add(name, {count}, true, 1);
+    buckets.push_back({"a", 0, store.extent(), false});
+    for (const auto& [name, count] : {std::pair{"b.matrix", 1000}, {"b.other", 500}, {"b.third", 900}})
+      store.add(name, {count}, true, 1);
+    buckets.push_back({"b", buckets[0].count, store.extent() - buckets[0].count, false});
+    store.allocate_values();
+  }
+};
+
+TEST(ParameterShares, CutEveryBucketBetweenPieces) {
+  const TwoBuckets s;
+  for (const auto& [slabs, data] : {std::pair{1, 1}, {1, 3}, {2, 2}, {4, 2}}) {
+    parallel::run_on_threads(slabs * data, [&, slabs = slabs, data = data](const parallel::Communicator& all) {
+      const int slab = all.rank() / data, rank = all.rank() % data;
+      const ParameterShares shares(s.store, s.buckets, {all.split(slab, rank), all.split(100 + rank, slab), all});
+      for (std::size_t b = 0; b < 2; ++b) {
+        std::int64_t next = s.buckets[b].first;
+        std::size_t pieces = 0;
+        for (int r = 0; r < all.size(); ++r) {
+          EXPECT_EQ(shares.share(b, r).first, next);
+          next += shares.share(b, r).count;
+          pieces += count_pieces(s.store, shares.share(b, r).first, shares.share(b, r).count);
+        }
+        EXPECT_EQ(next, s.buckets[b].first + s.buckets[b].count);
+        EXPECT_EQ(pieces, b == 0 ? 5U : 3U);
+        EXPECT_EQ(shares.slab_share(b).first, shares.share(b, slab * data).first);
+        EXPECT_EQ(shares.data_cuts(b).back(), static_cast<std::size_t>(shares.slab_share(b).count));
+        EXPECT_EQ(shares.slab_cuts(b).size(), static_cast<std::size_t>(slabs) + 1);
       }
-      return total;
-    };
-    const std::vector<float> alone = sum_of(parallel::Communicator::self(), 0, terms);
-    for (std::size_t i = 0; i < width; ++i) {
-      double exact = 0;
-      for (const auto& gradient : gradients) exact += gradient[i];
-      ASSERT_NEAR(alone[i], exact, 1e-5);
+    });
+  }
+}
+
+/// Micro-batches of two passes each over a sample of `chunks` chunks; what a pass adds follows from the numbers alone.
+struct FakeTraining {
+  std::size_t terms, chunks;
+  int passes;
+  static void term(std::size_t t, std::size_t pass, std::size_t chunk, std::span<float> into) {
+    const Philox random(1, "gradients");
+    for (std::size_t i = 0; i < into.size(); ++i)
+      into[i] += static_cast<float>(random.normal(((t * 4 + pass) * 16 + chunk) * 65536 + i));
+  }
+  /// A rank's share of the sum, and nothing else.
+  std::vector<float> sum(const parallel::Communicator& all, int slabs, bool by_bucket) const {
+    TwoBuckets s;
+    if (by_bucket) s.store.keep_sparse({.values = false, .gradients = true, .moments = true});
+    const int data = all.size() / slabs, slab = all.rank() / data, rank = all.rank() % data;
+    const TrainingRanks ranks{all.split(slab, rank), all.split(100 + rank, slab), all};
+    const ParameterShares shares(s.store, s.buckets, ranks);
+    GradientSum sum(s.store, shares, terms, {.passes = passes, .by_bucket = by_bucket, .chunked = chunks > 1});
+    const auto backend = make_backend("cpu", 1);
+    Arena arena;
+    Context ctx(*backend, arena, DType::f32);
+    const auto mine = parallel::partition(terms, static_cast<std::size_t>(data), static_cast<std::size_t>(rank));
+    const auto own_chunks =
+        parallel::partition(chunks, static_cast<std::size_t>(slabs), static_cast<std::size_t>(slab));
+    for (int again = 0; again < 2; ++again) {
+      for (std::size_t t = mine.begin; t < mine.end; ++t) {
+        sum.begin_term(ctx);
+        for (int pass = 0; pass < passes; ++pass)
+          for (const std::size_t b : {1UL, 0UL}) {
+            const auto of_bucket = s.store.gradients().span<float>().subspan(
+                static_cast<std::size_t>(s.buckets[b].first), static_cast<std::size_t>(s.buckets[b].count));
+            add_pass(t, static_cast<std::size_t>(pass), own_chunks, of_bucket);
+            sum.gradients_ready(b);
+          }
+        sum.end_term(ctx);
+      }
+      sum.finish(ctx);
     }
-    for (const int ranks : {2, 3, 4})
-      parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
-        const auto mine =
-            parallel::partition(terms, static_cast<std::size_t>(ranks), static_cast<std::size_t>(communicator.rank()));
-        EXPECT_EQ(sum_of(communicator, mine.begin, mine.end), alone) << terms << " terms on " << ranks << " ranks";
-      });
+    std::vector<float> whole(static_cast<std::size_t>(s.store.extent()));
+    for (std::size_t b = 0; b < 2; ++b) {
+      const ArenaRange own = shares.own(b);
+      const auto from = s.store.gradients().span<float>().subspan(static_cast<std::size_t>(own.first),
+                                                                  static_cast<std::size_t>(own.count));
+      std::copy(from.begin(), from.end(), whole.begin() + own.first);
+    }
+    all.all_reduce(std::span(whole), parallel::Reduction::sum).wait();
+    return whole;
+  }
+  void add_pass(std::size_t t, std::size_t pass, parallel::Range own, std::span<float> into) const {
+    if (chunks == 1) return term(t, pass, 0, into);
+    // The subtree over the own chunks, then added as the network adds it.
+    std::vector<std::vector<float>> level;
+    for (std::size_t chunk = own.begin; chunk < own.end; ++chunk) {
+      level.emplace_back(into.size());
+      term(t, pass, chunk, level.back());
+    }
+    for (; level.size() > 1; level.resize(level.size() / 2))
+      for (std::size_t i = 0; i < level.size() / 2; ++i) {
+        std::vector<float> pair = level[2 * i];
+        for (std::size_t k = 0; k < pair.size(); ++k) pair[k] += level[2 * i + 1][k];
+        level[i] = std::move(pair);
+      }
+    for (std::size_t k = 0; k < into.size(); ++k) into[k] += level[0][k];
+  }
+};
+
+TEST(GradientSum, IsTheSameOnAnyRanks) {
+  for (const FakeTraining& training :
+       {FakeTraining{1, 1, 1}, FakeTraining{7, 1, 2}, FakeTraining{8, 1, 1}, FakeTraining{4, 4, 2}}) {
+    const std::vector<float> alone = training.sum(parallel::Communicator::self(), 1, false);
+    EXPECT_TRUE(std::any_of(alone.begin(), alone.end(), [](float x) { return x != 0; }));
+    for (const auto& [ranks, slabs] : {std::pair{2, 1}, {3, 1}, {4, 1}, {2, 2}, {4, 2}, {4, 4}, {8, 4}})
+      for (const bool by_bucket : {false, true}) {
+        const auto data = static_cast<std::size_t>(ranks / slabs);
+        if ((by_bucket && training.terms < data) || static_cast<std::size_t>(slabs) > training.chunks) continue;
+        if (slabs > 1 && !by_bucket) continue;
+        parallel::run_on_threads(ranks, [&, slabs = slabs](const parallel::Communicator& all) {
+          const std::vector<float> shared = training.sum(all, slabs, by_bucket);
+          EXPECT_EQ(std::memcmp(shared.data(), alone.data(), alone.size() * sizeof(float)), 0)
+              << training.terms << " terms, " << training.chunks << " chunks on " << all.size() << " ranks, " << slabs
+              << " slabs";
+        });
+      }
   }
 }
 

@@ -1,0 +1,73 @@
+#include "model/training/parameter_shares.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "model/ops/optimiser.hpp"
+
+namespace zonda::model {
+namespace {
+
+/// Where a bucket may be cut, counted from its first number: before each piece, and at its end.
+std::vector<std::size_t> places_of(const ParameterStore& store, const Bucket& bucket) {
+  std::vector<std::size_t> places;
+  for (const Parameter& p : store.list())
+    if (p.offset >= bucket.first && p.offset < bucket.first + bucket.count)
+      for (std::int64_t at = 0; at < p.count; at += optimiser_piece)
+        places.push_back(static_cast<std::size_t>(p.offset + at - bucket.first));
+  places.push_back(static_cast<std::size_t>(bucket.count));
+  return places;
+}
+
+}  // namespace
+
+ParameterShares::ParameterShares(const ParameterStore& store, std::vector<Bucket> buckets, const TrainingRanks& ranks)
+    : ranks_(ranks), buckets_(std::move(buckets)) {
+  const auto parts = static_cast<std::size_t>(ranks_.all.size());
+  if (ranks_.all.size() != ranks_.data.size() * ranks_.slabs.size() ||
+      ranks_.all.rank() != ranks_.slabs.rank() * ranks_.data.size() + ranks_.data.rank())
+    fail(ErrorKind::failure, "rank {} of {} is not slab {} of {} and data rank {} of {}", ranks_.all.rank(),
+         ranks_.all.size(), ranks_.slabs.rank(), ranks_.slabs.size(), ranks_.data.rank(), ranks_.data.size());
+  for (const Bucket& bucket : buckets_) {
+    const std::vector<std::size_t> places = places_of(store, bucket);
+    const auto count = static_cast<std::size_t>(bucket.count);
+    std::vector<std::size_t> cuts{0};
+    for (std::size_t r = 1; r < parts; ++r) {
+      const std::size_t even = count / parts * r + count % parts * r / parts;
+      auto place = std::lower_bound(places.begin(), places.end(), even);
+      if (place != places.begin() && even - *(place - 1) < *place - even) --place;
+      cuts.push_back(*place);
+    }
+    cuts.push_back(count);
+    cuts_.push_back(std::move(cuts));
+  }
+}
+
+std::vector<std::size_t> ParameterShares::slab_cuts(std::size_t bucket) const {
+  std::vector<std::size_t> cuts;
+  for (std::size_t at = 0; at < cuts_[bucket].size(); at += data()) cuts.push_back(cuts_[bucket][at]);
+  return cuts;
+}
+
+std::vector<std::size_t> ParameterShares::data_cuts(std::size_t bucket) const {
+  const std::size_t first = static_cast<std::size_t>(ranks_.slabs.rank()) * data();
+  std::vector<std::size_t> cuts;
+  for (std::size_t d = 0; d <= data(); ++d) cuts.push_back(cuts_[bucket][first + d] - cuts_[bucket][first]);
+  return cuts;
+}
+
+ArenaRange ParameterShares::slab_share(std::size_t bucket) const {
+  const std::size_t first = static_cast<std::size_t>(ranks_.slabs.rank()) * data();
+  const std::vector<std::size_t>& cuts = cuts_[bucket];
+  return {buckets_[bucket].first + static_cast<std::int64_t>(cuts[first]),
+          static_cast<std::int64_t>(cuts[first + data()] - cuts[first])};
+}
+
+ArenaRange ParameterShares::share(std::size_t bucket, int rank) const {
+  const auto r = static_cast<std::size_t>(rank);
+  const std::vector<std::size_t>& cuts = cuts_[bucket];
+  return {buckets_[bucket].first + static_cast<std::int64_t>(cuts[r]),
+          static_cast<std::int64_t>(cuts[r + 1] - cuts[r])};
+}
+
+}  // namespace zonda::model

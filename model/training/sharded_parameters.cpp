@@ -1,0 +1,282 @@
+#include "model/training/sharded_parameters.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/checksum.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+
+namespace zonda::model {
+namespace {
+
+constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+std::span<std::byte> bytes_of(const Tensor& arena, ArenaRange range) {
+  return {static_cast<std::byte*>(arena.data) + static_cast<std::size_t>(range.first) * size_of(arena.dtype),
+          static_cast<std::size_t>(range.count) * size_of(arena.dtype)};
+}
+
+}  // namespace
+
+ShardedParameters::ShardedParameters(ForecastNetwork& network, const TrainingRanks& ranks, int zero, bool fast_sums)
+    : network_(network),
+      zero_(zero),
+      fast_(fast_sums),
+      shares_(network.parameters(), network.buckets(), ranks),
+      residence_(network.buckets().size()),
+      last_two_(none, none),
+      expected_(none) {
+  if (network.dtype() != DType::f32) fail(ErrorKind::failure, "parameters are shared in f32");
+  if (!on_host() && (zero > 1 || ranks.slabs.size() > 1))
+    fail(ErrorKind::usage, "train.zero: {}{}; on a device every rank keeps all gradients and values: zero: 1", zero,
+         ranks.slabs.size() > 1 ? " and slabs of latitude" : "");
+  if (shares_.alone() || !on_host()) return;
+  const bool by_bucket = zero > 1 || ranks.slabs.size() > 1;
+  network_.parameters().keep_sparse({.values = zero == 3, .gradients = by_bucket, .moments = true});
+  if (by_bucket) network_.observe(this);
+}
+
+ShardedParameters::~ShardedParameters() {
+  network_.observe(nullptr);
+  for (Residence& bucket : residence_)
+    if (bucket.state == State::arriving) try {
+        bucket.arrival.wait();
+      } catch (const Error& error) {
+        log::debug("parameters on their way: {}", error.what());
+      }
+}
+
+std::vector<ArenaRange> ShardedParameters::written() const {
+  std::vector<ArenaRange> ranges;
+  for (std::size_t b = 0; b < shares_.buckets().size(); ++b)
+    if (const ArenaRange range = shares_.own(b); range.count > 0) ranges.push_back(range);
+  return ranges;
+}
+
+std::vector<ArenaRange> ShardedParameters::own() const {
+  if (!on_host()) return {{0, network_.parameters().extent()}};
+  return written();
+}
+
+std::vector<ArenaRange> ShardedParameters::held() const {
+  if (values_travel()) return written();
+  return {{0, network_.parameters().extent()}};
+}
+
+void ShardedParameters::initialise(std::uint64_t seed) {
+  network_.initialise(seed);
+}
+
+void ShardedParameters::allocate(bool with_average) {
+  ParameterStore& store = network_.parameters();
+  store.allocate_gradients();
+  store.allocate_optimiser(true);
+  if (!shares_.alone() && on_host() && !with_average)
+    for (const ArenaRange range : own())
+      std::memcpy(store.average().as<float>() + range.first, store.values().as<float>() + range.first,
+                  static_cast<std::size_t>(range.count) * sizeof(float));
+  if (values_travel())
+    for (std::size_t b = 0; b < residence_.size(); ++b) release(b);
+}
+
+void ShardedParameters::take_average() {
+  ParameterStore& store = network_.parameters();
+  for (const ArenaRange range : own()) {
+    const Tensor to = store.values().slice(range.first, range.count);
+    store.memory().copy(to.data, store.average().slice(range.first, range.count).data, to.bytes());
+  }
+  values_are_new();
+}
+
+GradientSumOptions ShardedParameters::sum_options(int passes) const {
+  return {.passes = passes,
+          .by_bucket = !shares_.alone() && (zero_ > 1 || shares_.ranks().slabs.size() > 1),
+          .chunked = network_.slab().chunks() > 1,
+          .whole = !on_host(),
+          .fast = fast_};
+}
+
+double ShardedParameters::gradient_norm() const {
+  const ParameterStore& store = network_.parameters();
+  if (shares_.alone() || !on_host()) return model::gradient_norm(store, &network_.backend());
+  std::vector<double> mine;
+  for (const ArenaRange range : written())
+    for (const double sum : gradient_square_sums(store, range.first, range.count)) mine.push_back(sum);
+  // Ranks one after the other, of each its buckets; added in the order of the arena.
+  const std::size_t ranks = static_cast<std::size_t>(shares_.ranks().all.size()), buckets = residence_.size();
+  std::vector<std::vector<std::size_t>> pieces(ranks, std::vector<std::size_t>(buckets));
+  std::vector<std::size_t> first(ranks), offsets{0};
+  std::size_t total = 0;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    first[r] = total;
+    for (std::size_t b = 0; b < buckets; ++b) {
+      const ArenaRange range = shares_.share(b, static_cast<int>(r));
+      total += pieces[r][b] = count_pieces(store, range.first, range.count);
+    }
+    offsets.push_back(total * sizeof(double));
+  }
+  std::vector<double> all(total);
+  shares_.ranks()
+      .all.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)), offsets)
+      .wait();
+  double sum = 0;
+  for (std::size_t b = 0; b < buckets; ++b)
+    for (std::size_t r = 0; r < ranks; ++r) {
+      for (std::size_t i = 0; i < pieces[r][b]; ++i) sum += all[first[r] + i];
+      first[r] += pieces[r][b];
+    }
+  return std::sqrt(sum);
+}
+
+void ShardedParameters::update(const AdamW& options, std::int64_t step, double average_decay) {
+  ParameterStore& store = network_.parameters();
+  Backend* backend = &network_.backend();
+  if (shares_.alone() || !on_host()) {
+    adamw_step(store, options, step, 0, -1, backend);
+    average_update(store, average_decay, backend);
+    return;
+  }
+  for (const ArenaRange range : own()) {
+    adamw_step(store, options, step, range.first, range.count, backend);
+    average_update(store, average_decay, backend, range.first, range.count);
+  }
+  values_are_new();
+}
+
+/// Whoever holds values that others wrote gets them.
+void ShardedParameters::values_are_new() {
+  network_.parameters().values_changed();
+  if (shares_.alone() || !on_host()) return;
+  if (values_travel()) return release_unused(none);
+  std::vector<parallel::Event> events;
+  for (std::size_t b = 0; b < residence_.size(); ++b) events.push_back(gather(b));
+  for (parallel::Event& event : events) event.wait();
+}
+
+parallel::Event ShardedParameters::gather(std::size_t bucket) {
+  const Tensor values = network_.parameters().values();
+  const Bucket& range = shares_.buckets()[bucket];
+  std::vector<std::size_t> offsets;
+  for (const std::size_t cut : shares_.cuts(bucket)) offsets.push_back(cut * sizeof(float));
+  return shares_.ranks().all.all_gather(bytes_of(values, shares_.own(bucket)),
+                                        bytes_of(values, {range.first, range.count}), offsets);
+}
+
+void ShardedParameters::swap_average() {
+  ParameterStore& store = network_.parameters();
+  if (shares_.alone() || !on_host()) return store.swap_average();
+  for (const ArenaRange range : own())
+    std::swap_ranges(store.values().as<float>() + range.first, store.values().as<float>() + range.first + range.count,
+                     store.average().as<float>() + range.first);
+  values_are_new();
+}
+
+std::vector<std::uint32_t> ShardedParameters::gradient_hashes() const {
+  std::uint32_t hash = 0;
+  const Tensor gradients = network_.parameters().gradients();
+  if (on_host())
+    for (const ArenaRange range : written()) hash = crc32c(bytes_of(gradients, range), hash);
+  std::vector<std::uint32_t> hashes(static_cast<std::size_t>(shares_.ranks().all.size()));
+  shares_.ranks().all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
+  return hashes;
+}
+
+std::vector<int> ShardedParameters::ranks_that_differ() const {
+  if (shares_.alone() || values_travel() || !on_host()) return {};
+  const Tensor values = network_.parameters().values();
+  const std::uint32_t hash = crc32c(bytes_of(values, {0, network_.parameters().extent()}));
+  std::vector<std::uint32_t> hashes(static_cast<std::size_t>(shares_.ranks().all.size()));
+  shares_.ranks().all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
+  // What most ranks have is taken to be right; of two that differ, both are named.
+  const auto votes = [&](std::uint32_t h) { return std::count(hashes.begin(), hashes.end(), h); };
+  const auto most = *std::max_element(hashes.begin(), hashes.end(),
+                                      [&](std::uint32_t a, std::uint32_t b) { return votes(a) < votes(b); });
+  const bool majority = 2 * votes(most) > static_cast<std::ptrdiff_t>(hashes.size());
+  std::vector<int> wrong;
+  for (std::size_t r = 0; r < hashes.size(); ++r)
+    if (hashes[r] != most || !majority) wrong.push_back(static_cast<int>(r));
+  return wrong;
+}
+
+void ShardedParameters::gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const {
+  const parallel::Communicator& all = shares_.ranks().all;
+  const Bucket& range = shares_.buckets()[bucket];
+  constexpr int tag = 73;
+  if (all.is_root()) whole.resize(static_cast<std::size_t>(range.count));
+  if (!on_host()) {
+    if (all.is_root())
+      network_.parameters().memory().copy_out(whole.data(), arena.as<float>() + range.first,
+                                              whole.size() * sizeof(float));
+    return;
+  }
+  const ArenaRange own = shares_.own(bucket);
+  if (!all.is_root()) {
+    if (own.count > 0) all.send(bytes_of(arena, own), 0, tag).wait();
+    return;
+  }
+  for (int r = 0; r < all.size(); ++r) {
+    const ArenaRange share = shares_.share(bucket, r);
+    const auto place = std::span(whole).subspan(static_cast<std::size_t>(share.first - range.first),
+                                                static_cast<std::size_t>(share.count));
+    if (r == 0)
+      std::copy_n(arena.as<float>() + share.first, share.count, place.begin());
+    else if (share.count > 0)
+      all.receive(std::as_writable_bytes(place), r, tag).wait();
+  }
+}
+
+void ShardedParameters::start_gather(std::size_t bucket) {
+  residence_[bucket].arrival = gather(bucket);
+  residence_[bucket].state = State::arriving;
+}
+
+void ShardedParameters::release(std::size_t bucket) {
+  Residence& residence = residence_[bucket];
+  if (residence.state == State::arriving) residence.arrival.wait();
+  ParameterStore& store = network_.parameters();
+  const Bucket& range = shares_.buckets()[bucket];
+  const ArenaRange own = shares_.own(bucket);
+  const std::int64_t end = range.first + range.count, own_end = own.first + own.count;
+  store.discard(store.values(), range.first, own.first - range.first);
+  store.discard(store.values(), own_end, end - own_end);
+  if (!store.copies().none()) store.discard(store.copies(), range.first, range.count);
+  residence = {.state = State::absent, .users = 0, .arrival = {}};
+}
+
+void ShardedParameters::release_unused(std::size_t but) {
+  for (std::size_t b = 0; b < residence_.size(); ++b)
+    if (b != but && residence_[b].users == 0 && residence_[b].state != State::absent) release(b);
+}
+
+bool ShardedParameters::before_use(std::size_t bucket) {
+  if (!values_travel()) return false;
+  release_unused(bucket);
+  Residence& residence = residence_[bucket];
+  if (residence.state == State::absent) start_gather(bucket);
+  const bool came = residence.state == State::arriving;
+  if (came) {
+    residence.arrival.wait();
+    residence.state = State::present;
+  }
+  ++residence.users;
+  // What came after these two the last time comes now, too: all ranks do the same.
+  after_[last_two_] = bucket;
+  last_two_ = {last_two_.second, bucket};
+  const auto known = after_.find(last_two_);
+  expected_ = known == after_.end() ? none : known->second;
+  if (expected_ != none && residence_[expected_].state == State::absent) start_gather(expected_);
+  return came;
+}
+
+void ShardedParameters::after_use(std::size_t bucket) {
+  if (!values_travel()) return;
+  if (--residence_[bucket].users == 0 && bucket != expected_) release(bucket);
+}
+
+void ShardedParameters::gradients_ready(std::size_t bucket) {
+  if (sum_) sum_->gradients_ready(bucket);
+}
+
+}  // namespace zonda::model

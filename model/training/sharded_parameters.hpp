@@ -1,0 +1,92 @@
+#pragma once
+// A network's parameters while ranks train it together: who keeps what, who updates what, and when values travel (ZeRO:
+// Rajbhandari et al. 2020). 1: moments and average are cut; 2: gradients as well; 3: values as well, which are there
+// only while a pass uses them.
+#include <cstddef>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "model/network/forecast_network.hpp"
+#include "model/ops/optimiser.hpp"
+#include "model/training/gradient_sum.hpp"
+#include "model/training/parameter_shares.hpp"
+
+namespace zonda::model {
+
+class ShardedParameters final : public BucketObserver {
+ public:
+  /// Observes the network as long as it lives. Before the network's parameters are allocated. A device keeps all of
+  /// them on every rank; Error(usage) for stages 2 and 3 there.
+  ShardedParameters(ForecastNetwork& network, const TrainingRanks& ranks, int zero, bool fast_sums);
+  ~ShardedParameters() override;
+  ShardedParameters(const ShardedParameters&) = delete;
+  ShardedParameters& operator=(const ShardedParameters&) = delete;
+
+  const ParameterShares& shares() const { return shares_; }
+  int zero() const { return zero_; }
+  /// What this rank updates, and keeps moments and average of. On a device all ranks update all.
+  std::vector<ArenaRange> own() const;
+  /// What this rank holds values of between steps.
+  std::vector<ArenaRange> held() const;
+  /// The part of the parameters that this rank writes to files: every number belongs to one rank.
+  std::vector<ArenaRange> written() const;
+
+  // --- before the first step
+  /// Draws the initial weights.
+  void initialise(std::uint64_t seed);
+  /// After values were written from outside: those that this rank does not keep are given back; the average, unless
+  /// `with_average`, becomes the values.
+  void allocate(bool with_average);
+  /// The average's share takes the place of the values'; everybody gets the new values.
+  void take_average();
+
+  // --- a step
+  GradientSumOptions sum_options(int passes) const;
+  /// Gradients go to `sum` from now on; null: nowhere.
+  void collect(GradientSum* sum) { sum_ = sum; }
+  /// Of the whole gradient, the same on all ranks. Collective, as all below.
+  double gradient_norm() const;
+  void update(const AdamW& options, std::int64_t step, double average_decay);
+  /// Exchanges values and average.
+  void swap_average();
+  /// Checksums of this rank's share of the gradient, of all ranks: [ranks].
+  std::vector<std::uint32_t> gradient_hashes() const;
+  /// The ranks whose values are not the first rank's, where all hold them: memory that was corrupted.
+  std::vector<int> ranks_that_differ() const;
+  /// Numbers [0, bucket's count) of an arena, on rank 0; `whole` is resized there.
+  void gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const;
+
+  bool before_use(std::size_t bucket) override;
+  void after_use(std::size_t bucket) override;
+  void gradients_ready(std::size_t bucket) override;
+
+ private:
+  /// Of a bucket's values.
+  enum class State { absent, arriving, present };
+  struct Residence {
+    State state = State::present;
+    int users = 0;
+    parallel::Event arrival;
+  };
+  bool values_travel() const { return zero_ == 3 && !shares_.alone(); }
+  bool on_host() const { return network_.parameters().memory().device() == Device::cpu; }
+  parallel::Event gather(std::size_t bucket);
+  void start_gather(std::size_t bucket);
+  void release(std::size_t bucket);
+  void release_unused(std::size_t but);
+  void values_are_new();
+
+  ForecastNetwork& network_;
+  const int zero_;
+  const bool fast_;
+  ParameterShares shares_;
+  GradientSum* sum_ = nullptr;
+  std::vector<Residence> residence_;
+  // Which bucket was used after which two: the next one is fetched ahead.
+  std::map<std::pair<std::size_t, std::size_t>, std::size_t> after_;
+  std::pair<std::size_t, std::size_t> last_two_;
+  std::size_t expected_;
+};
+
+}  // namespace zonda::model

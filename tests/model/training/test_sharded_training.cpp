@@ -1,0 +1,144 @@
+// Training on any mesh, at any stage of ZeRO, gives the bytes of training alone: metrics, weights, checkpoints.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "core/error.hpp"
+#include "core/signals.hpp"
+#include "model/training/checkpoint.hpp"
+#include "parallel/communicator.hpp"
+#include "tests/model/training/small_training.hpp"
+#include "tests/model/training/turning_waves.hpp"
+
+namespace zonda::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Layout {
+  int ranks;
+  const char* mesh;
+  int zero;
+  friend std::ostream& operator<<(std::ostream& out, const Layout& l) {
+    return out << l.ranks << " ranks, mesh '" << l.mesh << "', zero " << l.zero;
+  }
+};
+
+TrainConfig on(TrainConfig config, const Layout& layout) {
+  config.mesh = layout.mesh;
+  config.zero = layout.zero;
+  return config;
+}
+
+struct ShardedTraining : testing::Test {
+  TemporaryFolder folder;
+  TurningWaves waves{.times = 60};
+  void SetUp() override { waves.write(folder / "archive"); }
+  void TearDown() override { request_stop(0); }
+  void train(const TrainConfig& config, const Layout& layout, const std::string& where, bool resume = false) {
+    parallel::run_on_threads(layout.ranks, [&](const parallel::Communicator& communicator) {
+      run_train(on(config, layout), communicator, folder / "archive", folder / where, resume);
+    });
+  }
+  /// Stops after the first step that is taken.
+  void train_a_step(const TrainConfig& config, const Layout& layout, const std::string& where, bool resume) {
+    request_stop(SIGTERM);
+    EXPECT_THROW(train(config, layout, where, resume), Interrupted) << layout;
+    request_stop(0);
+  }
+  std::string message_of(const TrainConfig& config, const Layout& layout, const std::string& where, ErrorKind kind) {
+    try {
+      train(config, layout, where, fs::exists(folder / where));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      return error.what();
+    }
+    return "no error";
+  }
+  void compare(const TrainConfig& config, std::span<const Layout> layouts) {
+    train(config, {1, "", 1}, "alone");
+    const auto alone = files_of(folder / "alone");
+    for (const Layout& layout : layouts) {
+      train(config, layout, "shared");
+      EXPECT_EQ(difference(alone, files_of(folder / "shared")), "") << layout;
+      fs::remove_all(folder / "shared");
+    }
+    fs::remove_all(folder / "alone");
+  }
+};
+
+constexpr Layout data_layouts[] = {{2, "", 1},       {3, "", 1}, {4, "", 1}, {8, "", 1},
+                                   {2, "data=2", 2}, {4, "", 2}, {2, "", 3}, {4, "", 3}};
+
+TEST_F(ShardedTraining, OfAllPhasesIsTheSameOverTheData) {
+  TrainConfig config = training_in_phases();
+  config.roll_longitude = true;
+  config.input_noise = 0.01;
+  config.network.precision = "bf16";
+  compare(config, data_layouts);
+}
+
+TEST_F(ShardedTraining, OfSeveralMicroBatchesIsTheSameOverTheData) {
+  TrainConfig config = small_training(5);
+  config.batch = 16;
+  config.micro_batch = 2;
+  compare(config, std::span(data_layouts));
+}
+
+TEST_F(ShardedTraining, GoesOnOnOtherRanks) {
+  const TrainConfig config = training_in_phases();
+  train(config, {1, "", 1}, "whole");
+  const Layout layouts[] = {{4, "", 3}, {1, "", 1}, {2, "", 2}, {4, "", 1}, {3, "", 1}, {2, "", 3}};
+  train_a_step(config, layouts[0], "parts", false);
+  for (std::size_t i = 1; i < 15; ++i) train_a_step(config, layouts[i % 6], "parts", true);
+  train(config, layouts[3], "parts", true);
+  auto whole = files_of(folder / "whole"), parts = files_of(folder / "parts");
+  const auto older = [](const auto& file) {
+    return file.first.starts_with("step-") && !file.first.starts_with("step-15");
+  };
+  std::erase_if(whole, older);
+  std::erase_if(parts, older);
+  EXPECT_EQ(difference(whole, parts), "");
+}
+
+TEST_F(ShardedTraining, SaysWhatDoesNotFit) {
+  const TrainConfig config = small_training(2);
+  EXPECT_NE(message_of(config, {2, "data=4", 1}, "run", ErrorKind::usage).find("is of 4 ranks"), std::string::npos);
+  EXPECT_NE(message_of(config, {3, "", 2}, "run", ErrorKind::usage).find("every rank needs as many"),
+            std::string::npos);
+  EXPECT_NE(message_of(config, {2, "tensor=2", 1}, "run", ErrorKind::usage).find("data and spatial"),
+            std::string::npos);
+}
+
+TEST_F(ShardedTraining, ADamagedPartOfACheckpointFallsBackToTheOneBefore) {
+  const TrainConfig config = small_training();
+  const Layout layout{4, "", 2};
+  train(config, layout, "whole");
+  for (const bool truncated : {false, true}) {
+    train(config, layout, "run");
+    fs::remove_all(folder / "run" / "model");
+    const fs::path file = folder / "run" / "step-12" / "rank-2.bin";
+    if (truncated) {
+      fs::resize_file(file, fs::file_size(file) - 5);
+    } else {
+      std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+      stream.seekp(4100);
+      stream.put('\x33');
+    }
+    try {
+      TensorFolder(folder / "run" / "step-12").verify();
+      ADD_FAILURE() << "the damage was not seen";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("rank-2.bin"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("chunk"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(newest_checkpoint(folder / "run"), 8);
+    train(config, {2, "", 3}, "run", true);
+    EXPECT_EQ(difference(files_of(folder / "whole"), files_of(folder / "run")), "");
+    fs::remove_all(folder / "run");
+  }
+}
+
+}  // namespace
+}  // namespace zonda::model
