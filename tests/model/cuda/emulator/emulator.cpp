@@ -10,7 +10,7 @@
 
 #include "cuda_runtime.h"
 
-dim3 threadIdx, blockIdx, blockDim, gridDim;
+constinit thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
@@ -44,8 +44,9 @@ struct Machine {
   std::int64_t blocks = 0;
 };
 
+/// Each thread of the host has a device of its own.
 Machine& machine() {
-  static Machine m;
+  static thread_local Machine m;
   return m;
 }
 
