@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Zonda needs to build, run and test itself on Debian 12: apt packages, nothing else.
-# install-deps.sh --without-tests leaves out the outside judges that only tests call.
+# install-deps.sh --without-tests leaves out the outside judges and the cluster that only tests call.
 set -euo pipefail
 
 build=(build-essential ca-certificates ccache cmake git ninja-build pkg-config
@@ -10,9 +10,10 @@ build=(build-essential ca-certificates ccache cmake git ninja-build pkg-config
 run=(fonts-dejavu-core openssh-client)
 judges=(cdo clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev netcdf-bin odc python3 python3-h5py
   python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr zstd)
+cluster=(munge slurm-wlm) # the tests start one of their own
 
 packages=("${build[@]}" "${run[@]}")
-if [ "${1:-}" != --without-tests ]; then packages+=("${judges[@]}"); fi
+if [ "${1:-}" != --without-tests ]; then packages+=("${judges[@]}" "${cluster[@]}"); fi
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -16,15 +16,16 @@ node=${3:-}
 port=${SLURMBOX_PORT:-17400}
 export SLURM_CONF=$box/slurm.conf
 
-# Batch scripts and ranks on a node of this cluster, and the slurmstepd above each.
+# The slurmstepd on a node of this cluster, then the scripts and ranks below each. In this order they are killed: a slurmstepd that
+# outlives its ranks tells the controller of their end, which a lost node does not.
 steps_of() {
   local processes
   processes=$(grep -lzFx "SLURMD_NODENAME=$1" /proc/[0-9]*/environ 2>/dev/null | xargs -r grep -lzFx "SLURM_CONF=$SLURM_CONF" 2>/dev/null |
     cut -d/ -f3) || true
   # shellcheck disable=SC2086
   if [ -n "$processes" ]; then
-    echo $processes
     ps -o pid=,comm= --pid "$(ps -o ppid= --pid "$(echo $processes | tr ' ' ,)" | xargs | tr ' ' ,)" | awk '$2 == "slurmstepd" { print $1 }' || true
+    echo $processes
   fi
 }
 
