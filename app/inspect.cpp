@@ -71,8 +71,12 @@ Json describe_path(const fs::path& path, bool statistics) {
   if (fs::exists(path / "archive.json")) return describe_archive(path);
   if (fs::exists(path / "archive" / "archive.json")) return describe_archive(path / "archive");
   if (fs::exists(path / "manifest.json")) {
-    Json record{{"kind", "model"}, {"path", path.string()}};
-    record.update(Json(model::describe_model(path)));
+    // The hash is of the numbers alone: the same on however many ranks they were trained.
+    const model::TensorFolder folder(path);
+    Json record{{"kind", "model"}, {"path", path.string()}, {"hash", folder.hash()}};
+    const bool checkpoint = folder.header().contains("position");
+    record.update(Json(checkpoint ? folder.header() : model::describe_model(path)));
+    if (checkpoint) record.erase("configuration");
     return record;
   }
   return describe_source(path, statistics);

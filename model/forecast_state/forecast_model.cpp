@@ -143,8 +143,9 @@ json describe_model(const fs::path& path) {
   return open_model(path).header();
 }
 
-void read_model_weights(const fs::path& path, ParameterStore& store) {
-  read_parameters(open_model(path), store, store.values(), "weights");
+void read_model_weights(const fs::path& path, ParameterStore& store, std::int64_t first, std::int64_t count) {
+  read_parameters(open_model(path), store, store.values(), "weights", first,
+                  count < 0 ? store.extent() - first : count);
 }
 
 std::unique_ptr<ForecastModel> load_model(const fs::path& path) {

@@ -59,8 +59,10 @@ struct ForecastModel {
 /// network.
 std::unique_ptr<ForecastModel> load_model(const std::filesystem::path& path);
 /// Reads the weights of a model into the parameters of a network of the same sizes, which may have additions
-/// (is_addition()): those stay as they are. Throws Error(data).
-void read_model_weights(const std::filesystem::path& path, ParameterStore& store);
+/// (is_addition()): those stay as they are. Of them the numbers [first, first + count) of the arena; -1: to the end.
+/// Throws Error(data).
+void read_model_weights(const std::filesystem::path& path, ParameterStore& store, std::int64_t first = 0,
+                        std::int64_t count = -1);
 /// The description alone, without weights: for plans and `zonda inspect`.
 nlohmann::json describe_model(const std::filesystem::path& path);
 

@@ -329,7 +329,7 @@ void ForecastNetwork::allocate() {
   self_->store.allocate_values();
 }
 
-void ForecastNetwork::initialise(std::uint64_t seed) {
+void ForecastNetwork::initialise(std::uint64_t seed, const std::function<void(const Parameter&)>& drawn) {
   allocate();
   ParameterStore& store = self_->store;
   std::vector<double> numbers;
@@ -341,8 +341,9 @@ void ForecastNetwork::initialise(std::uint64_t seed) {
       for (std::size_t i = 0; i < numbers.size(); ++i)
         numbers[i] += double(p.initial_scale) * std::clamp(random.normal(i), -3.0, 3.0);
     const Tensor value = store.value(id);
-    const Buffer drawn = numbers_in(host_memory(), store.dtype(), numbers);
-    store.memory().copy_in(value.data, drawn.data(), value.bytes());
+    const Buffer initial = numbers_in(host_memory(), store.dtype(), numbers);
+    store.memory().copy_in(value.data, initial.data(), value.bytes());
+    if (drawn) drawn(p);
   }
   store.values_changed();
 }

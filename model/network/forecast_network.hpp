@@ -2,6 +2,7 @@
 // ForecastNetwork: the whole forecast model, [B, C_in, H, W] -> normalised tendency [B, C_out, H, W].
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,8 +65,8 @@ class ForecastNetwork {
   /// Allocates the values, all zero (before a checkpoint is read into them).
   void allocate();
   /// Allocates and draws the initial weights from Philox(seed, parameter name). The untrained network returns zero:
-  /// persistence.
-  void initialise(std::uint64_t seed);
+  /// persistence. `drawn` is told of each parameter when it is there, and may take it away.
+  void initialise(std::uint64_t seed, const std::function<void(const Parameter&)>& drawn = {});
 
   /// `none`, `mlp`, `block` for all blocks, as the configuration says; `auto` keeps everything until a policy is set.
   const RecomputePolicy& recompute() const;

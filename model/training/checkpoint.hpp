@@ -83,6 +83,7 @@ class CheckpointWriter {
   void begin(const TrainingPosition& position, std::vector<TensorShape> shapes, std::span<const CheckpointPart> parts,
              Memory& memory);
   bool pending() const { return pending_; }
+  std::int64_t step() const { return position_.step; }  ///< of the last one
   /// Whether this rank's thread is at work.
   bool writing() const { return writing_.load(); }
   /// Waits for all ranks; then the checkpoint is there and older ones are pruned. A checkpoint that could not be

@@ -10,17 +10,58 @@
 #include "model/training/train.hpp"
 #include "model/training/training_phase.hpp"
 #include "model/training/validation.hpp"
+#include "parallel/layout/mesh.hpp"
 #include "parallel/partition.hpp"
 
 namespace zonda::model {
+
+using parallel::MeshShape;
+
 namespace {
 
 // What a training process holds besides its data: generated code and scratch of the matrix-product library, stacks and
 // heaps of its threads. Measured (1.4 M parameters, two cores); it does not grow with the model.
 constexpr std::size_t library_bytes = 12u << 20;
 
-/// What is computed again in the backward pass, and the network's memory with it.
-void choose_recompute(const TrainConfig& config, const ForecastNetwork& network, TrainPlan& plan) {
+/// What of a network and its gradients a rank holds.
+struct HeldParameters {
+  std::size_t parameters = 0;  ///< values, copies, gradients, moments, average
+  std::size_t sums = 0;        ///< of gradients over micro-batches, and what is exchanged with other ranks
+  std::size_t snapshot = 0;    ///< that a checkpoint is written from
+};
+
+HeldParameters held_parameters(const TrainConfig& config, const ForecastNetwork& network, const MeshShape& mesh,
+                               std::size_t terms, int passes) {
+  const auto ranks = static_cast<std::size_t>(mesh.ranks());
+  const auto slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
+  const std::size_t whole = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
+  const std::size_t copies = network.trunk() == DType::bf16 ? whole / 2 : 0;
+  std::size_t largest = 0;
+  for (const Bucket& bucket : network.buckets())
+    largest = std::max(largest, static_cast<std::size_t>(bucket.count) * sizeof(float));
+  const bool device = chosen_backend(config) == "cuda", alone = ranks == 1 || device;
+  const bool by_bucket = !alone && (config.zero > 1 || slabs > 1), travel = !alone && config.zero == 3;
+  HeldParameters held;
+  const std::size_t share = whole / (alone ? 1 : ranks);
+  held.parameters += travel ? share + 2 * largest + (copies ? largest : 0) : whole + copies;
+  held.parameters += by_bucket ? share + largest : whole;
+  held.parameters += 3 * share;
+  held.snapshot = 4 * whole / ranks;
+  if (by_bucket) {
+    const bool kept = terms > 1 || (passes > 1 && network.slab().chunks() > 1);
+    held.sums =
+        (kept ? std::max<std::size_t>(gradient_sum_bytes(terms, whole / slabs), whole / slabs) : 0) + 2 * largest;
+  } else {
+    held.sums = gradient_sum_bytes(terms, whole) + (ranks > 1 ? 2 * largest : 0);
+    if (device && ranks > 1) held.sums += 2 * whole;
+  }
+  return held;
+}
+
+/// What is computed again in the backward pass, and the network's memory with it. `network` is of a whole sample, of
+/// which this rank has one of `slabs` parts; `parameters`: bytes of them that it holds.
+void choose_recompute(const TrainConfig& config, const ForecastNetwork& network, std::size_t parameters,
+                      std::size_t slabs, TrainPlan& plan) {
   const int together = config.micro_batch * config.members;
   std::vector<DeviceInfo> devices;
   if (chosen_backend(config) == "cuda") devices = cuda_devices();
@@ -32,10 +73,18 @@ void choose_recompute(const TrainConfig& config, const ForecastNetwork& network,
       plan.buffer_bytes + (devices.empty() ? plan.batch_bytes + plan.cache_bytes + plan.process_bytes : 0);
   const std::size_t left = plan.memory_limit > besides ? plan.memory_limit - besides : 0;
   plan.recompute = network.recompute();
-  if (config.network.recompute == "auto")
-    plan.recompute = network.recompute_within(left, together)
+  const auto needed = [&](const RecomputePolicy& policy) {
+    const MemoryPlan memory = network.memory_with(policy, together, Use::training, true);
+    return parameters + (memory.activations + memory.tables) / slabs;
+  };
+  if (config.network.recompute == "auto") {
+    // As much of a whole sample's memory as makes this part of it fit.
+    const MemoryPlan whole = network.memory_with(plan.recompute, together, Use::training, true);
+    const std::size_t of_sample = whole.activations + whole.tables, room = left > parameters ? left - parameters : 0;
+    plan.recompute = network.recompute_within(whole.total() - of_sample + room * slabs, together)
                          .value_or(RecomputePolicy{.blocks = network.shape().layers(), .mlps = 0});
-  plan.network_bytes = network.memory_with(plan.recompute, together, Use::training, true).total();
+  }
+  plan.network_bytes = needed(plan.recompute);
   plan.fits = plan.network_bytes <= left;
 }
 
@@ -63,17 +112,21 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
                         .target = Target::tendency,
                         .normalisation = {},
                         .trained_lead = Duration{0}};
-  const ForecastNetwork network = network_of_layout(config.network, layout);
+  const ForecastNetwork network =
+      network_of_layout(config.network, layout, nullptr, Sharding{.chunks = training_chunks(config, archive.grid)});
+  const MeshShape mesh = parallel::parse_mesh(config.mesh, ranks);
+  const auto data = static_cast<std::size_t>(mesh[parallel::Axis::data]),
+             slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
+  HeldParameters most;
   TrainPlan plan;
   plan.parameters = network.parameter_count();
   plan.steps = total_steps(config);
   plan.process_bytes = resident_memory() + library_bytes;
 
-  const std::size_t points = layout.points();
+  const std::size_t points = (layout.points() + slabs - 1) / slabs;  // of a rank
   const std::size_t state = layout.output_channels() * points * sizeof(float);
   const std::size_t forcing = layout.forcings.size() * points * sizeof(float);
   const auto micro = static_cast<std::size_t>(config.micro_batch), members = static_cast<std::size_t>(config.members);
-  const auto extent = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
   std::size_t touched = static_cast<std::size_t>(config.validation.samples) *
                         static_cast<std::size_t>(config.validation.lead / layout.steps.front() + 2);
   ingest::Statistics statistics;
@@ -83,17 +136,19 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
   for (const TrainingPhase& phase : phases_of(config, layout.steps)) {
     const auto count = static_cast<std::size_t>(phase.unrolling.count);
     const std::size_t terms = static_cast<std::size_t>(phase.batch) / micro;
-    const std::size_t mine = parallel::partition(terms, static_cast<std::size_t>(ranks), 0).size();
+    const std::size_t mine = parallel::partition(terms, data, 0).size();
     const std::size_t samples = mine * micro;
     const auto ring = static_cast<std::size_t>(std::max(2, config.read_ahead + 1));
     plan.batch_bytes = std::max(plan.batch_bytes, ring * samples * ((count + 2) * state + (count + 1) * forcing));
     const bool replay = phase.kind == PhaseKind::replay;
-    std::size_t buffers = training_tensor_bytes(layout, micro * members, phase.unrolling, replay);
-    // Ranks exchange their terms: own ones, and as many again for what arrives and the sum.
-    buffers += ranks > 1 ? 2 * mine * extent : gradient_sum_bytes(terms, extent);
+    std::size_t buffers = training_tensor_bytes(layout, micro * members, phase.unrolling, replay) / slabs;
+    const HeldParameters held =
+        held_parameters(config, network, mesh, mine, phase.unrolling.through ? phase.unrolling.count : 1);
+    buffers += held.sums + held.snapshot;
+    most.parameters = std::max(most.parameters, held.parameters);
     if (replay) {
       const std::size_t entry = 2 * static_cast<std::size_t>(config.replay->entries) * state;
-      buffers += (samples + static_cast<std::size_t>(phase.batch)) * entry;  // rank 0 gathers them for a checkpoint
+      buffers += 2 * samples * entry;  // and a copy that a checkpoint is written from
     }
     plan.buffer_bytes = std::max(plan.buffer_bytes, buffers);
     touched += static_cast<std::size_t>(phase.steps) * samples * (count + 2);  // a short run does not see every field
@@ -111,7 +166,7 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
   for (const Duration lead : leads)
     of_validation = std::max(of_validation,
                              validation_bytes(layout, micro * members, step_to_leads(layout.steps, {&lead, 1}), lead));
-  plan.buffer_bytes += of_validation;
+  plan.buffer_bytes += of_validation / slabs;
   const auto within = [&](Time time) {
     return (time >= periods.first && time <= periods.last) ||
            (time >= periods.validation_first && time <= periods.validation_last);
@@ -122,7 +177,7 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
   const auto met = static_cast<std::size_t>(all * -std::expm1(-static_cast<double>(touched) / all));
   plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), met * (state + forcing));
 
-  choose_recompute(config, network, plan);
+  choose_recompute(config, network, most.parameters, slabs, plan);
 
   const auto parameters = static_cast<std::size_t>(plan.parameters) * sizeof(float);
   plan.checkpoint_bytes = 4 * parameters;

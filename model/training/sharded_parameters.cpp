@@ -66,7 +66,20 @@ std::vector<ArenaRange> ShardedParameters::held() const {
 }
 
 void ShardedParameters::initialise(std::uint64_t seed) {
-  network_.initialise(seed);
+  if (!values_travel()) return network_.initialise(seed);
+  // What others keep goes as soon as it is drawn.
+  ParameterStore& store = network_.parameters();
+  const std::vector<ArenaRange> kept = written();
+  network_.initialise(seed, [&](const Parameter& p) {
+    std::int64_t at = p.offset;
+    for (const ArenaRange range : kept) {
+      const std::int64_t first = std::clamp(range.first, at, p.offset + p.count),
+                         end = std::clamp(range.first + range.count, first, p.offset + p.count);
+      store.discard(store.values(), at, first - at);
+      at = end;
+    }
+    store.discard(store.values(), at, p.offset + p.count - at);
+  });
 }
 
 void ShardedParameters::allocate(bool with_average) {

@@ -195,7 +195,10 @@ class Training {
       fail(ErrorKind::usage, "train.memory: {:.3g} GB; training needs {:.3g} GB, with {} computed again", there, needed,
            plan.recompute.to_string());
     if (!plan.fits) log::warning("training needs {:.3g} GB, this machine has {:.3g} GB", needed, there);
-    network_.set_recompute(plan.recompute);
+    // Machines may differ; what travels between ranks must not.
+    std::array<int, 2> again{plan.recompute.blocks, plan.recompute.mlps};
+    communicator_.broadcast(std::as_writable_bytes(std::span(again)), 0).wait();
+    network_.set_recompute({again[0], again[1]});
     log::info("{:.3g} GB planned, {} computed again in the backward pass", needed, plan.recompute.to_string());
   }
 
@@ -232,7 +235,11 @@ class Training {
     ParameterStore& store = network_.parameters();
     if (from < 0) {
       parameters_.initialise(config_.seed);
-      if (config_.start_from) on_all([&] { read_model_weights(*config_.start_from, store); });
+      if (config_.start_from)
+        on_all([&] {
+          for (const ArenaRange range : parameters_.held())
+            read_model_weights(*config_.start_from, store, range.first, range.count);
+        });
     } else {
       network_.allocate();
     }
@@ -505,7 +512,7 @@ class Training {
     if (!checkpoints_.pending()) return;
     checkpoints_.complete(required);
     if (timing_)
-      timing_->write({{"checkpoint", position_.step},
+      timing_->write({{"checkpoint", checkpoints_.step()},
                       {"stalled", checkpoints_.seconds_stalled()},
                       {"written_in", checkpoints_.seconds_written()},
                       {"bytes", checkpoints_.bytes()}});

@@ -86,10 +86,31 @@ TEST_F(ShardedTraining, OfSeveralMicroBatchesIsTheSameOverTheData) {
   compare(config, std::span(data_layouts));
 }
 
+constexpr Layout slab_layouts[] = {{2, "spatial=2", 1},        {4, "spatial=4", 1},        {2, "spatial=2", 3},
+                                   {4, "data=2,spatial=2", 2}, {4, "data=2,spatial=2", 3}, {8, "data=2,spatial=4", 3}};
+
+TEST_F(ShardedTraining, OfAllPhasesIsTheSameOverSlabs) {
+  TrainConfig config = training_in_phases();
+  config.roll_longitude = true;
+  config.input_noise = 0.01;
+  config.chunks = 4;
+  compare(config, slab_layouts);
+}
+
+TEST_F(ShardedTraining, InMixedPrecisionIsTheSameOverSlabs) {
+  TrainConfig config = small_training(4);
+  config.network.precision = "bf16";
+  config.micro_batch = 2;
+  config.chunks = 4;
+  const Layout layouts[] = {{2, "data=2", 3}, {4, "spatial=4", 3}, {4, "data=2,spatial=2", 1}};
+  compare(config, layouts);
+}
+
 TEST_F(ShardedTraining, GoesOnOnOtherRanks) {
-  const TrainConfig config = training_in_phases();
+  TrainConfig config = training_in_phases();
+  config.chunks = 4;
   train(config, {1, "", 1}, "whole");
-  const Layout layouts[] = {{4, "", 3}, {1, "", 1}, {2, "", 2}, {4, "", 1}, {3, "", 1}, {2, "", 3}};
+  const Layout layouts[] = {{4, "spatial=2", 3}, {1, "", 1}, {2, "", 2}, {4, "spatial=4", 1}, {3, "", 1}, {2, "", 3}};
   train_a_step(config, layouts[0], "parts", false);
   for (std::size_t i = 1; i < 15; ++i) train_a_step(config, layouts[i % 6], "parts", true);
   train(config, layouts[3], "parts", true);
@@ -138,6 +159,14 @@ TEST_F(ShardedTraining, ADamagedPartOfACheckpointFallsBackToTheOneBefore) {
     EXPECT_EQ(difference(files_of(folder / "whole"), files_of(folder / "run")), "");
     fs::remove_all(folder / "run");
   }
+}
+
+TEST_F(ShardedTraining, AGradientComputedTwiceIsTheSame) {
+  TrainConfig config = training_in_phases();
+  train(config, {1, "", 1}, "alone");
+  config.replay_check = 2;
+  train(config, {2, "", 2}, "checked");
+  EXPECT_EQ(difference(files_of(folder / "alone"), files_of(folder / "checked")), "");
 }
 
 }  // namespace
