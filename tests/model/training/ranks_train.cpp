@@ -11,7 +11,8 @@ namespace {
 
 const parallel::Communicator* world = nullptr;
 
-TEST(RanksTrain, GiveTheBytesOfOne) {
+/// Trains on all ranks and on the first alone, and compares the files.
+void expect_bytes_of_one(model::TrainConfig config, const std::string& mesh) {
   // All ranks need one folder: rank 0 makes it and tells its name.
   std::unique_ptr<TemporaryFolder> folder;
   std::string name(512, '\0');
@@ -22,14 +23,26 @@ TEST(RanksTrain, GiveTheBytesOfOne) {
   }
   world->broadcast(std::as_writable_bytes(std::span(name)), 0).wait();
   const std::filesystem::path path = name.c_str();
-  model::TrainConfig config = training_in_phases();
   config.roll_longitude = true;
-  model::run_train(config, *world, path / "archive", path / "shared", false);
+  model::TrainConfig shared = config;
+  shared.mesh = mesh;
+  model::run_train(shared, *world, path / "archive", path / "shared", false);
   if (world->is_root()) {
     model::run_train(config, parallel::Communicator::self(), path / "archive", path / "alone", false);
     EXPECT_EQ(difference(files_of(path / "alone"), files_of(path / "shared")), "");
   }
   world->barrier();
+}
+
+TEST(RanksTrain, GiveTheBytesOfOne) {
+  expect_bytes_of_one(training_in_phases(), "");
+}
+
+TEST(RanksTrain, WithSlabsGiveTheBytesOfOne) {
+  model::TrainConfig config = training_in_phases();
+  config.chunks = 4;
+  expect_bytes_of_one(config, "spatial=" + std::to_string(world->size()));
+  if (world->size() == 4) expect_bytes_of_one(config, "data=2,spatial=2");
 }
 
 }  // namespace

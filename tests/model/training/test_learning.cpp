@@ -44,7 +44,8 @@ TEST(Learning, TurningWavesAreForecastBetterThanPersistence) {
 }
 
 /// The gradient of a rollout on these channels against central differences along random directions.
-void expect_gradient_of_differences(const std::vector<Channel>& channels, Target target, int count, double tolerance) {
+void expect_gradient_of_differences(const std::vector<Channel>& channels, Target target, int count, double tolerance,
+                                    int chunks = 1) {
   const TemporaryFolder folder;
   TurningWaves waves{.channels = channels, .times = 20};
   waves.write(folder / "archive");
@@ -53,7 +54,8 @@ void expect_gradient_of_differences(const std::vector<Channel>& channels, Target
   const ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings, target);
   const ForecastStep step(layout);
   ForecastNetwork network(config.network, layout.grid, static_cast<int>(layout.input_channels()),
-                          static_cast<int>(layout.output_channels()), static_cast<int>(ForecastLayout::condition_size));
+                          static_cast<int>(layout.output_channels()), static_cast<int>(ForecastLayout::condition_size),
+                          DType::f32, nullptr, {}, {parallel::Communicator::self(), chunks});
   network.initialise(3);
   ParameterStore& store = network.parameters();
   // Away from the start, where the last layers are zero and most gradients with them.
@@ -105,6 +107,10 @@ TEST(RolloutGradient, AgreesWithDifferences) {
   for (const Target target : {Target::tendency, Target::state})
     for (const int count : {1, 3})
       expect_gradient_of_differences({{"z", 500}, {"tp", 0}, {"t", 850}}, target, count, 0.02);
+}
+
+TEST(RolloutGradient, OfChunksOfLatitudeAgreesWithDifferences) {
+  expect_gradient_of_differences({{"z", 500}, {"t", 850}}, Target::tendency, 2, 0.02, 4);
 }
 
 // The waves of humidity are half below zero, so that half the states of a rollout are at their bound.
