@@ -157,14 +157,18 @@ struct Planner {
   void forecast() {
     const auto plan =
         inference::plan_forecast(*run_file.sections.forecast, directory.archive(), directory.model(), ranks);
-    record["forecast"] = {{"initial_times", plan.initial_times},          {"leads", plan.leads},
-                          {"network_steps", plan.network_steps},          {"flops", plan.flops},
-                          {"memory_bytes_per_rank", plan.memory_bytes()}, {"output_bytes", plan.output_bytes}};
+    record["forecast"] = {{"initial_times", plan.initial_times},
+                          {"members", plan.members},
+                          {"leads", plan.leads},
+                          {"network_steps", plan.network_steps},
+                          {"flops", plan.flops},
+                          {"memory_bytes_per_rank", plan.memory_bytes()},
+                          {"output_bytes", plan.output_bytes}};
     text += fmt::format(
-        "forecast: {} initial times x {} leads, {} network steps, {:.3g} GFLOP; {} a rank; {} of output before "
+        "forecast: {} initial times x {}{} leads, {} network steps, {:.3g} GFLOP; {} a rank; {} of output before "
         "compression\n",
-        plan.initial_times, plan.leads, plan.network_steps, plan.flops / 1e9, mebibytes(plan.memory_bytes()),
-        mebibytes(plan.output_bytes));
+        plan.initial_times, plan.members > 1 ? fmt::format("{} members x ", plan.members) : "", plan.leads,
+        plan.network_steps, plan.flops / 1e9, mebibytes(plan.memory_bytes()), mebibytes(plan.output_bytes));
   }
 };
 

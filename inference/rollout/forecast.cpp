@@ -73,6 +73,26 @@ std::vector<std::size_t> chosen_channels(const ForecastConfig& config, const For
   return chosen;
 }
 
+/// One forecast of each initial time, or its members.
+std::vector<TrajectoryStart> starts_of(const std::vector<Time>& times, int members) {
+  std::vector<TrajectoryStart> starts;
+  for (const Time time : times)
+    for (int member = 1; member <= members; ++member) starts.push_back({time, members > 1 ? member : 0});
+  return starts;
+}
+
+std::string precision_of(const ForecastConfig& config) {
+  return config.precision == "model" ? "" : config.precision;
+}
+
+void require_members(const ForecastConfig& config, const model::ForecastModel& model) {
+  if (config.members > 1 && model.network.noise_size() == 0)
+    fail(ErrorKind::usage,
+         "forecast.members: {}, but the model has no noise that tells members apart (train.network.noise, "
+         "train.loss: crps)",
+         config.members);
+}
+
 std::optional<model::SpectralTaper> taper_of(const ForecastConfig& config, const Grid& grid) {
   if (!config.spectral_taper) return std::nullopt;
   try {
@@ -101,16 +121,23 @@ class ForecastFiles {
         chosen_(chosen_channels(config, layout)) {
     for (const std::size_t c : chosen_) channels_.push_back(layout.channels[c]);
   }
-  fs::path path(Time initial) const { return directory_ / (compact(initial) + ".nc"); }
-  std::unique_ptr<ingest::CfWriter> open(Time initial) const {
+  fs::path path(const TrajectoryStart& start) const {
+    const std::string member = start.member > 0 ? fmt::format("-{:03}", start.member) : "";
+    return directory_ / (compact(start.initial) + member + ".nc");
+  }
+  std::unique_ptr<ingest::CfWriter> open(const TrajectoryStart& start) const {
     ingest::CfOptions options;
-    options.title = "Forecast from " + to_string(initial);
+    options.title = "Forecast from " + to_string(start.initial);
+    if (start.member > 0) {
+      options.title += fmt::format(", member {} of {}", start.member, config_.members);
+      options.realization = start.member;
+    }
     options.source = source_;
     options.history = history_line("forecast");
-    options.reference_time = initial;
+    options.reference_time = start.initial;
     options.deflate = config_.deflate;
     options.keep_bits = config_.keep_bits;
-    return std::make_unique<ingest::CfWriter>(path(initial), layout_.grid, channels_, options);
+    return std::make_unique<ingest::CfWriter>(path(start), layout_.grid, channels_, options);
   }
   /// `fields` normalised `[channel, lat, lon]` of all channels.
   State state(Time initial, Duration lead, std::span<const float> fields) const {
@@ -178,25 +205,30 @@ void await_folder(const fs::path& directory, const json& identity) {
 
 void forecast_group(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
                     const InitialStates& states, const StepPlan& plan, const model::SpectralTaper* taper,
-                    const ForecastFiles& files, const std::vector<Time>& initial) {
+                    const ForecastFiles& files, const std::vector<TrajectoryStart>& starts) {
   const std::size_t size = model.layout.output_channels() * model.layout.points();
-  Trajectories trajectories(model, step, plan, initial, {config.bounds, taper});
+  Trajectories trajectories(model, step, plan, starts, {config.bounds, taper, config.seed});
   std::vector<std::unique_ptr<ingest::CfWriter>> writers;
-  for (const Time time : initial) writers.push_back(files.open(time));
-  std::vector<float> fields(initial.size() * size);
+  for (const TrajectoryStart& start : starts) writers.push_back(files.open(start));
+  std::vector<float> fields(starts.size() * size);
   const auto sample = [&](std::size_t s) { return std::span(fields).subspan(s * size, size); };
   for (const Duration lead : trajectories.leads_needed()) {
-    for (std::size_t s = 0; s < initial.size(); ++s) states.read(initial[s] + lead, sample(s));
+    for (std::size_t s = 0; s < starts.size(); ++s)
+      if (s > 0 && starts[s].initial == starts[s - 1].initial)
+        std::copy(sample(s - 1).begin(), sample(s - 1).end(), sample(s).begin());
+      else
+        states.read(starts[s].initial + lead, sample(s));
     trajectories.give(lead, fields);
     if (lead == Duration{0} && config.write_initial)
-      for (std::size_t s = 0; s < initial.size(); ++s) writers[s]->write(files.state(initial[s], lead, sample(s)));
+      for (std::size_t s = 0; s < starts.size(); ++s)
+        writers[s]->write(files.state(starts[s].initial, lead, sample(s)));
   }
   while (trajectories.lead() < config.lead) {
     trajectories.advance();
     if (trajectories.lead() % config.output_step != Duration{0}) continue;
     trajectories.forecast(fields);
-    for (std::size_t s = 0; s < initial.size(); ++s)
-      writers[s]->write(files.state(initial[s], trajectories.lead(), sample(s)));
+    for (std::size_t s = 0; s < starts.size(); ++s)
+      writers[s]->write(files.state(starts[s].initial, trajectories.lead(), sample(s)));
   }
   for (const auto& writer : writers) writer->close();
 }
@@ -206,11 +238,13 @@ void forecast_group(const ForecastConfig& config, model::ForecastModel& model, c
 ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Communicator& communicator,
                              const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir,
                              Share share) {
-  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
+  const std::unique_ptr<model::ForecastModel> model = model::load_model(
+      model_path, {model::make_backend(model::backend_of_device(config.device)), precision_of(config)});
   model->network.set_adapters(config.adapters);
   const model::ForecastStep step(model->layout);
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
+  require_members(config, *model);
   const std::optional<model::SpectralTaper> taper = taper_of(config, model->layout.grid);
   const std::vector<Time> all = initial_times(config, states->times(), plan.steps.back());
   const parallel::Range shared = parallel::partition(all.size(), share.of, share.i);
@@ -244,13 +278,13 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
   communicator.agree(kind, message);
 
   ForecastSummary summary;
-  std::vector<Time> wanted;
-  for (const Time time : times) {
-    summary.files.push_back(files.path(time));
-    if (fs::exists(files.path(time)))
+  std::vector<TrajectoryStart> wanted;
+  for (const TrajectoryStart& start : starts_of(times, config.members)) {
+    summary.files.push_back(files.path(start));
+    if (fs::exists(summary.files.back()))
       ++summary.kept;
     else
-      wanted.push_back(time);
+      wanted.push_back(start);
   }
   communicator.barrier();  // all have looked before the first writes
   summary.written = wanted.size();
@@ -258,14 +292,14 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
                                                     static_cast<std::size_t>(communicator.rank()));
   int stopped = 0;
   try {
-    Progress progress("forecast", static_cast<std::int64_t>(range.size()), "initial time");
+    Progress progress("forecast", static_cast<std::int64_t>(range.size()), "forecast");
     for (std::size_t first = range.begin; first < range.end && stopped == 0;
          first += static_cast<std::size_t>(config.batch)) {
       const std::size_t last = std::min(range.end, first + static_cast<std::size_t>(config.batch));
-      const std::vector<Time> group(wanted.begin() + static_cast<std::ptrdiff_t>(first),
-                                    wanted.begin() + static_cast<std::ptrdiff_t>(last));
+      const std::vector<TrajectoryStart> group(wanted.begin() + static_cast<std::ptrdiff_t>(first),
+                                               wanted.begin() + static_cast<std::ptrdiff_t>(last));
       forecast_group(config, *model, step, *states, plan, taper ? &*taper : nullptr, files, group);
-      progress.update(static_cast<std::int64_t>(last - range.begin), compact(group.back()));
+      progress.update(static_cast<std::int64_t>(last - range.begin), compact(group.back().initial));
       stopped = stop_requested().value_or(0);
     }
     progress.finish();
@@ -284,7 +318,7 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
 
 ForecastPlan plan_forecast(const ForecastConfig& config, const fs::path& archive_dir, const fs::path& model_path,
                            int ranks) {
-  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path);
+  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path, {nullptr, precision_of(config)});
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan steps = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
   ForecastPlan plan;
@@ -295,17 +329,19 @@ ForecastPlan plan_forecast(const ForecastConfig& config, const fs::path& archive
   for (const Duration d : steps.steps)
     if (mean || d == steps.steps.front()) passes += static_cast<std::size_t>(config.lead / d);
   held += mean ? 3 * steps.steps.size() : static_cast<std::size_t>(2 * steps.steps.back() / steps.steps.front()) + 1;
-  plan.network_steps = passes * plan.initial_times;
+  plan.members = static_cast<std::size_t>(config.members);
+  const std::size_t forecasts = plan.initial_times * plan.members;
+  plan.network_steps = passes * forecasts;
   plan.flops = static_cast<double>(plan.network_steps) * model->network.flops_per_sample();
-  const std::size_t a_rank = parallel::partition(plan.initial_times, static_cast<std::size_t>(ranks), 0).size();
+  const std::size_t a_rank = parallel::partition(forecasts, static_cast<std::size_t>(ranks), 0).size();
   const std::size_t batch = std::min(a_rank, static_cast<std::size_t>(config.batch));
   const std::size_t state = model->layout.output_channels() * model->layout.points() * sizeof(float);
   plan.network_bytes = model->network.memory(static_cast<int>(batch), model::Use::inference, false).total();
   plan.state_bytes =
       batch * (held + 1) * state + batch * model->layout.input_channels() * model->layout.points() * sizeof(float);
   plan.process_bytes = peak_resident_bytes();
-  plan.output_bytes = plan.initial_times * plan.leads * chosen_channels(config, model->layout).size() *
-                      model->layout.points() * sizeof(float);
+  plan.output_bytes =
+      forecasts * plan.leads * chosen_channels(config, model->layout).size() * model->layout.points() * sizeof(float);
   return plan;
 }
 

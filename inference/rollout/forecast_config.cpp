@@ -4,6 +4,7 @@
 
 #include "core/config/table.hpp"
 #include "core/error.hpp"
+#include "model/ops/backend.hpp"
 
 namespace zonda::inference {
 
@@ -32,7 +33,13 @@ void describe(config::Table& table, ForecastConfig& c) {
   table.key("channels", c.channels, "Channels to write (default: all)");
   table.key("keep_bits", c.keep_bits, "Mantissa bits kept in the files (default: all)").range(1, 23);
   table.key("deflate", c.deflate, "Compression of the files").range(0, 9);
-  table.key("batch", c.batch, "Initial times that pass the network together").range(1, 65536);
+  table.key("batch", c.batch, "Forecasts (initial times and members) that pass the network together").range(1, 65536);
+  table
+      .key("members", c.members,
+           "Members of an ensemble, told apart by the network's noise, each in a file of its own; 1: one forecast "
+           "without noise")
+      .range(1, 999);
+  table.key("seed", c.seed, "Seed of the members' noise");
   table.key(
       "adapters", c.adapters,
       "Use the model's adapters by lead time, where it has them; without them fields are sharper and errors larger");
@@ -43,11 +50,27 @@ void describe(config::Table& table, ForecastConfig& c) {
       "not are taken out (default: nothing is)");
   table.key("range_check", c.range_check, "Values outside the variable's physical range end the run");
   table.key("write_initial", c.write_initial, "Write the state at lead 0 as well");
+  table.key("device", c.device,
+            "Where the network runs: `cpu`, `cuda` or `cuda:N`, or `auto`: a GPU where there is one");
+  table
+      .key("precision", c.precision,
+           "Of the trunk's matrix products: as the model was trained, or fp32, bf16 or int8 (weights quantised by "
+           "column, "
+           "activations by row)")
+      .one_of({"model", "fp32", "bf16", "int8"});
   table.section("source", c.source, "Initial states from files instead of the archive");
   table.check("times", [&c] {
     if (!c.times.empty() && (c.start || c.end)) return std::string("give times, or start and end, not both");
     if (c.start.has_value() != c.end.has_value()) return std::string("start and end are given together");
     return c.start && *c.end < *c.start ? std::string("end is before start") : std::string();
+  });
+  table.check("device", [&c]() -> std::string {
+    try {
+      model::backend_of_device(c.device);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
   });
   table.check("lead", [&c] {
     return c.lead <= Duration{0} || c.output_step <= Duration{0} || c.lead % c.output_step != Duration{0}

@@ -1,5 +1,6 @@
 #pragma once
 // The section `forecast` of a run file.
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -35,12 +36,16 @@ struct ForecastConfig {
   std::vector<std::string> channels;  ///< written; default: all
   std::optional<int> keep_bits;
   int deflate = 1;
-  int batch = 8;         ///< initial times that pass the network together
-  bool adapters = true;  ///< of models that have them: off shows the base network
-  bool bounds = true;    ///< humidity, cloud and precipitation are kept within what is possible
+  int batch = 8;           ///< forecasts (initial times and members) that pass the network together
+  int members = 1;         ///< of an ensemble, each in a file of its own; 1: one forecast without noise
+  std::uint64_t seed = 1;  ///< of the members' noise
+  bool adapters = true;    ///< of models that have them: off shows the base network
+  bool bounds = true;      ///< humidity, cloud and precipitation are kept within what is possible
   std::optional<TaperConfig> spectral_taper;
   bool range_check = true;     ///< values outside the physical range are an error
   bool write_initial = false;  ///< the state at lead 0 is written as well
+  std::string device = "auto";
+  std::string precision = "model";  ///< of the trunk's products: as the model was trained, fp32, bf16 or int8
   std::optional<StateFilesConfig> source;
 };
 

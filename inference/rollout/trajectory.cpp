@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "core/philox.hpp"
 #include "model/spectral/spectral_taper.hpp"
 
 namespace zonda::inference {
@@ -60,36 +61,41 @@ std::size_t known_channels(const ForecastLayout& layout) {
 }  // namespace
 
 Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
-                           std::vector<Time> initial, TrajectoryOptions options)
+                           std::vector<TrajectoryStart> starts, TrajectoryOptions options)
     : model_(model),
       step_(step),
       plan_(plan),
-      initial_(std::move(initial)),
+      starts_(std::move(starts)),
       options_(options),
       scratch_(model.network.backend().memory()),
-      known_(model.network.backend().memory(),
-             image_shape(model.layout, initial_.size(), known_channels(model.layout))),
-      condition_(model.network.backend().memory(), {static_cast<std::int64_t>(initial_.size()),
+      known_(model.network.backend().memory(), image_shape(model.layout, starts_.size(), known_channels(model.layout))),
+      condition_(model.network.backend().memory(), {static_cast<std::int64_t>(starts_.size()),
                                                     static_cast<std::int64_t>(ForecastLayout::condition_size)}) {
   histories_.resize(plan_.strategy == Strategy::homogeneous_mean ? plan_.steps.size() : 1);
   const ForecastLayout& layout = model_.layout;
   model::Memory& memory = model.network.backend().memory();
-  input_ = model::buffer_of(memory, image_shape(layout, initial_.size(), layout.input_channels()));
+  input_ = model::buffer_of(memory, image_shape(layout, starts_.size(), layout.input_channels()));
   output_ = take();
   const std::size_t record = known_channels(layout) * layout.points();
-  for (std::size_t s = 0; s < initial_.size(); ++s)
+  for (std::size_t s = 0; s < starts_.size(); ++s)
     std::copy(step_.statics().begin(), step_.statics().end(), known_.host().subspan(s * record).begin());
-  model_.network.plan(static_cast<int>(initial_.size()), model::Use::inference);
+  if (std::any_of(starts_.begin(), starts_.end(), [](const TrajectoryStart& start) { return start.member > 0; })) {
+    if (model_.network.noise_size() == 0)
+      fail(ErrorKind::usage,
+           "members of an ensemble: the model has no noise (train.network.noise) that tells them apart");
+    noise_.emplace(memory, Shape{static_cast<std::int64_t>(starts_.size()), model_.network.noise_size()});
+  }
+  model_.network.plan(static_cast<int>(starts_.size()), model::Use::inference);
 }
 
 Tensor Trajectories::state(const model::Buffer& buffer) const {
-  return model::tensor_of(buffer, image_shape(model_.layout, initial_.size(), model_.layout.output_channels()));
+  return model::tensor_of(buffer, image_shape(model_.layout, starts_.size(), model_.layout.output_channels()));
 }
 
 model::Buffer Trajectories::take() {
   if (free_.empty())
     return model::buffer_of(model_.network.backend().memory(),
-                            image_shape(model_.layout, initial_.size(), model_.layout.output_channels()));
+                            image_shape(model_.layout, starts_.size(), model_.layout.output_channels()));
   model::Buffer buffer = std::move(free_.back());
   free_.pop_back();
   return buffer;
@@ -115,11 +121,11 @@ void Trajectories::assemble(model::Context& ctx, Duration from, Duration d, cons
   const std::size_t points = layout.points(), record = known_channels(layout) * points;
   const std::size_t forcing = layout.forcings.size() * points, first = layout.static_channels.size() * points;
   constexpr std::size_t n = ForecastLayout::condition_size;
-  for (std::size_t s = 0; s < initial_.size(); ++s) {
+  for (std::size_t s = 0; s < starts_.size(); ++s) {
     const auto known = known_.host().subspan(s * record, record);
-    model::normalised_forcing(layout, initial_[s] + from, known.subspan(first, forcing));
-    model::normalised_forcing(layout, initial_[s] + from + d, known.subspan(first + forcing, forcing));
-    step_.condition(initial_[s] + from, d, from, condition_.host().subspan(s * n, n));
+    model::normalised_forcing(layout, starts_[s].initial + from, known.subspan(first, forcing));
+    model::normalised_forcing(layout, starts_[s].initial + from + d, known.subspan(first + forcing, forcing));
+    step_.condition(starts_[s].initial + from, d, from, condition_.host().subspan(s * n, n));
   }
   condition_.send();
   using model::InputPart;
@@ -129,10 +135,26 @@ void Trajectories::assemble(model::Context& ctx, Duration from, Duration d, cons
        {step_.input_terms(InputPart::forcing_now, statics),
         step_.input_terms(InputPart::forcing_next, statics + static_cast<std::int32_t>(layout.forcings.size()))})
     terms.insert(terms.end(), more.begin(), more.end());
-  const Tensor u = model::tensor_of(input_, image_shape(layout, initial_.size(), layout.input_channels()));
+  const Tensor u = model::tensor_of(input_, image_shape(layout, starts_.size(), layout.input_channels()));
   ctx->map_channels(ctx, previous, step_.input_terms(InputPart::previous), u, false);
   ctx->map_channels(ctx, current, step_.input_terms(InputPart::current), u, true);
   if (!terms.empty()) ctx->map_channels(ctx, known_.send(), terms, u, true);
+}
+
+/// Of the step of length d from lead `from`: drawn for each member, initial time and step on their own.
+Tensor Trajectories::noise_of(Duration from, Duration d) {
+  if (!noise_) return {};
+  const auto n = static_cast<std::size_t>(model_.network.noise_size());
+  for (std::size_t s = 0; s < starts_.size(); ++s) {
+    const std::span<float> numbers = noise_->host().subspan(s * n, n);
+    std::fill(numbers.begin(), numbers.end(), 0.0F);
+    if (starts_[s].member == 0) continue;
+    const Philox random(options_.seed, fmt::format("forecast from {}, {} from lead {}", to_string(starts_[s].initial),
+                                                   to_string(d), to_string(from)));
+    const auto member = static_cast<std::uint64_t>(starts_[s].member);
+    for (std::size_t i = 0; i < n; ++i) numbers[i] = static_cast<float>(random.normal(member * n + i));
+  }
+  return noise_->send();
 }
 
 void Trajectories::step_to(History& history, Duration d) {
@@ -140,11 +162,11 @@ void Trajectories::step_to(History& history, Duration d) {
   const Tensor previous = state(history.at(from - d)), current = state(history.at(from)), y = state(output_);
   model::Context ctx(model_.network.backend(), scratch_, model::DType::f32);
   assemble(ctx, from, d, previous, current);
-  const std::vector<double> days(initial_.size(), std::chrono::duration<double, std::ratio<86400>>(from).count());
+  const std::vector<double> days(starts_.size(), std::chrono::duration<double, std::ratio<86400>>(from).count());
   model_.network.set_leads(days);
   model_.network.forward(
-      model::tensor_of(input_, image_shape(model_.layout, initial_.size(), model_.layout.input_channels())),
-      condition_.tensor(), y);
+      model::tensor_of(input_, image_shape(model_.layout, starts_.size(), model_.layout.input_channels())),
+      condition_.tensor(), y, noise_of(from, d));
   const Tensor next = state(history[lead_] = take());
   step_.advance(ctx, y, {current, 0}, d, next);
   if (options_.taper) taper(current, next);
@@ -160,7 +182,7 @@ void Trajectories::taper(const Tensor& current, const Tensor& next) {
   memory.copy_out(host_next_.data(), next.data, next.bytes());
   const std::size_t points = layout.points(), channels = layout.channels.size();
   std::vector<std::size_t> tapered;  // first numbers of the fields
-  for (std::size_t field = 0; field < initial_.size() * channels; ++field)
+  for (std::size_t field = 0; field < starts_.size() * channels; ++field)
     if (!layout.channels[field % channels].info().accumulated) tapered.push_back(field * points);
   increments_.resize(tapered.size() * points);
   for (std::size_t f = 0; f < tapered.size(); ++f)

@@ -1,7 +1,9 @@
 #pragma once
 // Trajectories: states at leads, each made by one step of the network from two earlier ones, for several initial times
 // at once.
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,16 +33,22 @@ struct StepPlan {
 StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model_steps, Duration lead,
                     Duration output_step);
 
+struct TrajectoryStart {
+  Time initial;
+  int member = 0;  ///< counted from 1; 0: the forecast without noise
+};
+
 struct TrajectoryOptions {
   bool bounds = true;                           ///< every state is kept within its physical bounds
   const model::SpectralTaper* taper = nullptr;  ///< of what each step adds to the fields that are fed back
+  std::uint64_t seed = 1;                       ///< of the members' noise
 };
 
 /// Normalised states [sample, channel, lat, lon] by lead, in the network's memory; leads at and below zero are given.
 class Trajectories {
  public:
   Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
-               std::vector<Time> initial, TrajectoryOptions options = {});
+               std::vector<TrajectoryStart> starts, TrajectoryOptions options = {});
   /// Leads at or before 0 that must be given: 0 and -d for each step.
   std::vector<Duration> leads_needed() const;
   /// `fields` as the member comment says. Every lead of leads_needed() once, before the first advance.
@@ -50,13 +58,14 @@ class Trajectories {
   Duration lead() const { return lead_; }
   /// The forecast at lead(): by the plan's strategy. `out` normalised, [sample, channel, lat, lon].
   void forecast(std::vector<float>& out) const;
-  std::size_t samples() const { return initial_.size(); }
+  std::size_t samples() const { return starts_.size(); }
 
  private:
   using History = std::map<Duration, model::Buffer>;
   void step_to(History& history, Duration d);
   void assemble(model::Context& ctx, Duration from, Duration d, const model::Tensor& previous,
                 const model::Tensor& current);
+  model::Tensor noise_of(Duration from, Duration d);
   void taper(const model::Tensor& current, const model::Tensor& next);
   void forget(History& history, Duration before);
   model::Buffer take();
@@ -65,7 +74,7 @@ class Trajectories {
   model::ForecastModel& model_;
   const model::ForecastStep& step_;
   const StepPlan plan_;
-  const std::vector<Time> initial_;
+  const std::vector<TrajectoryStart> starts_;
   const TrajectoryOptions options_;
   std::vector<History> histories_;  ///< one a homogeneous rollout, else one
   std::vector<model::Buffer> free_;
@@ -73,6 +82,7 @@ class Trajectories {
   model::Arena scratch_;
   model::Staging known_;  ///< [sample, static + 2 forcing, lat, lon]
   model::Staging condition_;
+  std::optional<model::Staging> noise_;  ///< [sample, noise], of members
   model::Buffer input_, output_;
   mutable std::vector<float> host_;
   std::vector<float> host_next_, increments_;  // of the taper

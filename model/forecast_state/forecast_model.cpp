@@ -148,7 +148,7 @@ void read_model_weights(const fs::path& path, ParameterStore& store, std::int64_
                   count < 0 ? store.extent() - first : count);
 }
 
-std::unique_ptr<ForecastModel> load_model(const fs::path& path) {
+std::unique_ptr<ForecastModel> load_model(const fs::path& path, const ModelUse& use) {
   const TensorFolder folder = open_model(path);
   const json& header = folder.header();
   try {
@@ -163,10 +163,11 @@ std::unique_ptr<ForecastModel> load_model(const fs::path& path) {
            expected);
     NetworkConfig network_config;
     config::read(config::parse_yaml(header.at("network").dump(), path.string()), network_config);
+    if (!use.precision.empty()) network_config.precision = use.precision;
     const json& training = header.at("training");
     auto model = std::make_unique<ForecastModel>(
         ForecastModel{.layout = layout,
-                      .network = network_of_layout(network_config, layout),
+                      .network = network_of_layout(network_config, layout, use.backend),
                       .origin = {.training_steps = training.at("steps").get<std::int64_t>(),
                                  .training_start = parse_time(training.at("start").get<std::string>()),
                                  .training_end = parse_time(training.at("end").get<std::string>()),

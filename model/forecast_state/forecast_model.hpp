@@ -55,9 +55,15 @@ struct ForecastModel {
   std::string identity;  ///< SHA-256 of the model file's manifest, which holds the checksums of all weights
 };
 
+/// How a model is used.
+struct ModelUse {
+  std::shared_ptr<Backend> backend{};  ///< none: the CPU
+  std::string precision{};             ///< of the trunk's products: `fp32`, `bf16` or `int8`; empty: as it was trained
+};
+
 /// Throws Error(data): no model there, damaged (names the chunk), a checkpoint or another kind of file, of another
 /// network.
-std::unique_ptr<ForecastModel> load_model(const std::filesystem::path& path);
+std::unique_ptr<ForecastModel> load_model(const std::filesystem::path& path, const ModelUse& use = {});
 /// Reads the weights of a model into the parameters of a network of the same sizes, which may have additions
 /// (is_addition()): those stay as they are. Of them the numbers [first, first + count) of the arena; -1: to the end.
 /// Throws Error(data).

@@ -85,6 +85,7 @@ struct ForecastNetwork::Implementation {
   Context context(Arena& in, Use purpose) const {
     Context ctx(*backend, in, dtype, purpose == Use::tangent ? dtype : trunk());
     ctx.keep = purpose != Use::inference;
+    ctx.int8 = purpose == Use::inference && config.precision == "int8";
     if (adapters) ctx.buckets = buckets;
     return ctx;
   }
@@ -386,6 +387,17 @@ std::string RecomputePolicy::to_string() const {
   return text;
 }
 
+namespace {
+
+/// Of the matrices that a Block multiplies with, adapters not among them.
+bool is_block_matrix(std::string_view parameter) {
+  for (const char* layer : {".qkv.weight", ".projection.weight", ".up.weight", ".down.weight"})
+    if (parameter.ends_with(layer)) return true;
+  return false;
+}
+
+}  // namespace
+
 std::size_t ForecastNetwork::plan(int batch, Use use) {
   if (batch < 1) fail(ErrorKind::usage, "network: a batch of {} samples", batch);
   Implementation& s = *self_;
@@ -414,6 +426,9 @@ MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch
   plan.tables = self_->embedding.table_bytes() + self_->blocks.table_bytes();
   if (use != Use::tangent && trunk() == DType::bf16)
     plan.copies = static_cast<std::size_t>(self_->store.extent()) * size_of(DType::bf16);
+  if (use == Use::inference && self_->config.precision == "int8")
+    for (const Parameter& p : self_->store.list())
+      if (is_block_matrix(p.name)) plan.copies += Linear::quantised_bytes(p.shape[0], p.shape[1]);
   if (use == Use::training) {
     plan.gradients = plan.parameters;
     plan.moments = 2 * plan.parameters;

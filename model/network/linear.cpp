@@ -17,10 +17,30 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
   GemmOptions options;
   if (bias_ >= 0) options.bias = store_->value(bias_);
   if (!corrected(ctx)) options.activated = activated;
-  ctx->gemm(ctx, x, operand(ctx), y, options);
+  if (trunk_ && ctx.int8)
+    int8_product(ctx, x, y, options);
+  else
+    ctx->gemm(ctx, x, operand(ctx), y, options);
   if (!corrected(ctx)) return;
   adapter_->forward(ctx, x, y);
   if (!activated.none()) ctx->gelu(ctx, y, activated);
+}
+
+void Linear::int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const {
+  Quantised& q = *quantised_;
+  const auto tensors = [&] {
+    return std::pair{Tensor(q.values.data(), {in_, out_}, DType::i8, store_->memory().device()),
+                     Tensor(q.scales.data(), {out_}, DType::f32, store_->memory().device())};
+  };
+  if (!ctx.planning() && q.version != store_->version()) {
+    if (!q.values.data()) {
+      q.values = Buffer(static_cast<std::size_t>(in_ * out_), store_->memory());
+      q.scales = Buffer(static_cast<std::size_t>(out_) * sizeof(float), store_->memory());
+    }
+    ctx->quantise_columns(ctx, store_->value(weight_), tensors().first, tensors().second);
+    q.version = store_->version();
+  }
+  ctx->gemm_int8(ctx, x, tensors().first, tensors().second, y, options);
 }
 
 void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {

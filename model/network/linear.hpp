@@ -1,10 +1,13 @@
 #pragma once
 // Linear: y = x W + b, W [in, out]. The model of every module here: backward takes what forward was given.
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "model/network/adapter.hpp"
 #include "model/ops/backend.hpp"
+#include "model/tensor/buffer.hpp"
 #include "model/tensor/parameter_store.hpp"
 
 namespace zonda::model {
@@ -14,7 +17,8 @@ class Linear {
   /// Starts at a normal of standard deviation `gain` / sqrt(in); gain 0 starts at zero. The bias starts at zero.
   Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain = 1,
          bool bias = true);
-  /// A layer of the trunk: in mixed precision its products read the bf16 copy of W; weight gradients stay f32.
+  /// A layer of the trunk: in mixed precision its products read the bf16 copy of W, in int8 W quantised column by
+  /// column; weight gradients stay f32.
   Linear& in_trunk() {
     trunk_ = true;
     return *this;
@@ -40,7 +44,18 @@ class Linear {
     if (adapter_) adapter_->merge(ctx, bucket, store_->value(weight_));
   }
 
+  /// Bytes of a quantised [in, out] matrix and its scales.
+  static std::size_t quantised_bytes(std::int64_t in, std::int64_t out) {
+    return static_cast<std::size_t>(in * out) + static_cast<std::size_t>(out) * sizeof(float);
+  }
+
  private:
+  struct Quantised {
+    Buffer values, scales;
+    std::uint64_t version = 0;  ///< of the parameters it was made from
+  };
+  /// c of the trunk in int8: W is quantised when it has changed.
+  void int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const;
   bool weight_learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }
   bool corrected(const Context& ctx) const { return adapter_ && adapter_->active(ctx); }
   Tensor operand(const Context& ctx) const {
@@ -51,6 +66,7 @@ class Linear {
   std::int64_t in_, out_;
   bool trunk_ = false;
   std::optional<Adapter> adapter_;
+  std::shared_ptr<Quantised> quantised_ = std::make_shared<Quantised>();
 };
 
 }  // namespace zonda::model

@@ -38,7 +38,7 @@ struct NetworkConfig {
   std::optional<LiftConfig> lift;
   std::optional<LoraConfig> lora;
   int noise = 0;                   ///< random numbers that tell ensemble members apart
-  std::string precision = "fp32";  ///< of the trunk's matrix products: fp32 or bf16
+  std::string precision = "fp32";  ///< of the trunk's matrix products: fp32 or bf16; in inference int8 as well
   std::string recompute = "auto";  ///< what backward computes again: none, mlp, block, or auto, as memory asks for
 };
 

@@ -209,5 +209,8 @@ class Backend {
 /// `reference`, `cpu`, or `cuda` (`cuda:1` for the second device); `threads` 0 takes OpenMP's. Throws Error(usage)
 /// listing the names, or where there is no such device.
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads = 0);
+/// The backend that a configuration's `device` asks for: `auto` is `cuda` on a machine with a GPU, else `cpu`; `cpu`,
+/// `cuda` and `cuda:N` are themselves. Throws Error(usage) for anything else.
+std::string backend_of_device(const std::string& device);
 
 }  // namespace zonda::model

@@ -28,6 +28,8 @@ class Context {
   /// Forward: keep what backward and tangent need. Otherwise every activation is released after its last use in
   /// forward.
   bool keep = true;
+  /// Forward: the trunk's products are of int8 numbers, for inference.
+  bool int8 = false;
   /// Backward: accumulate weight gradients.
   bool weight_gradients = true;
   /// The adapter that each sample takes (model/network/adapter.hpp); empty: none.

@@ -4,7 +4,7 @@
 //   bench_step [--dump FILE NAME]     writes weights, inputs, first output and gradients, and three losses of the row
 //   NAME bench_step --memory NAME          prints planned and measured bytes of the row NAME, as JSON
 //
-// GFLOP/s count three forward passes a sample.
+// GFLOP/s count three forward passes a sample, or one in the rows `forward_`, which are steps of a forecast.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -174,6 +174,26 @@ void train(benchmark::State& state, const Row& row) {
       benchmark::Counter(step.work() * 1e-9 * double(state.iterations()), benchmark::Counter::kIsRate);
 }
 
+void forecast(benchmark::State& state, const Row& row) {
+  const auto backend = backend_of(row);
+  const Fields fields(*backend);
+  ForecastNetwork network(configuration(row), Grid::gaussian(kRows, kColumns), kInputs, kChannels, kConditions,
+                          DType::f32, backend);
+  network.initialise(1);
+  network.plan(row.micro, Use::inference);
+  const Shape shape{row.micro, kChannels, kRows, kColumns};
+  const Buffer storage(static_cast<std::size_t>(shape.count()) * sizeof(float), backend->memory());
+  const Tensor y(storage.data(), shape, DType::f32, backend->memory().device());
+  const auto step = [&] {
+    network.forward(fields.x.slice(0, row.micro), fields.condition.slice(0, row.micro), y);
+    backend->synchronise();
+  };
+  step();
+  for (auto _ : state) step();
+  state.counters["GFLOP/s"] = benchmark::Counter(
+      row.micro * network.flops_per_sample() * 1e-9 * double(state.iterations()), benchmark::Counter::kIsRate);
+}
+
 /// Bytes of a line of /proc/self/status.
 std::size_t process_bytes(const char* key) {
   std::ifstream status("/proc/self/status");
@@ -232,6 +252,14 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark(row.name().c_str(), [row](benchmark::State& state) { train(state, row); })
         ->Unit(benchmark::kMillisecond)
         ->UseRealTime();
+  for (const int threads : {1, 2})
+    for (const char* precision : {"fp32", "bf16", "int8"}) {
+      const Row row{precision, kBatch, threads};
+      benchmark::RegisterBenchmark(("forward" + row.name().substr(4)).c_str(),
+                                   [row](benchmark::State& state) { forecast(state, row); })
+          ->Unit(benchmark::kMillisecond)
+          ->UseRealTime();
+    }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

@@ -293,6 +293,65 @@ TEST_F(ForecastTest, StartsFromFilesAsFromTheArchive) {
   EXPECT_NE(error_of(ErrorKind::data).find("z500 is missing, which the model needs (found: t850)"), std::string::npos);
 }
 
+TEST_F(ForecastTest, MembersDifferAndHaveTheSameBytesOnAnyNumberOfRanks) {
+  made = untrained_model({h6, 2 * h6, h24}, {}, 3);
+  made->network.parameters().allocate_optimiser(true);
+  write_model("noisy");
+  config.end = *config.start + h6;
+  run("without noise", "noisy");
+  config.members = 3;
+  config.batch = 4;  // more than the members of one initial time
+  const ForecastSummary summary = run("alone", "noisy");
+  ASSERT_EQ(summary.written, 6U);
+  EXPECT_EQ(summary.files[1].filename(), "2001030200-002.nc");
+  const auto expected = contents("alone");
+  for (const int ranks : {2, 4}) {
+    const std::string where = "ranks" + std::to_string(ranks);
+    parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
+      EXPECT_EQ(run_forecast(config, communicator, folder / "archive", folder / "noisy", folder / where).written, 6U);
+    });
+    EXPECT_EQ(contents(where), expected) << ranks << " ranks";
+  }
+  // Members differ at every lead from each other and from the forecast without noise.
+  const auto first = ingest::open_source(folder / "alone" / "2001030200-001.nc"),
+             second = ingest::open_source(folder / "alone" / "2001030200-002.nc"),
+             without = ingest::open_source(folder / "without noise" / "2001030200.nc");
+  ASSERT_EQ(first->fields().size(), 8U);
+  std::vector<float> a(waves.grid.size()), b(a), c(a);
+  for (std::size_t i = 0; i < first->fields().size(); ++i) {
+    EXPECT_EQ(first->fields()[i].member, 1);
+    EXPECT_EQ(second->fields()[i].member, 2);
+    first->read(first->fields()[i], a);
+    second->read(second->fields()[i], b);
+    without->read(without->fields()[i], c);
+    EXPECT_NE(a, b);
+    EXPECT_NE(a, c);
+  }
+  config.seed = 2;
+  run("another seed", "noisy");
+  EXPECT_NE(contents("another seed").at("2001030200-001.nc"), expected.at("2001030200-001.nc"));
+  const ForecastPlan plan = plan_forecast(config, folder / "archive", folder / "noisy", 2);
+  EXPECT_EQ(plan.network_steps, 2U * 3 * (8 + 4 + 2));
+}
+
+TEST_F(ForecastTest, MembersOfAModelWithoutNoiseAreRefused) {
+  config.members = 2;
+  const std::string message = error_of(ErrorKind::usage);
+  EXPECT_NE(message.find("forecast.members: 2, but the model has no noise"), std::string::npos) << message;
+  EXPECT_FALSE(fs::exists(folder / "forecast"));
+}
+
+TEST_F(ForecastTest, ATaperThatTheGridCannotTakeIsRefused) {
+  run("free");
+  config.spectral_taper = TaperConfig{.from = 3, .to = 6};
+  run("tapered");
+  EXPECT_NE(contents("tapered").at("2001030200.nc"), contents("free").at("2001030200.nc"));
+  config.spectral_taper->to = 9;
+  const std::string message = error_of(ErrorKind::usage);
+  EXPECT_NE(message.find("forecast.spectral_taper"), std::string::npos) << message;
+  EXPECT_NE(message.find("latlon 8x16 no-poles resolves total wavenumbers up to 7"), std::string::npos) << message;
+}
+
 TEST_F(ForecastTest, PlanCountsStepsAndBytes) {
   const ForecastPlan plan = plan_forecast(config, folder / "archive", folder / "model", 2);
   EXPECT_EQ(plan.initial_times, 6U);
@@ -304,9 +363,10 @@ TEST_F(ForecastTest, PlanCountsStepsAndBytes) {
 }
 
 TEST_F(ForecastTest, ConfigurationFaults) {
-  for (const char* wrong :
-       {"{times: [2001-01-01], start: 2001-01-01, end: 2001-01-02}", "{start: 2001-01-01}",
-        "{start: 2001-01-02, end: 2001-01-01}", "{every: 0h}", "{source: {}}", "{strategi: mean}"}) {
+  for (const char* wrong : {"{times: [2001-01-01], start: 2001-01-01, end: 2001-01-02}", "{start: 2001-01-01}",
+                            "{start: 2001-01-02, end: 2001-01-01}", "{every: 0h}", "{source: {}}",
+                            "{spectral_taper: {from: 30}}", "{spectral_taper: {from: 30, to: 30}}", "{device: tpu}",
+                            "{device: 'cuda:x'}", "{precision: int4}", "{members: 0}", "{strategi: mean}"}) {
     ForecastConfig fresh;
     EXPECT_THROW(config::read(config::parse_yaml(wrong, "test"), fresh), Error) << wrong;
   }

@@ -7,6 +7,7 @@
 #include "inference/rollout/forecast_config.hpp"
 #include "inference/rollout/physical_bounds.hpp"
 #include "inference/rollout/trajectory.hpp"
+#include "model/spectral/spectral_taper.hpp"
 #include "tests/inference/untrained_model.hpp"
 
 namespace zonda::inference {
@@ -77,8 +78,8 @@ struct TrajectoryTest : testing::Test {
   }
   /// Forecasts by lead in units of 6 h of samples [first, first + n).
   std::vector<std::vector<float>> run(const std::string& strategy, std::size_t first, std::size_t n, int leads = 8) {
-    std::vector<Time> initial;
-    for (std::size_t s = first; s < first + n; ++s) initial.push_back(start + static_cast<int>(s) * h24);
+    std::vector<TrajectoryStart> initial;
+    for (std::size_t s = first; s < first + n; ++s) initial.push_back({start + static_cast<int>(s) * h24});
     Trajectories t(*network, step,
                    plan_steps(strategy, network->layout.steps, leads * h6, strategy == "24h" ? h24 : h6), initial);
     for (const Duration lead : t.leads_needed()) {
@@ -139,8 +140,8 @@ TEST_F(TrajectoryTest, StatesThatFurtherStepsBeginFromKeepTheirBounds) {
   network->layout.channels[1] = {"q", 850};
   network->layout.normalisation.mean[1] = 0;
   const model::ForecastStep humid(network->layout);
-  Trajectories t(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {start}),
-      unbounded(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {start}, {.bounds = false});
+  Trajectories t(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {{start}}),
+      unbounded(*network, humid, plan_steps("6h", network->layout.steps, h24, h6), {{start}}, {.bounds = false});
   for (const Duration lead : t.leads_needed()) {
     t.give(lead, std::vector<float>(size));
     unbounded.give(lead, std::vector<float>(size));
@@ -156,6 +157,43 @@ TEST_F(TrajectoryTest, StatesThatFurtherStepsBeginFromKeepTheirBounds) {
     EXPECT_LT(*std::min_element(state.begin(), middle), 0);
     EXPECT_EQ(*std::min_element(middle, state.end()), 0);
     EXPECT_GT(*std::max_element(middle, state.end()), 0);
+  }
+}
+
+TEST_F(TrajectoryTest, WhatStepsAddIsTapered) {
+  const model::SpectralTaper taper(network->layout.grid, 3, 6), sharp(network->layout.grid, 5, 6);
+  const auto forecasts = [&](const model::SpectralTaper* chosen) {
+    Trajectories t(*network, step, plan_steps("6h", network->layout.steps, h24, h6), {{start}}, {.taper = chosen});
+    for (const Duration lead : t.leads_needed()) t.give(lead, given(lead, 0));
+    std::vector<std::vector<float>> states(4);
+    for (std::vector<float>& state : states) {
+      t.advance();
+      t.forecast(state);
+    }
+    return states;
+  };
+  const auto largest = [](const std::vector<float>& values) {
+    float most = 0;
+    for (const float value : values) most = std::max(most, std::abs(value));
+    return most;
+  };
+  const auto beyond = [&](std::vector<float> added) {  // of the wavenumbers that the taper leaves
+    const std::vector<float> before = added;
+    sharp.apply(added);
+    for (std::size_t i = 0; i < added.size(); ++i) added[i] -= before[i];
+    return largest(added);
+  };
+  const std::vector<float> initial = given(Duration(0), 0);
+  const auto tapered = forecasts(&taper), free = forecasts(nullptr);
+  for (std::size_t lead = 0; lead < 4; ++lead) {
+    std::vector<float> added = tapered[lead], added_freely = free[lead];
+    for (std::size_t i = 0; i < size; ++i) {
+      added[i] -= initial[i];
+      added_freely[i] -= initial[i];
+    }
+    EXPECT_LT(beyond(added), 2e-6F) << lead;
+    EXPECT_GT(beyond(added_freely), 1e-2F) << lead;
+    EXPECT_GT(largest(added), 0.3F * largest(added_freely)) << lead;
   }
 }
 

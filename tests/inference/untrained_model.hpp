@@ -10,7 +10,8 @@ namespace zonda::inference {
 
 /// On the channels z500, t850 and a 8x16 grid. The weights are moved away from the start, which is the identity.
 inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duration> steps,
-                                                             std::optional<model::LoraConfig> adapters = {}) {
+                                                             std::optional<model::LoraConfig> adapters = {},
+                                                             int noise_size = 0) {
   const std::vector<Channel> channels{{"z", 500}, {"t", 850}};
   model::ForecastLayout layout{.grid = Grid::latlon(8, 16, false),
                                .channels = channels,
@@ -30,6 +31,7 @@ inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duratio
   config.heads = 2;
   config.blocks = 2;
   config.lora = std::move(adapters);
+  config.noise = noise_size;
   model::ModelOrigin origin;
   origin.training_steps = 1;
   origin.training_start = parse_time("2000-01-01");
