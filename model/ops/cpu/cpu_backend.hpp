@@ -2,6 +2,8 @@
 // CpuBackend: f32 and mixed precision on all cores. Products by oneDNN, the rest by own vectorised loops; f64 is left
 // to the reference loops. The same bits on any number of threads: work is cut into pieces that do not depend on it,
 // partial sums are added in order.
+#include <vector>
+
 #include "model/ops/reference/reference_backend.hpp"
 
 namespace zonda::model {
@@ -71,6 +73,7 @@ class CpuBackend : public ReferenceBackend {
   int threads_;
   std::int64_t smallest_shared_;
   bool bf16_products_;
+  std::vector<float> few_rows_;  // operand and result of a product of few rows, filled up
 };
 
 }  // namespace zonda::model

@@ -110,11 +110,9 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
   const std::int64_t piece = options.transpose_a ? kGradientRows : piece_rows(m), pieces = (m + piece - 1) / piece;
   const bool wide_result = c.dtype == DType::f32, widened = a.dtype == DType::bf16 && !bf16_products_;
   const bool filled_up = !options.transpose_a && m % piece > 0 && m % piece < kFewestRows;
-  Tensor sums, wide_a, wide_b, few_a, few_c;
-  if (filled_up) {
-    few_a = ctx.take({kFewestRows, k}, widened ? DType::f32 : a.dtype);
-    few_c = ctx.take({kFewestRows, n}, DType::f32);
-  }
+  Tensor sums, wide_a, wide_b;
+  // Not of the arena: whoever leaves out a product must not change its plan by the number of rows.
+  if (filled_up) few_rows_.resize(std::max(few_rows_.size(), static_cast<std::size_t>(kFewestRows * (k + n))));
   if (!wide_result) sums = ctx.take({threads_, piece * n}, DType::f32);
   if (widened) {
     wide_a = ctx.take({threads_, piece * k}, DType::f32);
@@ -135,13 +133,14 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
       float* sum = wide_result ? c.as<float>() + first * n : sums.as<float>() + worker * piece * n;
       const auto product = [&]<class T>(const T* left, const T* right) {
         if (options.transpose_a || rows >= kFewestRows) return multiply(part, left, right, options.accumulate, sum);
-        T* few = few_a.as<T>();
+        float* few_c = few_rows_.data();
+        T* few = reinterpret_cast<T*>(few_c + kFewestRows * n);
         std::fill(std::copy_n(left, rows * k, few), few + kFewestRows * k, T(0.0f));
-        if (options.accumulate) std::copy_n(sum, rows * n, few_c.as<float>());
+        if (options.accumulate) std::copy_n(sum, rows * n, few_c);
         Piece whole = part;
         whole.rows = kFewestRows;
-        const bool done = multiply(whole, few, right, options.accumulate, few_c.as<float>());
-        std::copy_n(few_c.as<float>(), rows * n, sum);
+        const bool done = multiply(whole, few, right, options.accumulate, few_c);
+        std::copy_n(few_c, rows * n, sum);
         return done;
       };
       if (widened) {
@@ -167,7 +166,6 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
   }
   if (!wide_result) ctx.release(sums);
   if (widened) ctx.release(wide_a, wide_b);
-  if (filled_up) ctx.release(few_a, few_c);
 }
 
 void CpuBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gradient) {
