@@ -7,8 +7,11 @@
 
 #include "app/verb.hpp"
 #include "core/atomic_file.hpp"
+#include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/observations/files/observation_file.hpp"
+#include "ingest/observations/observation_summary.hpp"
 #include "ingest/sources/inspect_source.hpp"
 #include "ingest/sources/source.hpp"
 #include "model/forecast_state/forecast_model.hpp"
@@ -23,7 +26,7 @@ namespace fs = std::filesystem;
 struct Words {
   std::vector<fs::path> paths;
   std::string channel, time, title;
-  fs::path png, raw;
+  fs::path png, raw, columns;
   std::vector<double> levels;
   bool coastlines = true, statistics = false;
 };
@@ -63,6 +66,31 @@ Json describe_archive(const fs::path& path) {
 Json describe_source(const fs::path& path, bool statistics) {
   Json record{{"kind", "source"}, {"path", path.string()}};
   record.update(Json(ingest::inspect_source(path, {}, {.statistics = statistics, .most_fields = 0})));
+  return record;
+}
+
+/// A file of observations: its summary, in words in `text`. A table whose columns nobody has described shows their
+/// names.
+Json describe_observations(const fs::path& path, ingest::ObservationFormat format, const fs::path& columns,
+                           std::string& text) {
+  using enum ingest::ObservationFormat;
+  Json record{{"kind", "observations"}, {"path", path.string()}};
+  text += "kind: observations\npath: " + path.string() + '\n';
+  if ((format == csv || format == netcdf_points) && columns.empty()) {
+    const ingest::TextTable table =
+        format == csv ? ingest::parse_csv(read_file(path), ',', path.string()) : ingest::read_point_netcdf(path);
+    record["rows"] = table.rows.size();
+    record["columns"] = table.names;
+    text += "rows: " + std::to_string(table.rows.size()) + "\ncolumns:";
+    for (const std::string& name : table.names) text += ' ' + name;
+    text += "\n(--columns FILE says what they are)\n";
+    return record;
+  }
+  ingest::ColumnMap map;
+  if (!columns.empty()) config::read(config::parse_yaml(read_file(columns), columns.string()), map);
+  const auto [table, account] = ingest::read_observations(path, columns.empty() ? nullptr : &map);
+  record.update(ingest::summarise(table, account));
+  text += ingest::summary_table(table, account);
   return record;
 }
 
@@ -196,7 +224,9 @@ Verb inspect_verb() {
       [](CLI::App& command, Session& session) {
         auto words = std::make_shared<Words>();
         words->time = "last";
-        command.add_option("PATH", words->paths, "Archive, run directory, model, or NetCDF, GRIB or Zarr source")
+        command
+            .add_option("PATH", words->paths,
+                        "Archive, run directory, model, NetCDF, GRIB or Zarr source, or observations")
             ->required();
         auto* channel = command.add_option("--channel", words->channel, "The field: z500, 2t ...");
         command.add_option("--time", words->time, "Its valid time, or last")->capture_default_str();
@@ -204,6 +234,7 @@ Verb inspect_verb() {
         command.add_option("--raw", words->raw, "Write its float32 values [lat, lon], north first")->needs(channel);
         command.add_option("--title", words->title, "Title of the picture");
         command.add_option("--levels", words->levels, "Shading levels of the picture")->delimiter(',');
+        command.add_option("--columns", words->columns, "YAML that says what the columns of a CSV or NetCDF table are");
         command.add_flag("!--no-coastlines", words->coastlines, "For idealised planets");
         return [&session, words] {
           if (!session.speaks()) return;
@@ -213,6 +244,12 @@ Verb inspect_verb() {
           Json records = Json::array();
           std::string text;
           for (const fs::path& path : words->paths) {
+            const auto format =
+                fs::is_regular_file(path) ? ingest::observation_format(path) : ingest::ObservationFormat::none;
+            if (format != ingest::ObservationFormat::none) {
+              records.push_back(describe_observations(path, format, words->columns, text));
+              continue;
+            }
             Json record = describe_path(path, words->statistics);
             if (!session.json && !words->statistics) record.erase("fields");
             write_text(record, "", text);

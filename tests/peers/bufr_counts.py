@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 FILES = ["temp.bufr", "synop_multi_subset_uncompressed.bufr", "dwd_synop_germany_20210516.bufr", "obs_3day.bufr",
-         "perf_aircraft.bufr"]
+         "perf_aircraft.bufr", "perf_synop.bufr"]
 # What bufr_dump calls the elements of a variable, the first that a subset has counts; `once`: one value a subset.
 ELEMENTS = {"2t": ["airTemperatureAt2M", "airTemperature"], "sp": ["nonCoordinatePressure"],
             "msl": ["pressureReducedToMeanSeaLevel"], "2d": ["dewpointTemperatureAt2M", "dewpointTemperature"]}
