@@ -29,6 +29,12 @@ std::string lead_text(double lead_hours) {
   return fmt::format("{:g} h", lead_hours);
 }
 
+/// Of the i-th of `shown` leads: from pale to deep.
+Colour lead_colour(std::size_t i, std::size_t shown) {
+  const double depth = shown == 1 ? 1 : static_cast<double>(i) / static_cast<double>(shown - 1);
+  return ColourTable({Colour::hex(0xf2a65a), Colour::hex(0x2f8fc4), Colour::hex(0x5b2a86)}).at(depth);
+}
+
 /// u and v of a wind vector, else the channel itself.
 std::vector<Channel> components(const Channel& channel, const std::vector<Channel>& held) {
   for (const Channel& candidate : held)
@@ -203,15 +209,13 @@ bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::p
     Points even;
     for (const auto& [wavenumber, power] : curves.truth) even.emplace_back(wavenumber, 1);
     ratio.lines.push_back({"", even, palette::truth, 1, 3, false});
-    // At most four leads, from pale to deep.
+    // At most four leads.
     std::vector<double> leads;
     for (const auto& [lead, points] : curves.forecast) leads.push_back(lead);
     const std::size_t shown = std::min<std::size_t>(leads.size(), 4);
     for (std::size_t i = 0; i < shown; ++i) {
       const std::size_t at = shown == 1 ? 0 : i * (leads.size() - 1) / (shown - 1);
-      const double depth = shown == 1 ? 1 : static_cast<double>(i) / static_cast<double>(shown - 1);
-      const Colour colour =
-          ColourTable({Colour::hex(0xf2a65a), Colour::hex(0x2f8fc4), Colour::hex(0x5b2a86)}).at(depth);
+      const Colour colour = lead_colour(i, shown);
       const Points& forecast = curves.forecast.at(leads[at]);
       chart.lines.push_back({lead_text(leads[at]), forecast, colour, 1.5, 0, false});
       Points relative;
@@ -226,6 +230,58 @@ bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::p
   if (charts.empty()) return false;
   draw_charts({.title = "Spectra",
                .subtitle = "mean over all initial times; a forecast that falls below the truth is too smooth"},
+              charts, png);
+  return true;
+}
+
+bool draw_ensemble(const ScoreTable& scores, const std::vector<Channel>& channels, const std::string& region,
+                   const std::filesystem::path& histograms, const std::filesystem::path& png) {
+  const auto json = nlohmann::json::parse(read_file(histograms), nullptr, false);
+  if (!json.is_array()) fail(ErrorKind::data, "{}: not a list of rank histograms", histograms.string());
+  std::map<Channel, std::map<double, Points>> all;  // by lead: outlines of the bars
+  for (const auto& item : json) {
+    const Channel channel{item.at("variable"), item.at("level_hpa").is_null() ? 0 : item.at("level_hpa").get<int>()};
+    const auto frequencies = item.at("frequencies").get<std::vector<double>>();
+    Points& outline = all[channel][item.at("lead_hours")];
+    for (std::size_t r = 0; r < frequencies.size(); ++r)
+      for (const double edge : {0.0, 1.0})
+        outline.emplace_back(static_cast<double>(r) + edge, frequencies[r] * static_cast<double>(frequencies.size()));
+  }
+  std::vector<Chart> charts;
+  for (const Channel& channel : channels) {
+    const auto found = all.find(channel);
+    if (found == all.end()) continue;
+    const ScoreUnit unit = score_unit(channel);
+    Chart spread;
+    spread.title = channel_title(channel) + (unit.unit.empty() ? "" : " (" + unit.unit + ")");
+    spread.x.label = "lead (h)";
+    spread.x.step = lead_step(scores.lead_hours().back());
+    spread.y.from_zero = true;
+    for (const auto& [label, metric, colour] : {std::tuple{"RMSE of the mean", "rmse", palette::forecast},
+                                                {"spread", "spread", Colour::hex(0xf2a65a)},
+                                                {"CRPS", "crps", Colour::hex(0x5b2a86)}})
+      spread.lines.push_back(
+          {label, scaled(scores.curve(channel, region, metric, "forecast"), unit.scale), colour, 2, 0, true});
+    Chart ranks;
+    ranks.title = channel_title(channel) + ", rank of the truth";
+    ranks.x.label = "members below the truth";
+    ranks.y.label = "frequency over 1 / (members + 1)";
+    ranks.y.from_zero = true;
+    const Points& outline = found->second.begin()->second;
+    ranks.lines.push_back({"", {{0, 1}, {outline.back().first, 1}}, palette::truth, 1, 3, false});
+    std::vector<double> leads;
+    for (const auto& [lead, points] : found->second) leads.push_back(lead);
+    const std::size_t shown = std::min<std::size_t>(leads.size(), 4);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const std::size_t at = shown == 1 ? 0 : i * (leads.size() - 1) / (shown - 1);
+      ranks.lines.push_back({lead_text(leads[at]), found->second.at(leads[at]), lead_colour(i, shown), 1.5, 0, false});
+    }
+    charts.push_back(std::move(spread));
+    charts.push_back(std::move(ranks));
+  }
+  if (charts.empty()) return false;
+  draw_charts({.title = "Ensemble",
+               .subtitle = "a reliable ensemble's spread is its mean's error, and the truth has every rank as often"},
               charts, png);
   return true;
 }

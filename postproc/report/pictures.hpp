@@ -24,6 +24,11 @@ void draw_run_scorecard(const ScoreTable& scores, const std::string& region, con
 /// Zonal spectra of spectra.json, forecast by lead against the truth. False if the file holds none.
 bool draw_spectra(const std::filesystem::path& spectra, const std::filesystem::path& png);
 
+/// Of an ensemble, for each channel: spread and error of the mean by lead, and the rank histograms of
+/// rank_histograms.json for up to four leads, 1 being what a reliable ensemble has. False if the file holds none.
+bool draw_ensemble(const ScoreTable& scores, const std::vector<Channel>& channels, const std::string& region,
+                   const std::filesystem::path& histograms, const std::filesystem::path& png);
+
 /// Forecast, truth, forecast error and persistence error of one case; wind vectors as speed. Throws Error(data) if a
 /// field is missing.
 void draw_case(const FieldSeries& truth, const ForecastFile& forecast, const Channel& channel, Duration lead,

@@ -92,6 +92,7 @@ class Report {
       curves();
       maps();
       spectra();
+      ensemble();
       regions();
     } else {
       page_.section("scores", "Scores");
@@ -217,8 +218,11 @@ class Report {
       };
       const std::string name = metric == "rmse" ? "RMSE" : "vector RMSE";
       const std::string in_unit = unit.unit.empty() ? "" : " (" + unit.unit + ")";
+      const bool members = meta_.value("members", 1) > 1;
       for (const char* source : {"forecast", "persistence", "climatology"})
-        add(fmt::format("{} {}{}", name, source, in_unit), metric, source, unit.scale, own);
+        add(fmt::format("{} {}{}{}", name, source, members && std::string_view(source) == "forecast" ? " (mean)" : "",
+                        in_unit),
+            metric, source, unit.scale, own);
       add("ACC forecast", "acc", "forecast", 1, 3);
       add("ACC persistence", "acc", "persistence", 1, 3);
       add("bias forecast" + in_unit, "bias", "forecast", unit.scale, own);
@@ -297,6 +301,15 @@ class Report {
         "report/spectra.png", "Zonal spectra",
         "Power by zonal wavenumber between 30 and 60 degrees of both hemispheres: forecasts that lose power at high "
         "wavenumbers are too smooth.");
+  }
+
+  void ensemble() {
+    const fs::path file = run_dir_ / "rank_histograms.json";
+    if (!fs::exists(file) || !draw_ensemble(scores_, channels_, config_.region, file, picture("ensemble.png"))) return;
+    page_.section("ensemble", "Ensemble");
+    page_.picture("report/ensemble.png", "Spread and rank histograms",
+                  "Spread against the error of the ensemble's mean, and how often so many members are below the truth: "
+                  "a histogram that is high at both ends says that the members are too much alike.");
   }
 
   void regions() {

@@ -51,7 +51,8 @@ class Scorer {
         members_(plan.starts.front().members.size()),
         waves_(grid_.nlon() / 2 + 1),
         spectra_begin_(plan.leads.size() * plan.channels.size() * plan.regions.size() * quantities),
-        samples_begin_(spectra_begin_ + plan.leads.size() * plan.spectral.size() * 2 * waves_),
+        ranks_begin_(spectra_begin_ + plan.leads.size() * plan.spectral.size() * 2 * waves_),
+        samples_begin_(ranks_begin_ + (members_ > 1 ? plan.leads.size() * plan.channels.size() * (members_ + 1) : 0)),
         width_(samples_begin_ + plan.leads.size()),
         initial_(plan.channels.size() * points_),
         truth_(plan.channels.size() * points_),
@@ -86,6 +87,10 @@ class Scorer {
   }
   std::size_t spectrum_index(std::size_t lead, std::size_t spectral) const {
     return spectra_begin_ + (lead * plan_.spectral.size() + spectral) * 2 * waves_;
+  }
+
+  std::size_t rank_index(std::size_t lead, std::size_t c) const {
+    return ranks_begin_ + (lead * plan_.channels.size() + c) * (members_ + 1);
   }
 
   void read_truth(Time time, std::vector<float>& state) const {
@@ -130,7 +135,9 @@ class Scorer {
     if (members_ == 1) {
       read_member(*sources[0], start.members[0], channel, valid, forecast_);
     } else {
-      add_ensemble(start, sources, channel, valid, truth, out);
+      read_members(start, sources, channel, valid);
+      add_ensemble(truth, out);
+      add_ranks(start.initial, lead, c, truth, sums.subspan(rank_index(lead, c), members_ + 1));
     }
     const auto each = [&](std::span<const float> field, auto&& use) {
       field_means(plan_.regions, grid_.nlon(), field, truth, climatology_, means_);
@@ -158,7 +165,9 @@ class Scorer {
     const auto spectral = std::find(plan_.spectral.begin(), plan_.spectral.end(), truth_channel);
     if (spectral == plan_.spectral.end()) return;
     double* spectrum = sums.data() + spectrum_index(lead, static_cast<std::size_t>(spectral - plan_.spectral.begin()));
-    add_spectrum(forecast_, spectrum);
+    if (members_ == 1) add_spectrum(forecast_, spectrum);
+    for (std::size_t m = 0; members_ > 1 && m < members_; ++m)
+      add_spectrum(member(m), spectrum, 1 / static_cast<double>(members_));
     add_spectrum(truth, spectrum + waves_);
   }
 
@@ -168,11 +177,16 @@ class Scorer {
       out[r * quantities + climatology_absolute] += plan_.regions[r].mean(climatology_);
   }
 
-  void add_ensemble(const ForecastStart& start, const std::vector<std::unique_ptr<ingest::Source>>& sources,
-                    const Channel& channel, Time valid, std::span<const float> truth, double* out) {
+  std::span<const float> member(std::size_t m) const { return std::span(ensemble_).subspan(m * points_, points_); }
+
+  void read_members(const ForecastStart& start, const std::vector<std::unique_ptr<ingest::Source>>& sources,
+                    const Channel& channel, Time valid) {
     ensemble_.resize(members_ * points_);
     for (std::size_t m = 0; m < members_; ++m)
       read_member(*sources[m], start.members[m], channel, valid, std::span(ensemble_).subspan(m * points_, points_));
+  }
+
+  void add_ensemble(std::span<const float> truth, double* out) {
     std::vector<double> crps(points_), variance(points_), debiased(points_), point(members_);
     for (std::size_t i = 0; i < points_; ++i) {
       for (std::size_t m = 0; m < members_; ++m) point[m] = ensemble_[m * points_ + i];
@@ -189,14 +203,28 @@ class Scorer {
     }
   }
 
-  void add_spectrum(std::span<const float> field, double* out) const {
+  /// A tie is broken by a number that belongs to this initial time, lead, channel and point alone.
+  void add_ranks(Time initial, std::size_t lead, std::size_t c, std::span<const float> truth, std::span<double> out) {
+    RankHistogram histogram(members_, plan_.tie_seed);
+    const auto hour =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::hours>(initial.time_since_epoch()).count());
+    const std::uint64_t first = ((hour * plan_.leads.size() + lead) * plan_.channels.size() + c) * points_;
+    std::vector<double> point(members_);
+    for (std::size_t i = 0; i < points_; ++i) {
+      for (std::size_t m = 0; m < members_; ++m) point[m] = ensemble_[m * points_ + i];
+      histogram.add(point, truth[i], first + i, grid_.row_weights()[i / grid_.nlon()] / static_cast<double>(points_));
+    }
+    for (std::size_t r = 0; r < out.size(); ++r) out[r] += histogram.counts()[r];
+  }
+
+  void add_spectrum(std::span<const float> field, double* out, double share = 1) const {
     const std::vector<double> spectrum = mean_zonal_spectrum(grid_, field);
-    for (std::size_t k = 0; k < spectrum.size(); ++k) out[k] += spectrum[k];
+    for (std::size_t k = 0; k < spectrum.size(); ++k) out[k] += share * spectrum[k];
   }
 
   const ScoringPlan& plan_;
   Grid grid_;
-  std::size_t points_, members_, waves_, spectra_begin_, samples_begin_, width_;
+  std::size_t points_, members_, waves_, spectra_begin_, ranks_begin_, samples_begin_, width_;
   std::vector<float> initial_, truth_, forecast_, ensemble_;
   std::vector<double> climatology_;
   std::vector<FieldMeans> means_;
@@ -257,6 +285,12 @@ ScoringResult Scorer::result(std::span<const double> total) const {
         record(vector, "wind_vector_rmse", "persistence", std::sqrt(squared(persistence_square)));
         record(vector, "wind_vector_rmse", "climatology", std::sqrt(squared(climatology_square)));
       }
+    }
+    for (std::size_t c = 0; members_ > 1 && c < plan_.channels.size(); ++c) {
+      RankRecord record{plan_.truth.channels()[plan_.channels[c]], hours, {}};
+      for (const double count : total.subspan(rank_index(lead, c), members_ + 1))
+        record.frequencies.push_back(count / samples);
+      result.ranks.push_back(std::move(record));
     }
     for (std::size_t s = 0; s < plan_.spectral.size(); ++s) {
       SpectrumRecord record{plan_.truth.channels()[plan_.spectral[s]], hours, {}, {}};

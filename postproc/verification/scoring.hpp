@@ -1,6 +1,7 @@
 #pragma once
 // The sums behind the scores: every field is read once and all its scores, for all regions, are taken from it.
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -31,18 +32,27 @@ struct ScoringPlan {
   std::vector<std::size_t> spectral;  ///< indices into truth.channels(): zonal spectra are kept for these
   /// How a forecast file is opened.
   std::function<std::unique_ptr<ingest::Source>(const std::filesystem::path&)> open;
+  std::uint64_t tie_seed = 1;  ///< of the ranks of truths that equal a member
 };
 
-/// Mean zonal spectra between 30 and 60 degrees of both hemispheres.
+/// Mean zonal spectra between 30 and 60 degrees of both hemispheres; of an ensemble the mean over its members'.
 struct SpectrumRecord {
   Channel channel;
   double lead_hours;
   std::vector<double> forecast, truth;  ///< by wavenumber, (unit)^2 m
 };
 
+/// Rank histogram of an ensemble over the whole grid, each cell counting by its area.
+struct RankRecord {
+  Channel channel;
+  double lead_hours;
+  std::vector<double> frequencies;  ///< [members + 1], sum 1: how often so many members are below the truth
+};
+
 struct ScoringResult {
   std::vector<ScoreRecord> records;
   std::vector<SpectrumRecord> spectra;
+  std::vector<RankRecord> ranks;     ///< of ensembles
   std::vector<std::size_t> samples;  ///< initial times that counted, per lead
 };
 

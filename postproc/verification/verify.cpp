@@ -195,6 +195,16 @@ Json describe_spectra(const std::vector<SpectrumRecord>& spectra) {
   return json;
 }
 
+Json describe_ranks(const std::vector<RankRecord>& ranks) {
+  Json json = Json::array();
+  for (const RankRecord& r : ranks)
+    json.push_back({{"variable", r.channel.variable},
+                    {"level_hpa", r.channel.level_hpa > 0 ? Json(r.channel.level_hpa) : Json()},
+                    {"lead_hours", r.lead_hours},
+                    {"frequencies", r.frequencies}});
+  return json;
+}
+
 }  // namespace
 
 void describe(config::Table& table, VerifyConfig& c) {
@@ -245,7 +255,7 @@ VerifySummary verify(const VerifyConfig& config, const parallel::Communicator& c
   log::info("verify: climatology is the {}", definition.text());
   const Climatology climatology = Climatology::fit(truth, definition, run_dir / "climatology.bin", communicator);
 
-  const ScoringPlan plan{truth, climatology, std::move(starts), leads, channels, std::move(regions), spectral, open};
+  const ScoringPlan plan{truth, climatology, std::move(starts), leads, channels, std::move(regions), spectral, open, 1};
   ScoringResult result = score(plan, communicator);
   VerifySummary summary;
   summary.initial_times = plan.starts.size();
@@ -274,6 +284,10 @@ VerifySummary verify(const VerifyConfig& config, const parallel::Communicator& c
     try {
       write_file(run_dir / "verification.json", meta.dump(2) + "\n");
       write_file(run_dir / "spectra.json", describe_spectra(result.spectra).dump() + "\n");
+      if (result.ranks.empty())
+        std::filesystem::remove(run_dir / "rank_histograms.json");  // of an ensemble verified here before
+      else
+        write_file(run_dir / "rank_histograms.json", describe_ranks(result.ranks).dump() + "\n");
       summary.scores.write_csv(run_dir / "scores.csv");
       summary.scores.write_json(run_dir / "scores.json");
     } catch (const Error& error) {

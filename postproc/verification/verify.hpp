@@ -34,10 +34,10 @@ struct VerifySummary {
 };
 
 /// Reads `archive_dir` and `forecast_dir`/*.nc and writes into `run_dir`: scores.json, scores.csv, spectra.json,
-/// verification.json (what was verified: periods, samples a lead, the climatology used) and climatology.bin (the fit,
-/// taken up again where it still holds). Collective; the files' bytes do not depend on the number of ranks. Throws
-/// Error(data): grids differ (both named), no forecast in the period, no truth for any valid time, missing values;
-/// Error(usage): unknown channel, region, metric or lead.
+/// rank_histograms.json (of ensembles), verification.json (what was verified: periods, samples a lead, the climatology
+/// used) and climatology.bin (the fit, taken up again where it still holds). Collective; the files' bytes do not depend
+/// on the number of ranks. Throws Error(data): grids differ (both named), no forecast in the period, no truth for any
+/// valid time, missing values; Error(usage): unknown channel, region, metric or lead.
 VerifySummary run_verify(const VerifyConfig& config, const parallel::Communicator& communicator,
                          const std::filesystem::path& archive_dir, const std::filesystem::path& forecast_dir,
                          const std::filesystem::path& run_dir);

@@ -79,6 +79,25 @@ TEST(Spectra, AreDrawnWithTheirRatio) {
   EXPECT_FALSE(draw_spectra(folder.path() / "spectra.json", folder.path() / "none.png"));
 }
 
+TEST(Ensemble, SpreadAndRanksAreDrawn) {
+  ScratchFolder folder("ensemble-picture");
+  std::vector<ScoreRecord> records;
+  nlohmann::json list = nlohmann::json::array();
+  for (const double lead : {24.0, 48.0, 72.0}) {
+    for (const auto& [metric, value] : {std::pair{"rmse", 10.0}, {"spread", 8.0}, {"crps", 5.0}})
+      records.push_back({"z", 500, lead, "global", metric, "forecast", value * lead});
+    list.push_back({{"variable", "z"}, {"level_hpa", 500}, {"lead_hours", lead}, {"frequencies", {0.4, 0.2, 0.4}}});
+  }
+  const ScoreTable scores(records);
+  write_file(folder.path() / "ranks.json", list.dump());
+  const auto draw = [&](const std::vector<Channel>& channels, const char* png) {
+    return draw_ensemble(scores, channels, "global", folder.path() / "ranks.json", folder.path() / png);
+  };
+  EXPECT_TRUE(draw({{"z", 500}}, "ensemble.png"));
+  EXPECT_GT(std::filesystem::file_size(folder.path() / "ensemble.png"), 5000U);
+  EXPECT_FALSE(draw({{"t", 850}}, "none.png"));
+}
+
 TEST(TrainingCurve, ReadsPhasesAndWhatEachReached) {
   ScratchFolder folder("phases");
   std::string text;

@@ -108,6 +108,56 @@ TEST(Verify, EnsemblesAreScoredAsEnsembles) {
   EXPECT_NEAR(score("crps"), 8.0 / 3 - 24.0 / 12, 1e-9);  // pairs: 2 (3 + 6 + 3) = 24
   EXPECT_NEAR(score("debiased_mse"), 4 - 9.0 / 3, 1e-9);
   EXPECT_NEAR(score("spread_error_ratio"), 1.5 * std::sqrt(4.0 / 3), 1e-9);
+  // Everywhere one member is below the truth and two are above.
+  const auto ranks = nlohmann::json::parse(read_file(folder.path() / "rank_histograms.json"));
+  ASSERT_EQ(ranks.size(), 2 * c.truth.channels().size());  // leads, channels
+  for (const auto& item : ranks) {
+    const auto frequencies = item.at("frequencies").get<std::vector<double>>();
+    ASSERT_EQ(frequencies.size(), 4U);
+    EXPECT_NEAR(frequencies[1], 1, 1e-12) << item.dump();
+  }
+  // Verified again without members, nothing is left of the ensemble.
+  Case single;
+  single.add("2020-01-02", 1);
+  single.run({}, folder.path());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "rank_histograms.json"));
+}
+
+TEST(Verify, TiesAreRankedAtRandomAndTheSameOnAnyNumberOfRanks) {
+  Case c;
+  for (const char* start : {"2020-01-02", "2020-01-03", "2020-01-04", "2020-01-05", "2020-01-06"})
+    for (int member = 0; member < 2; ++member) c.add(start, 0, member);  // both are the truth
+  ScratchFolder alone("ties-alone"), three("ties-three");
+  c.run({}, alone.path());
+  parallel::run_on_threads(3, [&](const parallel::Communicator& ranks) { c.run({}, three.path(), ranks); });
+  const std::string text = read_file(alone.path() / "rank_histograms.json");
+  EXPECT_EQ(read_file(three.path() / "rank_histograms.json"), text);
+  const auto ranks = nlohmann::json::parse(text);
+  ASSERT_EQ(ranks.size(), 6U);
+  EXPECT_NE(ranks[0].at("frequencies"), ranks[1].at("frequencies"));  // each field draws its own
+  for (const auto& item : ranks)
+    for (const double frequency : item.at("frequencies")) EXPECT_NEAR(frequency, 1.0 / 3, 0.1) << item.dump();
+}
+
+TEST(Verify, SpectraOfAnEnsembleAreItsMembers) {
+  // Two members whose waves cancel in the mean.
+  const auto power = [](const std::vector<double>& amplitudes) {
+    Case c;
+    for (std::size_t m = 0; m < amplitudes.size(); ++m)
+      c.forecasts.add("2020-01-02-" + std::to_string(m), [&c, amplitude = amplitudes[m], m] {
+        return std::make_unique<MemorySource>(
+            c.grid, c.channels, parse_time("2020-01-02"), c.leads,
+            [amplitude](const Channel&, Time, double, double longitude) {
+              return 1000 + amplitude * std::cos(longitude * std::acos(-1.0) / 180);
+            },
+            static_cast<int>(m));
+      });
+    ScratchFolder folder("member-spectra");
+    c.run({}, folder.path());
+    return nlohmann::json::parse(read_file(folder.path() / "spectra.json")).at(0).at("forecast").at(1).get<double>();
+  };
+  EXPECT_GT(power({2}), 1e6);
+  EXPECT_NEAR(power({2, -2}), power({2}), 1e-4 * power({2}));
 }
 
 TEST(Verify, PairsWithoutTruthAreLeftOutForAllSources) {
