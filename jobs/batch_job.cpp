@@ -27,7 +27,7 @@ std::string own_path() {
 constexpr std::string_view follow = R"(launch {} &
 step=$!
 trap 'kill -USR1 "$step" 2>/dev/null' USR1 # the time is up: save and go
-trap 'kill -TERM "$step" 2>/dev/null' TERM
+trap 'stopped=yes; kill -TERM "$step" 2>/dev/null' TERM
 while true; do
   code=0
   wait "$step" || code=$?
@@ -42,8 +42,9 @@ for _ in $(seq "${SLURM_RESTART_COUNT:-0}"); do srun --mpi=none --nodes=1 --ntas
 )";
 
 constexpr std::string_view again = R"(
-# 75: go on later. Above 128: a rank was killed, by a lost node perhaps; its checkpoints are there.
-if [ "$code" -eq 75 ] || {{ [ "$code" -gt 128 ] && [ "$code" -ne 130 ] && [ "$code" -ne 143 ]; }}; then
+# 75: go on later. Above 128: a rank was killed, by a lost node perhaps; its checkpoints are there. Slurm itself knows
+# what becomes of a job that it stopped.
+if [ -z "${{stopped:-}}" ] && {{ [ "$code" -eq 75 ] || {{ [ "$code" -gt 128 ] && [ "$code" -ne 130 ]; }}; }}; then
   if [ "${{SLURM_RESTART_COUNT:-0}}" -ge {restarts} ]; then
     echo "requeued {restarts} times already; it ended with $code" >&2
     exit 1
@@ -56,7 +57,8 @@ constexpr std::string_view requeue_by_exit = R"(  exit 75 # slurm.conf: RequeueE
 )";
 constexpr std::string_view requeue_by_scontrol = R"(  job=$SLURM_JOB_ID
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] && job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-  scontrol requeue "$job" && sleep 60 # Slurm ends this script
+  state=$(squeue --noheader --jobs="$job" --format=%T)
+  [ "$state" = RUNNING ] && scontrol requeue "$job" && sleep 60 # Slurm ends this script
 )";
 
 }  // namespace

@@ -40,13 +40,14 @@ struct BatchJobTest : testing::Test {
   std::string script(const Stage& stage, const StageNeeds& needs = {}) const {
     return batch_script(site, make_job(site, stage, needs, {"run", "case.yaml", "--stage", stage.name}), folders);
   }
-  /// Runs the script here, with `zonda`, `srun` and `scontrol` played by the given lines of shell.
-  ProgramResult play(const std::string& text, const std::string& srun, int restarts = 0) const {
+  /// Runs the script here, with `srun` played by the given lines of shell, and Slurm by a few.
+  ProgramResult play(const std::string& text, const std::string& srun, int restarts = 0,
+                     const std::string& state = "RUNNING") const {
     const fs::path folder = fs::temp_directory_path() / ("zonda-batch-job-" + std::to_string(::getpid()));
     fs::create_directories(folder);
     const std::string preamble =
         "srun() { " + srun + "; }\nexec() { \"$@\"; exit; }\nscontrol() { echo scontrol \"$@\"; }\nsleep() { :; }\n" +
-        "SLURM_JOB_ID=7\nSLURM_RESTART_COUNT=" + std::to_string(restarts) + "\n";
+        "squeue() { echo " + state + "; }\nSLURM_JOB_ID=7\nSLURM_RESTART_COUNT=" + std::to_string(restarts) + "\n";
     write_file(folder / "script.sh", preamble + text);
     ProgramResult result = run_program({"bash", (folder / "script.sh").string()});
     fs::remove_all(folder);
@@ -164,15 +165,15 @@ TEST_F(BatchJobTest, GoesBackIntoTheQueueWhereThatHelps) {
   site.requeue_exit = true;
   const std::string by_exit = script(train);
   EXPECT_EQ(play(by_scontrol, "return 0").exit_code, 0);
-  for (const std::string code : {"75", "137"}) {
+  for (const std::string code : {"75", "137", "143"}) {
     const ProgramResult asked = play(by_scontrol, "return " + code);
     EXPECT_EQ(asked.output, "scontrol requeue 7\n") << code;
     const ProgramResult left = play(by_exit, "return " + code);
     EXPECT_EQ(left.exit_code, 75) << code;
     EXPECT_EQ(left.output, "");
   }
-  // Mistakes and cancelled jobs do not come back.
-  for (const int code : {1, 2, 3, 4, 143}) {
+  // Mistakes do not come back.
+  for (const int code : {1, 2, 3, 4, 130}) {
     const ProgramResult ended = play(by_scontrol, "return " + std::to_string(code));
     EXPECT_EQ(ended.exit_code, code);
     EXPECT_EQ(ended.output, "") << code;
@@ -180,6 +181,16 @@ TEST_F(BatchJobTest, GoesBackIntoTheQueueWhereThatHelps) {
   const ProgramResult tired = play(by_scontrol, "return 75", site.restarts);
   EXPECT_EQ(tired.exit_code, 1);
   EXPECT_THAT(tired.errors, testing::HasSubstr("requeued 16 times already"));
+}
+
+TEST_F(BatchJobTest, AJobThatSlurmStopsIsNotRequeued) {
+  for (const std::string code : {"75", "137", "143"}) {
+    const std::string ranks = "trap 'exit " + code + "' TERM; kill -TERM $$; while true; do :; done";
+    const ProgramResult stopped = play(script(train), ranks);
+    EXPECT_EQ(stopped.output, "") << code;
+    EXPECT_EQ(std::to_string(stopped.exit_code), code);
+  }
+  EXPECT_EQ(play(script(train), "return 75", 0, "COMPLETING").output, "") << "cancelled before the script heard of it";
 }
 
 TEST_F(BatchJobTest, EachStartTakesAStepNumberOfItsOwn) {
