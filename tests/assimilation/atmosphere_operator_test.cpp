@@ -281,15 +281,6 @@ TEST(ColumnOperators, give_humidity_and_thickness_as_defined) {
   EXPECT_NEAR(observe(layout, state, "thickness", {0, 0, 1e5, none, 5e4}), r_dry * 292.47 * std::log(2.0), 2);
 }
 
-TEST(ColumnOperators, saturation_is_that_of_the_tables) {
-  // Saturation over water, WMO-No. 49 (Goff-Gratch): 6.1078 hPa at 0 C, 23.373 at 20 C, 1.2540 at -20 C.
-  EXPECT_NEAR(saturation_vapour_pressure(273.15), 610.78, 1);
-  EXPECT_NEAR(saturation_vapour_pressure(293.15), 2337.3, 5);
-  EXPECT_NEAR(saturation_vapour_pressure(253.15), 125.40, 0.5);
-  EXPECT_NEAR(dew_point(saturation_vapour_pressure(281.2)), 281.2, 1e-10);
-  EXPECT_NEAR(vapour_pressure(specific_humidity(1234, 9e4), 9e4), 1234, 1e-9);
-}
-
 TEST(AtmosphereOperator, is_linear_between_time_slots) {
   AtmosphereLayout layout = pressure_state();
   layout.slots = 2;

@@ -5,11 +5,13 @@
 #include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "ingest/observations/files/bufr_reader.hpp"
 #include "ingest/observations/files/ioda_store.hpp"
 #include "ingest/observations/files/odb_reader.hpp"
 #include "ingest/sources/netcdf_dataset.hpp"
+#include "ingest/sources/path_pattern.hpp"
 
 namespace zonda::ingest {
 namespace {
@@ -53,7 +55,7 @@ ReadObservations read_observations(const std::filesystem::path& path, const Colu
   if (!std::filesystem::exists(path)) fail(ErrorKind::data, "{}: no such file", path.string());
   const auto need = [&]() -> const ColumnMap& {
     if (columns == nullptr)
-      fail(ErrorKind::usage, "{}: its columns must be described (key `columns` of the run file)", path.string());
+      fail(ErrorKind::usage, "{}: it does not say what its columns are; describe them under `columns`", path.string());
     return *columns;
   };
   switch (observation_format(path)) {
@@ -72,6 +74,25 @@ ReadObservations read_observations(const std::filesystem::path& path, const Colu
   }
   fail(ErrorKind::data, "{}: neither BUFR, ODB-2, CSV, NetCDF reports nor a store of observations, by its first bytes",
        path.string());
+}
+
+void describe(config::Table& table, ObservationSourceConfig& c) {
+  table.key("path", c.path, "Files or globs: BUFR, ODB-2, IODA-layout HDF5, CSV, NetCDF of reports")
+      .required()
+      .at_least(1);
+  table.section("columns", c.columns, "What the columns of CSV and NetCDF files are");
+}
+
+ReadObservations read_sources(const std::vector<ObservationSourceConfig>& sources) {
+  ReadObservations all;
+  for (const ObservationSourceConfig& source : sources)
+    for (const std::string& pattern : source.path)
+      for (const std::filesystem::path& path : match_pattern(pattern)) {
+        const ReadObservations read = read_observations(path, source.columns ? &*source.columns : nullptr);
+        all.table.append(read.table);
+        all.account.append(read.account);
+      }
+  return all;
 }
 
 }  // namespace zonda::ingest

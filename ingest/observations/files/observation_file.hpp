@@ -17,4 +17,14 @@ ObservationFormat observation_format(const std::filesystem::path& path);
 /// Error(data) where the file is none of these, Error(usage) where the columns are missing.
 ReadObservations read_observations(const std::filesystem::path& path, const ColumnMap* columns = nullptr);
 
+/// Observations of a run file: files, and what their columns are where they do not say.
+struct ObservationSourceConfig {
+  std::vector<std::string> path;  ///< files or globs
+  std::optional<ColumnMap> columns;
+};
+void describe(config::Table& table, ObservationSourceConfig& config);
+/// All files in order into one table and account. Throws as read_observations, and Error(data) where a pattern fits
+/// nothing.
+ReadObservations read_sources(const std::vector<ObservationSourceConfig>& sources);
+
 }  // namespace zonda::ingest
