@@ -100,11 +100,19 @@ struct ForecastNetwork::Implementation {
                                  [&](const Bucket& bucket) { return bucket.name == name; });
     return static_cast<std::size_t>(at - buckets_of_arena.begin());
   }
+  /// The copies of all parameters at once, where nobody brings values one bucket after the other.
+  void refresh_copies(Context& ctx) {
+    store.allocate_copies();
+    if (!store.copies_stale()) return;
+    ctx->cast(ctx, store.values(), store.copies());
+    store.copies_made();
+  }
   /// The trunk's products read bf16 copies of the weights.
   void begin_use(Context& ctx, std::size_t number) {
     if (ctx.planning()) return;
     const bool new_values = observer && observer->before_use(number);
     if (ctx.trunk() == dtype) return;
+    if (!observer) return refresh_copies(ctx);
     store.allocate_copies();
     if (!new_values && copied[number] == store.version()) return;
     const Bucket& bucket = buckets_of_arena[number];
@@ -297,6 +305,7 @@ struct ForecastNetwork::Implementation {
   Arena arena{backend->memory()};
   Sections sections;
   int batch = 0;
+  std::uint64_t plans = 0;  // made so far
   Use use = Use::inference;
   std::vector<bool> frozen;  // [parameters] when the plan was made
   Activations activations;
@@ -403,6 +412,7 @@ std::size_t ForecastNetwork::plan(int batch, Use use) {
   Implementation& s = *self_;
   if (batch != s.batch || use != s.use || !s.frozen_as_planned()) {
     s.sections = s.walk(s.arena, batch, use, s.recompute);
+    ++s.plans;
     s.batch = batch;
     s.use = use;
     s.frozen.clear();
@@ -411,6 +421,16 @@ std::size_t ForecastNetwork::plan(int batch, Use use) {
     s.buckets.resize(static_cast<std::size_t>(batch));
   }
   return s.arena.peak_bytes();
+}
+
+std::uint64_t ForecastNetwork::make_ready() {
+  Implementation& s = *self_;
+  if (s.batch == 0) fail(ErrorKind::failure, "network: made ready before plan");
+  plan(s.batch, s.use);
+  s.arena.allocate();
+  Context ctx = s.context(s.arena, s.use);
+  if (ctx.trunk() != s.dtype && !s.observer) s.refresh_copies(ctx);
+  return s.plans;
 }
 
 MemoryPlan ForecastNetwork::memory(int batch, Use use, bool average) const {

@@ -79,6 +79,9 @@ class ForecastNetwork {
   /// Plans the memory of a step for this batch. Returns the bytes of the arena, which the first forward() allocates.
   /// Planning again (another batch or use) replaces the plan; the same plan is kept.
   std::size_t plan(int batch, Use use);
+  /// Does what forward() does only at times: allocates, makes bf16 copies of new weights. A step recorded by
+  /// Backend::repeat() comes after it, and repeats what is the same while the number it returns is.
+  std::uint64_t make_ready();
   /// The same numbers without changing the present plan; gradients, moments and average count when `use` is training.
   MemoryPlan memory(int batch, Use use, bool average = true) const;
   MemoryPlan memory_with(const RecomputePolicy& policy, int batch, Use use, bool average = true) const;

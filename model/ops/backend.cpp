@@ -15,6 +15,13 @@ void Backend::repeat(std::uint64_t, const std::function<void()>& step) {
   step();
 }
 
+void Backend::forget(std::uint64_t) {}
+
+std::uint64_t Backend::new_key() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 void Backend::quantise_columns(Context&, const Tensor&, const Tensor&, const Tensor&) {
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
 }
@@ -32,15 +39,29 @@ double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& predict
 
 double Backend::crps(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
                      const Tensor& gradient, double scale) {
-  if (memory().device() != Device::cpu)
-    fail(ErrorKind::usage, "the {} backend has no CRPS: ensembles are trained on the CPU", name());
   if (ctx.planning()) return 0;
   return fair_crps(members, prediction, target, terms.row_weight, terms.channel_weight, gradient, scale, terms.rows);
 }
 
+void Backend::loss_parts(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                         const Tensor& gradient, double scale, const Tensor& parts) {
+  if (ctx.planning()) return;
+  LossTerms in_parts = terms;
+  in_parts.rows.parts = parts.span<double>();
+  (void)loss(ctx, in_parts, prediction, target, gradient, scale);
+}
+
+void Backend::crps_parts(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction,
+                         const Tensor& target, const Tensor& gradient, double scale, const Tensor& parts) {
+  if (ctx.planning()) return;
+  LossTerms in_parts = terms;
+  in_parts.rows.parts = parts.span<double>();
+  (void)crps(ctx, in_parts, members, prediction, target, gradient, scale);
+}
+
 void Backend::adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
-                    const Tensor& m, const Tensor& v) {
-  adamw_step(options, step, decay, w, g, m, v);
+                    const Tensor& m, const Tensor& v, const Tensor& copy) {
+  adamw_step(options, step, decay, w, g, m, v, copy);
 }
 
 double Backend::square_sum(const Tensor& x, std::int64_t raster) {

@@ -78,15 +78,21 @@ class Backend {
   /// Returns when everything given to the backend so far is done.
   virtual void synchronise() {}
   /// Runs `step`; a device may record its operations and from then on repeat them without running `step` again. Under
-  /// one key the operations, tensors and numbers are the same each time, and none of them returns a number.
+  /// one key the operations, tensors and numbers are the same each time, none of them returns a number, and none reads
+  /// or writes the host's memory.
   virtual void repeat(std::uint64_t key, const std::function<void()>& step);
+  /// Drops what was recorded under a key: its tensors may go.
+  virtual void forget(std::uint64_t key);
+  /// A key that nobody else has.
+  static std::uint64_t new_key();
 
   // --- products
   virtual void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options = {}) = 0;
-  /// values [k, n] i8 and scales [n] f32: w [k, n] ~ values * scales, symmetric, one scale a column.
+  /// values [k, n] i8, in an order of the backend's own, and scales [n] f32: w [k, n] ~ values * scales, symmetric, one
+  /// scale a column.
   virtual void quantise_columns(Context&, const Tensor& w, const Tensor& values, const Tensor& scales);
   /// c [N, n] = a [N, k] b, b as quantise_columns() gives it; a's rows are quantised alike as they come. a and c f32 or
-  /// bf16; of the options bias and `activated`. For inference; not every backend has it.
+  /// bf16; of the options bias and `activated`. For inference.
   virtual void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                          const GemmOptions& options = {});
   /// bias_gradient[n] accumulates the column sums of dy [N, n].
@@ -196,8 +202,15 @@ class Backend {
   /// fair_crps(); `terms` without sample weights.
   virtual double crps(Context&, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
                       const Tensor& gradient, double scale);
+  /// loss() and crps() for steps that repeat(): the chunks' parts (LossRows; without cuts one) go to `parts` [chunks]
+  /// f64 in memory(), and terms.rows.parts is left alone.
+  virtual void loss_parts(Context&, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                          const Tensor& gradient, double scale, const Tensor& parts);
+  virtual void crps_parts(Context&, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
+                          const Tensor& gradient, double scale, const Tensor& parts);
+  /// `copy` bf16 like w, or none: receives the new w.
   virtual void adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
-                     const Tensor& m, const Tensor& v);
+                     const Tensor& m, const Tensor& v, const Tensor& copy = {});
   /// Sum of x^2. `raster`: number of x's first element on the whole arena's raster of chunks, so that the parts of a
   /// shard add up alike.
   virtual double square_sum(const Tensor& x, std::int64_t raster);

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/backend.hpp"
+#include "model/ops/cpu/mixed.hpp"
 
 namespace zonda::model {
 
@@ -14,11 +15,14 @@ namespace {
 
 constexpr std::int64_t kChunk = optimiser_piece;  // summed by one thread in one go: sums do not depend on threads
 
+constexpr std::int64_t kNear = 4096;  // numbers of a step whose new values are still near when their copies are made
+
 struct Rates {
   double step, decay, beta1, beta2, correction2, epsilon, scale;
 };
 
-ZONDA_CLONES void adamw_range(float* w, const float* g, float* m, float* v, std::int64_t n, const Rates& rates) {
+ZONDA_CLONES void adamw_range(float* w, const float* g, float* m, float* v, BFloat16* copy, std::int64_t n,
+                              const Rates& rates) {
   const float step = float(rates.step), decay = float(rates.decay), beta1 = float(rates.beta1),
               beta2 = float(rates.beta2), correction2 = float(rates.correction2), epsilon = float(rates.epsilon),
               scale = float(rates.scale);
@@ -30,9 +34,12 @@ ZONDA_CLONES void adamw_range(float* w, const float* g, float* m, float* v, std:
     v[i] = vi;
     w[i] -= step * mi / (std::sqrt(vi * correction2) + epsilon) + decay * w[i];
   }
+  if (!copy) return;
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) store(w[i], copy[i]);
 }
 
-void adamw_range(double* w, const double* g, double* m, double* v, std::int64_t n, const Rates& r) {
+void adamw_range(double* w, const double* g, double* m, double* v, BFloat16*, std::int64_t n, const Rates& r) {
   for (std::int64_t i = 0; i < n; ++i) {
     const double gi = g[i] * r.scale;
     m[i] = r.beta1 * m[i] + (1 - r.beta1) * gi;
@@ -65,7 +72,7 @@ void by_type(DType type, F&& f) {
 }  // namespace
 
 void adamw_step(const AdamW& o, std::int64_t step, double decay, const Tensor& w, const Tensor& g, const Tensor& m,
-                const Tensor& v) {
+                const Tensor& v, const Tensor& copy) {
   const double correction1 = 1 - std::pow(o.beta1, double(step)), correction2 = 1 - std::pow(o.beta2, double(step));
   const Rates rates{o.learning_rate / correction1,
                     o.learning_rate * decay,
@@ -78,8 +85,9 @@ void adamw_step(const AdamW& o, std::int64_t step, double decay, const Tensor& w
   by_type(w.dtype, [&](auto zero) {
     using T = decltype(zero);
 #pragma omp parallel for schedule(static) if (n > kChunk)
-    for (std::int64_t i = 0; i < n; i += kChunk)
-      adamw_range(w.as<T>() + i, g.as<T>() + i, m.as<T>() + i, v.as<T>() + i, std::min(kChunk, n - i), rates);
+    for (std::int64_t i = 0; i < n; i += kNear)
+      adamw_range(w.as<T>() + i, g.as<T>() + i, m.as<T>() + i, v.as<T>() + i,
+                  copy.none() ? nullptr : copy.as<BFloat16>() + i, std::min(kNear, n - i), rates);
   });
 }
 
@@ -131,19 +139,22 @@ void adamw_step(ParameterStore& store, const AdamW& options, std::int64_t step, 
   const std::int64_t end = n < 0 ? store.extent() : first + n;
   if (first < 0 || end > store.extent())
     fail(ErrorKind::failure, "the shard [{}, {}) is outside the parameters [0, {})", first, end, store.extent());
+  // Copies that show the present values go on doing so where the whole store steps.
+  const bool copied = !store.copies().none() && !store.copies_stale() && first == 0 && end == store.extent();
   for (const Parameter& p : store.list()) {
     const std::int64_t begin = std::max(p.offset, first), stop = std::min(p.offset + p.count, end);
     if (begin >= stop || p.frozen) continue;
     const double decay = p.decay ? options.weight_decay : 0;
     const auto part = [&](const Tensor& arena) { return arena.slice(begin, stop - begin); };
     const Tensor w = part(store.values()), g = part(store.gradients()), m = part(store.first_moment()),
-                 v = part(store.second_moment());
+                 v = part(store.second_moment()), copy = copied ? part(store.copies()) : Tensor{};
     if (backend)
-      backend->adamw(options, step, decay, w, g, m, v);
+      backend->adamw(options, step, decay, w, g, m, v, copy);
     else
-      adamw_step(options, step, decay, w, g, m, v);
+      adamw_step(options, step, decay, w, g, m, v, copy);
   }
   store.values_changed();
+  if (copied) store.copies_made();
 }
 
 namespace {

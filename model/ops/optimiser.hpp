@@ -19,7 +19,7 @@ class Backend;
 
 // Of tensors, on the host.
 void adamw_step(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
-                const Tensor& m, const Tensor& v);
+                const Tensor& m, const Tensor& v, const Tensor& copy = {});
 double square_sum(const Tensor& x, std::int64_t raster);
 void scale_by(const Tensor& x, double factor);
 void average_into(const Tensor& x, const Tensor& mean, double decay);

@@ -74,6 +74,9 @@ class ParameterStore {
   /// Counts changes of the values: whoever writes them says so, and the copies are made again before they are read.
   void values_changed() { ++version_; }
   std::uint64_t version() const { return version_; }
+  /// Whether copies() as a whole are of the present values; whoever makes them so says it.
+  bool copies_stale() const { return copied_ != version_; }
+  void copies_made() { copied_ = version_; }
   /// Shape without memory before allocate_gradients().
   Tensor gradient(ParameterId id) const;
   Tensor view(const Buffer& buffer, ParameterId id) const;
@@ -99,7 +102,7 @@ class ParameterStore {
   SparseArenas sparse_;
   std::vector<Parameter> parameters_;
   std::int64_t count_ = 0, extent_ = 0;
-  std::uint64_t version_ = 1;
+  std::uint64_t version_ = 1, copied_ = 0;
   Buffer values_, gradients_, first_moment_, second_moment_, average_, copies_;
 };
 

@@ -3,6 +3,7 @@
 #include <cublasLt.h>
 
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "core/error.hpp"
@@ -88,6 +89,28 @@ class CublasLtProducts final : public ProductLibrary {
       finish_product(stream, static_cast<float*>(p.c), p.bias, static_cast<float*>(p.activated), p.count * p.m, p.n);
   }
 
+  bool multiply_bytes(std::int64_t m, std::int64_t n, std::int64_t k, const std::int8_t* a, const std::int8_t* b,
+                      std::int32_t* c, Stream stream) override {
+    const auto [at, added] = byte_plans_.try_emplace({m, n, k});
+    if (added) {
+      // Its tensor cores take bytes as op(b)^T op(a) alone, rows on 4 bytes.
+      Plan plan;
+      plan.description = description(CUBLAS_COMPUTE_32I, CUDA_R_32I, true, false);
+      plan.left = layout(CUDA_R_8I, k, n, 1);
+      plan.right = layout(CUDA_R_8I, k, m, 1);
+      plan.result = layout(CUDA_R_32I, n, m, 1);
+      if (find_algorithm(plan)) at->second = std::move(plan);
+    }
+    if (!at->second) return false;
+    const Plan& plan = *at->second;
+    const std::int32_t one = 1, zero = 0;
+    check(cublasLtMatmul(library_.get(), plan.description.get(), &one, b, plan.left.get(), a, plan.right.get(), &zero,
+                         c, plan.result.get(), c, plan.result.get(), &plan.algorithm, workspace_.data(),
+                         workspace_.bytes(), stream),
+          "multiplying bytes");
+    return true;
+  }
+
  private:
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
@@ -142,31 +165,40 @@ class CublasLtProducts final : public ProductLibrary {
     return handle;
   }
 
+  static Description description(cublasComputeType_t compute, cudaDataType_t scale, bool transpose_left,
+                                 bool transpose_right) {
+    cublasLtMatmulDesc_t made = nullptr;
+    check(cublasLtMatmulDescCreate(&made, compute, scale), "describing a product");
+    Description handle(made);
+    set(made, CUBLASLT_MATMUL_DESC_TRANSA, transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(made, CUBLASLT_MATMUL_DESC_TRANSB, transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N);
+    return handle;
+  }
+
   /// False where the library has no algorithm.
   bool choose(const Product& p, Epilogue epilogue, Plan& plan) {
-    cublasLtMatmulDesc_t description = nullptr;
-    check(cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
-    plan.description.reset(description);
+    plan.description = description(CUBLAS_COMPUTE_32F, CUDA_R_32F, p.transpose_b, p.transpose_a);
     plan.epilogue = epilogue;
-    set(description, CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(description, CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    cublasLtMatmulDesc_t made = plan.description.get();
     if (epilogue != Epilogue::separate) {
-      set(description, CUBLASLT_MATMUL_DESC_EPILOGUE,
+      set(made, CUBLASLT_MATMUL_DESC_EPILOGUE,
           p.activated ? (p.bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX)
                       : CUBLASLT_EPILOGUE_BIAS);
       if (p.bias)
-        set(description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
-            epilogue == Epilogue::rounded_bias ? CUDA_R_16BF : CUDA_R_32F);
+        set(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, epilogue == Epilogue::rounded_bias ? CUDA_R_16BF : CUDA_R_32F);
       if (p.activated) {
-        set(description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.n);
-        set(description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE, type_of(p.result));
+        set(made, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.n);
+        set(made, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE, type_of(p.result));
       }
     }
     const cudaDataType_t operand = type_of(p.operands);
     plan.left = p.transpose_b ? layout(operand, p.k, p.n, p.count) : layout(operand, p.n, p.k, p.count);
     plan.right = p.transpose_a ? layout(operand, p.m, p.k, p.count) : layout(operand, p.k, p.m, p.count);
     plan.result = layout(type_of(p.result), p.n, p.m, p.count);
+    return find_algorithm(plan);
+  }
 
+  bool find_algorithm(Plan& plan) {
     cublasLtMatmulPreference_t made = nullptr;
     check(cublasLtMatmulPreferenceCreate(&made), "choosing an algorithm");
     const Preference preference(made);
@@ -181,7 +213,7 @@ class CublasLtProducts final : public ProductLibrary {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(library_.get(), description, plan.left.get(), plan.right.get(),
+        cublasLtMatmulAlgoGetHeuristic(library_.get(), plan.description.get(), plan.left.get(), plan.right.get(),
                                        plan.result.get(), plan.result.get(), made, 1, &result, &found);
     plan.algorithm = result.algo;
     return status == CUBLAS_STATUS_SUCCESS && found > 0;
@@ -191,6 +223,7 @@ class CublasLtProducts final : public ProductLibrary {
   Library library_;
   Buffer workspace_, bias_;
   std::map<Key, Plan> plans_;
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::optional<Plan>> byte_plans_;
 };
 
 }  // namespace

@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <numeric>
 
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "model/ops/cuda/kernels.hpp"
 
 namespace zonda::model::cuda {
@@ -118,6 +120,7 @@ const std::byte* CudaBackend::kept(std::uint64_t id, std::span<const std::byte> 
                                    std::span<const std::byte> second) {
   Buffer& buffer = tables_[id];
   if (buffer.data() && id != 0) return static_cast<const std::byte*>(buffer.data());
+  refuse_while_recording("bring a table to the device");
   // Tables without a number of their own share one place and are copied each time.
   const std::size_t bytes = first.size() + second.size();
   if (buffer.bytes() < bytes) buffer = Buffer(bytes, *memory_);
@@ -135,6 +138,7 @@ const std::int32_t* CudaBackend::numbers_of(const SequenceTable& table) {
 const std::byte* CudaBackend::kept(std::string bytes) {
   const auto [at, added] = values_.try_emplace(std::move(bytes));
   if (added) {
+    refuse_while_recording("bring weights to the device");
     at->second = Buffer(at->first.size(), *memory_);
     memory_->copy_in(at->second.data(), at->first.data(), at->first.size());
   }
@@ -143,12 +147,17 @@ const std::byte* CudaBackend::kept(std::string bytes) {
 
 double* CudaBackend::partial_sums(std::int64_t n) {
   const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(double);
-  if (sums_.bytes() < bytes) sums_ = Buffer(bytes, *memory_);
+  if (sums_.bytes() < bytes) {
+    refuse_while_recording("make room for sums");
+    outgrown_.push_back(std::move(sums_));  // a recorded step may write there
+    sums_ = Buffer(bytes, *memory_);
+  }
   host_sums_.resize(static_cast<std::size_t>(n));
   return static_cast<double*>(sums_.data());
 }
 
 const std::vector<double>& CudaBackend::fetch_sums() {
+  refuse_while_recording("return a number");
   memory_->copy_out(host_sums_.data(), sums_.data(), host_sums_.size() * sizeof(double));
   return host_sums_;
 }
@@ -157,20 +166,35 @@ const std::vector<double>& CudaBackend::fetch_sums() {
 
 struct CudaBackend::Graphs {
   struct Step {
-    bool prepared = false;
+    bool prepared = false, refused = false;
     cudaGraphExec_t graph{};
   };
   std::map<std::uint64_t, Step> steps;
+  bool recording = false;
+  void drop(Step& step) const {
+    if (step.graph) (void)cudaGraphExecDestroy(step.graph);
+  }
   ~Graphs() {
-    for (auto& [key, step] : steps)
-      if (step.graph) (void)cudaGraphExecDestroy(step.graph);
+    for (auto& [key, step] : steps) drop(step);
   }
 };
+
+void CudaBackend::refuse_while_recording(const char* what) const {
+  if (graphs_->recording) fail(ErrorKind::failure, "a step that is being recorded cannot {}", what);
+}
+
+void CudaBackend::forget(std::uint64_t key) {
+  const auto at = graphs_->steps.find(key);
+  if (at == graphs_->steps.end()) return;
+  memory_->synchronise();
+  graphs_->drop(at->second);
+  graphs_->steps.erase(at);
+}
 
 void CudaBackend::repeat(std::uint64_t key, const std::function<void()>& step) {
   Graphs::Step& known = graphs_->steps[key];
   const Stream stream = memory_->stream();
-  if (!known.prepared) {
+  if (!known.prepared || known.refused) {
     step();  // tables travel, algorithms are chosen: nothing of that can be recorded
     known.prepared = true;
     return;
@@ -178,13 +202,26 @@ void CudaBackend::repeat(std::uint64_t key, const std::function<void()>& step) {
   if (!known.graph) {
     cudaGraph_t graph{};
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording a step");
+    graphs_->recording = true;
+    std::exception_ptr failure;
     try {
       step();
     } catch (...) {
-      if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) (void)cudaGraphDestroy(graph);
-      throw;
+      failure = std::current_exception();
     }
-    check(cudaStreamEndCapture(stream, &graph), "recording a step");
+    graphs_->recording = false;
+    const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+    if (ended == cudaErrorStreamCaptureInvalidated || ended == cudaErrorStreamCaptureUnsupported) {
+      (void)cudaGetLastError();
+      known.refused = true;
+      log::warning("CUDA cannot record this step ({}); it runs operation by operation", cudaGetErrorString(ended));
+      return step();
+    }
+    if (failure) {
+      if (graph) (void)cudaGraphDestroy(graph);
+      std::rethrow_exception(failure);
+    }
+    check(ended, "recording a step");
     const cudaError_t status = cudaGraphInstantiate(&known.graph, graph, 0);
     (void)cudaGraphDestroy(graph);
     check(status, "recording a step");
@@ -215,6 +252,33 @@ void CudaBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Ten
   p.bias = wide(options.bias);
   p.activated = options.activated.data;
   products_->multiply(p, memory_->stream());
+}
+
+void CudaBackend::quantise_columns(Context& ctx, const Tensor& w, const Tensor& values, const Tensor& scales) {
+  if (ctx.planning()) return;
+  cuda::quantise_columns(memory_->stream(), wide(w), values.as<std::int8_t>(), wide(scales), w.shape[0], w.shape[1]);
+}
+
+void CudaBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
+                            const GemmOptions& options) {
+  const std::int64_t m = c.shape[0], n = c.shape[1], k = a.shape[1];
+  Tensor numbers = ctx.take({m, k}, DType::i8), row_scales = ctx.take({m}, DType::f32),
+         sums = ctx.take({m, n}, DType::f32);  // of 32-bit integers
+  if (!ctx.planning()) {
+    const Stream stream = memory_->stream();
+    auto* left = numbers.as<std::int8_t>();
+    const auto* right = b.as<std::int8_t>();
+    auto* sum = reinterpret_cast<std::int32_t*>(sums.as<float>());
+    by_half(a.dtype, [&](auto h) { quantise_rows(stream, half<const decltype(h)>(a), left, wide(row_scales), m, k); });
+    if (!products_->multiply_bytes(m, n, k, left, right, sum, stream))
+      multiply_bytes(stream, left, right, sum, m, n, k);
+    by_half(c.dtype, [&](auto h) {
+      using C = decltype(h);
+      scale_back(stream, sum, wide(row_scales), wide(scales), wide(options.bias), half<C>(c),
+                 half<C>(options.activated), m, n);
+    });
+  }
+  ctx.release(numbers, row_scales, sums);
 }
 
 void CudaBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gradient) {
@@ -629,67 +693,120 @@ struct LossPieces {
   std::size_t chunks() const { return first_of_chunk.size() - 1; }
 };
 
+/// Points that the loss is the mean over.
+double points_of(const LossTerms& terms, const Shape& shape, int members) {
+  const std::int64_t rows = terms.rows.whole > 0 ? terms.rows.whole : shape[2];
+  return double(shape[0] / members) * double(rows) * double(shape[3]);
+}
+
+LossShape loss_shape(const LossTerms& terms, const Tensor& prediction, const Tensor& target, const Tensor& gradient,
+                     const LossWeights& by, const Tensor& parts) {
+  const Shape& shape = prediction.shape;
+  if (target.shape != shape || (!gradient.none() && gradient.shape != shape) || parts.dtype != DType::f64 ||
+      parts.count() != by.chunks)
+    fail(ErrorKind::failure, "loss of prediction {} against target {}: shapes or parts do not fit", shape.to_string(),
+         target.shape.to_string());
+  return {shape[0], shape[1], shape[2], shape[3], terms.kind == LossKind::squared};
+}
+
 }  // namespace
+
+/// `members` of an ensemble count as one field; 1 for a loss of each.
+LossWeights CudaBackend::weights_of(const LossTerms& terms, const Shape& shape, int members, double scale) {
+  const LossPieces pieces(terms.rows.cuts, shape[2]);
+  const std::int64_t batch = shape[0] / members;
+  const auto channels = static_cast<std::size_t>(shape[1]), fields = static_cast<std::size_t>(batch) * channels;
+  if (terms.row_weight.size() != static_cast<std::size_t>(shape[2]) || terms.channel_weight.size() != channels ||
+      (!terms.sample_weight.empty() && terms.sample_weight.size() != static_cast<std::size_t>(batch)) ||
+      pieces.rows.back() != shape[2] || (!terms.rows.parts.empty() && terms.rows.parts.size() != pieces.chunks()))
+    fail(ErrorKind::failure, "loss of {}: weights or chunks of rows do not fit", shape.to_string());
+  const double divisor =
+      points_of(terms, shape, members) * std::accumulate(terms.channel_weight.begin(), terms.channel_weight.end(), 0.0);
+  std::vector<double> field(fields);
+  for (std::size_t f = 0; f < fields; ++f)
+    field[f] = (terms.sample_weight.empty() ? 1.0 : double(terms.sample_weight[f / channels])) *
+               double(terms.channel_weight[f % channels]) / divisor;
+  std::string bytes;
+  const auto add = [&](const auto& numbers) {
+    const std::size_t at = bytes.size();
+    bytes.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(numbers[0]));
+    return at;
+  };
+  const std::size_t row_at = add(terms.row_weight), field_at = add(field), rows_at = add(pieces.rows),
+                    chunks_at = add(pieces.first_of_chunk);
+  const std::byte* on_device = kept(std::move(bytes));
+  return {reinterpret_cast<const double*>(on_device + row_at),
+          reinterpret_cast<const double*>(on_device + field_at),
+          reinterpret_cast<const std::int64_t*>(on_device + rows_at),
+          reinterpret_cast<const std::int64_t*>(on_device + chunks_at),
+          pieces.count(),
+          static_cast<std::int64_t>(pieces.chunks()),
+          scale};
+}
+
+void CudaBackend::loss_parts(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                             const Tensor& gradient, double scale, const Tensor& parts) {
+  if (ctx.planning()) return;
+  const LossWeights by = weights_of(terms, prediction.shape, 1, scale);
+  const LossShape s = loss_shape(terms, prediction, target, gradient, by, parts);
+  double* partial = partial_sums(s.batch * s.channels * by.pieces);
+  cuda::loss(memory_->stream(), s, by, wide(prediction), wide(target), wide(gradient), partial, parts.as<double>());
+}
+
+void CudaBackend::crps_parts(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction,
+                             const Tensor& target, const Tensor& gradient, double scale, const Tensor& parts) {
+  if (members < 2 || members > crps_most_members || prediction.shape[0] % members != 0)
+    fail(ErrorKind::usage, "CRPS on CUDA: {} members of {}, must be 2 to {} and divide the batch", members,
+         prediction.shape.to_string(), crps_most_members);
+  if (ctx.planning()) return;
+  const LossWeights by = weights_of(terms, prediction.shape, members, scale);
+  const LossShape s = loss_shape(terms, prediction, target, gradient, by, parts);
+  double* partial = partial_sums(s.batch / members * s.channels * by.pieces);
+  cuda::crps(memory_->stream(), s, by, members, wide(prediction), wide(target), wide(gradient), partial,
+             parts.as<double>());
+}
+
+double CudaBackend::added(const LossTerms& terms, const std::function<void(const Tensor&)>& find_parts) {
+  refuse_while_recording("return a number");
+  const std::size_t chunks = terms.rows.cuts.empty() ? 1 : terms.rows.cuts.size() - 1;
+  if (parts_.bytes() < chunks * sizeof(double)) parts_ = Buffer(chunks * sizeof(double), *memory_);
+  find_parts(Tensor(parts_.data(), {static_cast<std::int64_t>(chunks)}, DType::f64, Device::cuda));
+  std::vector<double> parts(chunks);
+  memory_->copy_out(parts.data(), parts_.data(), chunks * sizeof(double));
+  std::copy_n(parts.begin(), terms.rows.parts.size(), terms.rows.parts.begin());
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
+}
 
 double CudaBackend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
                          const Tensor& gradient, double scale, std::span<double> per_channel) {
   if (ctx.planning()) return 0;
-  const Shape& shape = prediction.shape;
-  const LossPieces pieces(terms.rows.cuts, shape[2]);
-  const LossShape s{shape[0],
-                    shape[1],
-                    shape[2],
-                    shape[3],
-                    terms.kind == LossKind::squared,
-                    pieces.count(),
-                    reinterpret_cast<const std::int64_t*>(
-                        kept(std::string(reinterpret_cast<const char*>(pieces.rows.data()),
-                                         pieces.rows.size() * sizeof(std::int64_t))))};
-  const auto channels = static_cast<std::size_t>(s.channels), fields = static_cast<std::size_t>(s.batch) * channels;
-  if (target.shape != shape || (!gradient.none() && gradient.shape != shape) ||
-      terms.row_weight.size() != static_cast<std::size_t>(s.rows) || terms.channel_weight.size() != channels ||
-      (!terms.sample_weight.empty() && terms.sample_weight.size() != static_cast<std::size_t>(s.batch)) ||
-      (!per_channel.empty() && per_channel.size() != channels) || pieces.rows.back() != s.rows ||
-      (!terms.rows.parts.empty() && terms.rows.parts.size() != pieces.chunks()))
-    fail(ErrorKind::failure, "loss of prediction {} against target {}: shapes or weights do not fit", shape.to_string(),
-         target.shape.to_string());
-  const double weights = std::accumulate(terms.channel_weight.begin(), terms.channel_weight.end(), 0.0),
-               height = double(terms.rows.whole > 0 ? terms.rows.whole : s.rows),
-               points = double(s.batch) * height * double(s.columns), divisor = points * weights;
-  const auto sample_weight = [&](std::size_t f) {
-    return terms.sample_weight.empty() ? 1.0 : double(terms.sample_weight[f / channels]);
-  };
-  std::vector<float> slope(fields);
-  for (std::size_t f = 0; f < fields; ++f)
-    slope[f] = static_cast<float>(scale * sample_weight(f) * double(terms.channel_weight[f % channels]) / divisor);
-  const auto* row_weight = reinterpret_cast<const double*>(
-      kept(std::string(reinterpret_cast<const char*>(terms.row_weight.data()), terms.row_weight.size_bytes())));
-  if (slopes_.bytes() < fields * sizeof(float)) slopes_ = Buffer(fields * sizeof(float), *memory_);
-  memory_->copy_in(slopes_.data(), slope.data(), fields * sizeof(float));
-  double* partial = partial_sums(static_cast<std::int64_t>(fields) * s.pieces);
-  cuda::loss(memory_->stream(), s, wide(prediction), wide(target), row_weight,
-             static_cast<const float*>(slopes_.data()), wide(gradient), partial);
-
+  const double total =
+      added(terms, [&](const Tensor& parts) { loss_parts(ctx, terms, prediction, target, gradient, scale, parts); });
+  if (per_channel.empty()) return total;
+  const auto channels = static_cast<std::size_t>(prediction.shape[1]);
+  if (per_channel.size() != channels)
+    fail(ErrorKind::failure, "loss of {} channels asked for {}", channels, per_channel.size());
+  std::fill(per_channel.begin(), per_channel.end(), 0.0);
   const std::vector<double>& sums = fetch_sums();
-  if (!per_channel.empty()) std::fill(per_channel.begin(), per_channel.end(), 0.0);
-  double total = 0;
-  for (std::size_t chunk = 0; chunk < pieces.chunks(); ++chunk) {
-    double part = 0;
-    for (std::size_t f = 0; f < fields; ++f) {
-      const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(f) * s.pieces;
-      const double field = sample_weight(f) * std::accumulate(begin + pieces.first_of_chunk[chunk],
-                                                              begin + pieces.first_of_chunk[chunk + 1], 0.0);
-      part += double(terms.channel_weight[f % channels]) / divisor * field;
-      if (!per_channel.empty()) per_channel[f % channels] += field / points;
-    }
-    if (!terms.rows.parts.empty()) terms.rows.parts[chunk] = part;
-    total += part;
+  const std::size_t fields = static_cast<std::size_t>(prediction.shape[0]) * channels, pieces = sums.size() / fields;
+  for (std::size_t f = 0; f < fields; ++f) {
+    const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(f * pieces);
+    const double sample = terms.sample_weight.empty() ? 1.0 : double(terms.sample_weight[f / channels]);
+    per_channel[f % channels] += sample * std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(pieces), 0.0) /
+                                 points_of(terms, prediction.shape, 1);
   }
   return total;
 }
 
+double CudaBackend::crps(Context& ctx, const LossTerms& terms, int members, const Tensor& prediction,
+                         const Tensor& target, const Tensor& gradient, double scale) {
+  if (ctx.planning()) return 0;
+  return added(
+      terms, [&](const Tensor& parts) { crps_parts(ctx, terms, members, prediction, target, gradient, scale, parts); });
+}
+
 void CudaBackend::adamw(const AdamW& o, std::int64_t step, double decay, const Tensor& w, const Tensor& g,
-                        const Tensor& m, const Tensor& v) {
+                        const Tensor& m, const Tensor& v, const Tensor& copy) {
   const double correction1 = 1 - std::pow(o.beta1, double(step)), correction2 = 1 - std::pow(o.beta2, double(step));
   const AdamWRates rates{float(o.learning_rate / correction1),
                          float(o.learning_rate * decay),
@@ -698,7 +815,7 @@ void CudaBackend::adamw(const AdamW& o, std::int64_t step, double decay, const T
                          float(1 / correction2),
                          float(o.epsilon),
                          float(o.gradient_scale)};
-  cuda::adamw(memory_->stream(), rates, wide(w), wide(g), wide(m), wide(v), w.count());
+  cuda::adamw(memory_->stream(), rates, wide(w), wide(g), wide(m), wide(v), half<bf16>(copy), w.count());
 }
 
 double CudaBackend::square_sum(const Tensor& x, std::int64_t raster) {

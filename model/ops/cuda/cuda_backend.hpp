@@ -9,6 +9,7 @@
 
 #include "model/ops/backend.hpp"
 #include "model/ops/cuda/cuda_memory.hpp"
+#include "model/ops/cuda/kernels.hpp"
 #include "model/ops/cuda/long_attention.hpp"
 #include "model/ops/cuda/product_library.hpp"
 #include "model/tensor/buffer.hpp"
@@ -28,8 +29,12 @@ class CudaBackend final : public Backend {
   Memory& memory() const override { return *memory_; }
   void synchronise() override { memory_->synchronise(); }
   void repeat(std::uint64_t key, const std::function<void()>& step) override;
+  void forget(std::uint64_t key) override;
 
   void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) override;
+  void quantise_columns(Context&, const Tensor& w, const Tensor& values, const Tensor& scales) override;
+  void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
+                 const GemmOptions& options) override;
   void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) override;
   void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
                  const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) override;
@@ -80,14 +85,22 @@ class CudaBackend final : public Backend {
 
   double loss(Context&, const LossTerms& terms, const Tensor& prediction, const Tensor& target, const Tensor& gradient,
               double scale, std::span<double> per_channel) override;
+  double crps(Context&, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
+              const Tensor& gradient, double scale) override;
+  void loss_parts(Context&, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
+                  const Tensor& gradient, double scale, const Tensor& parts) override;
+  void crps_parts(Context&, const LossTerms& terms, int members, const Tensor& prediction, const Tensor& target,
+                  const Tensor& gradient, double scale, const Tensor& parts) override;
   void adamw(const AdamW& options, std::int64_t step, double decay, const Tensor& w, const Tensor& g, const Tensor& m,
-             const Tensor& v) override;
+             const Tensor& v, const Tensor& copy) override;
   double square_sum(const Tensor& x, std::int64_t raster) override;
   void scale(const Tensor& x, double factor) override;
   void average(const Tensor& x, const Tensor& mean, double decay) override;
 
  private:
   struct Graphs;
+  /// Throws where a step is being recorded, which must not allocate nor copy from the host.
+  void refuse_while_recording(const char* what) const;
   // The device's copies of host values: of a table by its id, of others by content.
   const std::byte* kept(std::uint64_t id, std::span<const std::byte> first, std::span<const std::byte> second);
   const std::byte* kept(std::string bytes);
@@ -99,6 +112,9 @@ class CudaBackend final : public Backend {
                                      const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum,
                                      const Tensor& dy, const Tensor& dqkv, float* gain_partial);
   const std::int32_t* numbers_of(const SequenceTable& table);  ///< offsets, then tokens
+  LossWeights weights_of(const LossTerms& terms, const Shape& shape, int members, double scale);
+  /// The parts that `find_parts` leaves on the device, added in order; terms.rows.parts receives them.
+  double added(const LossTerms& terms, const std::function<void(const Tensor&)>& find_parts);
   /// Room on the device for n sums, which fetch_sums() then brings for the host to add up.
   double* partial_sums(std::int64_t n);
   const std::vector<double>& fetch_sums();
@@ -108,7 +124,8 @@ class CudaBackend final : public Backend {
   std::unique_ptr<LongAttention> long_attention_;
   std::map<std::uint64_t, Buffer> tables_;
   std::map<std::string, Buffer> values_;
-  Buffer slopes_, sums_;
+  Buffer sums_, parts_;
+  std::vector<Buffer> outgrown_;
   std::vector<double> host_sums_;
   std::unique_ptr<Graphs> graphs_;
 };

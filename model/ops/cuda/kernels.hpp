@@ -108,6 +108,20 @@ void attention_scatter(Stream, const Attention<bf16>&, const bf16* y, const floa
 std::int64_t attention_scatter_chunks(int longest);
 void attention_scatter_gradient(Stream, const Attention<bf16>&, const bf16* dq, const bf16* dk, const bf16* dv);
 
+// --- int8.cu
+/// out and scales of each row's symmetric quantisation.
+template <class H>
+void quantise_rows(Stream, const H* x, std::int8_t* out, float* scales, std::int64_t rows, std::int64_t columns);
+/// out [columns, rows]: a column of w becomes a row.
+void quantise_columns(Stream, const float* w, std::int8_t* out, float* scales, std::int64_t rows, std::int64_t columns);
+/// c [m, n] = a [m, k] b^T, b [n, k].
+void multiply_bytes(Stream, const std::int8_t* a, const std::int8_t* b, std::int32_t* c, std::int64_t m, std::int64_t n,
+                    std::int64_t k);
+/// c = sum * row scale * column scale [+ bias], activated (may be null) = GELU of that.
+template <class C>
+void scale_back(Stream, const std::int32_t* sum, const float* row_scales, const float* column_scales, const float* bias,
+                C* c, C* activated, std::int64_t m, std::int64_t n);
+
 // --- patch.cu
 struct PatchShape {
   std::int64_t batch, channels, rows, columns, token_rows, token_columns;
@@ -160,19 +174,28 @@ void depthwise_backward_weight(Stream, const RasterShape&, const float* x, const
 struct LossShape {
   std::int64_t batch, channels, rows, columns;
   bool squared;
-  std::int64_t pieces;             ///< of rows, each added up by one block
-  const std::int64_t* piece_rows;  ///< [pieces + 1] the first row of each
 };
-/// partial[f, piece]: sum of row_weight * d over the piece's rows of field f = (b, c), without the other weights.
-/// `weight` [B, C]: what the gradient is multiplied by besides the row's weight.
-void loss(Stream, const LossShape&, const float* prediction, const float* target, const double* row_weight,
-          const float* weight, float* gradient, double* partial);
+/// On the device. A piece is the rows that one block adds up; a chunk (LossRows) has whole pieces.
+struct LossWeights {
+  const double *row, *field;                      ///< [rows]; [B, C], B counting an ensemble once
+  const std::int64_t *piece_rows, *chunk_pieces;  ///< [pieces + 1], [chunks + 1]: the first of each
+  std::int64_t pieces, chunks;
+  double scale;  ///< of the gradient
+};
+/// parts [chunks]: what each chunk adds; partial [B C, pieces] scratch. gradient may be null, or the prediction.
+void loss(Stream, const LossShape&, const LossWeights&, const float* prediction, const float* target, float* gradient,
+          double* partial, double* parts);
+/// The fair CRPS; shape.batch counts all members, at most `crps_most_members` of a sample.
+inline constexpr int crps_most_members = 256;
+void crps(Stream, const LossShape&, const LossWeights&, int members, const float* prediction, const float* target,
+          float* gradient, double* partial, double* parts);
 
 // --- optimiser.cu
 struct AdamWRates {
   float step, decay, beta1, beta2, correction2, epsilon, scale;
 };
-void adamw(Stream, const AdamWRates&, float* w, const float* g, float* m, float* v, std::int64_t n);
+/// `copy`, which may be null, receives the new w.
+void adamw(Stream, const AdamWRates&, float* w, const float* g, float* m, float* v, bf16* copy, std::int64_t n);
 /// part[c] = sum of squares in the c-th chunk of `chunk` numbers on the raster of which x begins at `raster`.
 void square_sum(Stream, const float* x, std::int64_t n, std::int64_t raster, std::int64_t chunk, double* part,
                 std::int64_t chunks);

@@ -10,7 +10,7 @@ namespace {
 constexpr int kThreads = 256;
 
 template <int N>
-__global__ void adamw_packs(AdamWRates r, float* w, const float* g, float* m, float* v, std::int64_t n) {
+__global__ void adamw_packs(AdamWRates r, float* w, const float* g, float* m, float* v, bf16* copy, std::int64_t n) {
   const std::int64_t at = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * N;
   if (at >= n) return;
   Pack<N> weight = load<N>(w + at), first = load<N>(m + at), second = load<N>(v + at);
@@ -23,6 +23,7 @@ __global__ void adamw_packs(AdamWRates r, float* w, const float* g, float* m, fl
     weight.at[k] -= r.step * first.at[k] / (sqrtf(second.at[k] * r.correction2) + r.epsilon) + r.decay * weight.at[k];
   }
   store(w + at, weight);
+  if (copy) store(copy + at, weight);
   store(m + at, first);
   store(v + at, second);
 }
@@ -50,11 +51,12 @@ __global__ void average_numbers(const float* x, float* mean, float rate, std::in
 
 }  // namespace
 
-void adamw(Stream stream, const AdamWRates& rates, float* w, const float* g, float* m, float* v, std::int64_t n) {
-  if (packs<4>(w, n) && packs<4>(g, n) && packs<4>(m, n) && packs<4>(v, n))
-    launch(adamw_packs<4>, dim3(blocks_for(n / 4, kThreads)), dim3(kThreads), 0, stream, rates, w, g, m, v, n);
+void adamw(Stream stream, const AdamWRates& rates, float* w, const float* g, float* m, float* v, bf16* copy,
+           std::int64_t n) {
+  if (packs<4>(w, n) && packs<4>(g, n) && packs<4>(m, n) && packs<4>(v, n) && packs<4>(copy, n))
+    launch(adamw_packs<4>, dim3(blocks_for(n / 4, kThreads)), dim3(kThreads), 0, stream, rates, w, g, m, v, copy, n);
   else
-    launch(adamw_packs<1>, dim3(blocks_for(n, kThreads)), dim3(kThreads), 0, stream, rates, w, g, m, v, n);
+    launch(adamw_packs<1>, dim3(blocks_for(n, kThreads)), dim3(kThreads), 0, stream, rates, w, g, m, v, copy, n);
 }
 
 void square_sum(Stream stream, const float* x, std::int64_t n, std::int64_t raster, std::int64_t chunk, double* part,

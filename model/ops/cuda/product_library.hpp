@@ -21,6 +21,10 @@ class ProductLibrary {
   virtual ~ProductLibrary() = default;
   /// Scratch may be allocated the first time a shape is seen, never again.
   virtual void multiply(const Product&, Stream) = 0;
+  /// c [m, n] = a [m, k] b^T, b [n, k], of bytes with sums in 32 bits. False, with nothing done, where it has no
+  /// algorithm for the shape.
+  virtual bool multiply_bytes(std::int64_t m, std::int64_t n, std::int64_t k, const std::int8_t* a,
+                              const std::int8_t* b, std::int32_t* c, Stream) = 0;
 };
 
 }  // namespace zonda::model::cuda

@@ -163,6 +163,45 @@ TEST(CudaNetwork, ARecordedStepRepeatsItsNumbers) {
   EXPECT_EQ(runs, 2);  // once as it is, once recorded
 }
 
+TEST(CudaNetwork, AStepThatCannotBeRecordedRunsAsItIs) {
+  const auto backend = emulated_cuda_backend();
+  Operands operands(DType::f32, backend->memory());
+  const Tensor x = operands.zeros({100});
+  Arena none(backend->memory());
+  Context ctx(*backend, none, DType::f32);
+  const std::uint64_t key = Backend::new_key();
+  for (int i = 1; i <= 4; ++i) {
+    backend->repeat(key, [&] {
+      ctx->fill(ctx, x, i);
+      const Buffer within(64, backend->memory());  // CUDA refuses this while it records
+    });
+    EXPECT_EQ(fetch(x, backend->memory())[7], static_cast<float>(i));
+  }
+}
+
+TEST(CudaNetwork, AForgottenStepIsRecordedAgain) {
+  const auto backend = emulated_cuda_backend();
+  Operands operands(DType::f32, backend->memory());
+  const Tensor x = operands.zeros({100});
+  Arena none(backend->memory());
+  Context ctx(*backend, none, DType::f32);
+  const std::uint64_t key = Backend::new_key();
+  int runs = 0;
+  const auto repeat = [&](double value) {
+    backend->repeat(key, [&] {
+      ++runs;
+      ctx->fill(ctx, x, value);
+    });
+    return fetch(x, backend->memory())[0];
+  };
+  EXPECT_EQ(repeat(1), 1);
+  EXPECT_EQ(repeat(1), 1);
+  EXPECT_EQ(repeat(2), 1);  // recorded: the key's numbers are the same each time
+  backend->forget(key);
+  EXPECT_EQ(repeat(2), 2);
+  EXPECT_EQ(runs, 3);
+}
+
 TEST(CudaNetwork, AFailureWhileRecordingLeavesTheBackendWhole) {
   const auto backend = emulated_cuda_backend();
   Training training(tiny("fp32", 32, 2), backend);

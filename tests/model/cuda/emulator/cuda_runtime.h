@@ -35,8 +35,9 @@ void run(dim3 grid, dim3 block, std::size_t shared, std::function<void()> thread
 void enqueue(std::function<void()> work);
 /// Threads take turns from the last to the first instead: a result that changes shows a missing barrier.
 void reverse_turns(bool reversed);
-/// Blocks run so far.
+/// Blocks run so far; graphs launched so far.
 std::int64_t blocks_run();
+std::int64_t graphs_launched();
 
 void block_barrier();
 void warp_barrier();
@@ -94,7 +95,13 @@ inline float __expf(float x) {
 }
 
 // --- the runtime
-enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorInvalidValue = 1 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901
+};
 using cudaStream_t = int*;
 using cudaEvent_t = int*;
 using cudaGraph_t = std::function<void()>*;

@@ -10,9 +10,22 @@ namespace zonda::model::testing {
 
 namespace {
 
-/// Products as plain loops with sums in f64.
+/// Products as plain loops with sums in f64; of bytes as cuBLASLt takes them, rows of whole words.
 class PlainProducts final : public cuda::ProductLibrary {
  public:
+  bool multiply_bytes(std::int64_t m, std::int64_t n, std::int64_t k, const std::int8_t* a, const std::int8_t* b,
+                      std::int32_t* c, cuda::Stream) override {
+    if (n % 4 != 0 || k % 4 != 0) return false;
+    emulator::enqueue([=] {
+      for (std::int64_t i = 0; i < m; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+          c[i * n + j] = 0;
+          for (std::int64_t l = 0; l < k; ++l) c[i * n + j] += std::int32_t{a[i * k + l]} * std::int32_t{b[j * k + l]};
+        }
+    });
+    return true;
+  }
+
   void multiply(const cuda::Product& p, cuda::Stream) override {
     emulator::enqueue([p] {
       const auto number = [](const void* at, DType type, std::int64_t i) {

@@ -39,9 +39,9 @@ struct Machine {
   const std::function<void()>* work = nullptr;
   std::vector<std::max_align_t> shared;
   std::vector<std::byte> slots;
-  bool reversed = false, capturing = false;
+  bool reversed = false, capturing = false, invalidated = false;
   std::vector<std::function<void()>> captured;
-  std::int64_t blocks = 0;
+  std::int64_t blocks = 0, graphs = 0;
 };
 
 /// Each thread of the host has a device of its own.
@@ -175,6 +175,9 @@ void reverse_turns(bool reversed) {
 std::int64_t blocks_run() {
   return machine().blocks;
 }
+std::int64_t graphs_launched() {
+  return machine().graphs;
+}
 void block_barrier() {
   leave(State::at_block);
 }
@@ -220,7 +223,14 @@ void multiply_add_tiles(float (&c)[4], const std::uint32_t (&a)[4], const std::u
 
 namespace {
 int something;  // what streams and events point to
+
+/// What a stream that is being captured does not allow, and what ends its capture.
+cudaError_t outside_captures() {
+  emulator::Machine& m = emulator::machine();
+  m.invalidated = m.invalidated || m.capturing;
+  return m.capturing ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
+}  // namespace
 
 const char* cudaGetErrorString(cudaError_t status) {
   return status == cudaErrorMemoryAllocation ? "out of memory" : status == cudaSuccess ? "no error" : "invalid value";
@@ -232,11 +242,13 @@ cudaError_t cudaSetDevice(int) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  if (outside_captures() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   if (bytes > std::size_t{1} << 40) return cudaErrorMemoryAllocation;
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* data) {
+  (void)outside_captures();
   std::free(data);
   return cudaSuccess;
 }
@@ -266,7 +278,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return emulator::machine().capturing ? cudaErrorInvalidValue : cudaSuccess;
+  return outside_captures();
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = &something;
@@ -279,14 +291,20 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  return emulator::machine().capturing ? cudaErrorInvalidValue : cudaSuccess;
+  return outside_captures();
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
   emulator::machine().capturing = true;
+  emulator::machine().invalidated = false;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
   emulator::machine().capturing = false;
+  if (emulator::machine().invalidated) {
+    emulator::machine().captured.clear();
+    *graph = nullptr;
+    return cudaErrorStreamCaptureInvalidated;
+  }
   *graph = new std::function<void()>([work = std::move(emulator::machine().captured)] {
     for (const auto& each : work) each();
   });
@@ -298,6 +316,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  ++emulator::machine().graphs;
   (*executable)();
   return cudaSuccess;
 }
