@@ -78,7 +78,7 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
   const auto weights = step.layout().grid.row_weights().subspan(rows.begin, rows.size());
   row_weights_.assign(weights.begin(), weights.end());
   row_cuts_ = slab.image_row_offsets();
-  parts_.resize(row_cuts_.size() - 1);
+  chunks_ = row_cuts_.size() - 1;
   Memory& memory = network.backend().memory();
   const Shape state = staged_.state_shape();
   const auto several = [&](std::size_t n) {
@@ -86,6 +86,8 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
     for (std::size_t i = 0; i < n; ++i) list.push_back(buffer_of(memory, state));
     return list;
   };
+  scores_ = Buffer(scored_steps(unrolling) * chunks_ * sizeof(double), memory);
+  fetched_.resize(scored_steps(unrolling) * chunks_);
   input_ = buffer_of(memory, staged_.input_shape());
   target_ = buffer_of(memory, state);
   outputs_ = several(scored_steps(unrolling));
@@ -102,10 +104,30 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
   StepVariant variant;
   variant.lead_steps = unrolling.count - 1;
   if (predicted) variant.predicted = [](std::size_t, std::span<const float>) {};
-  std::vector<double> losses(parts_.size());
-  pass(ctx, variant, 0, 0, losses);
+  pass(ctx, variant);
   scratch_.finish_plan();
   scratch_.allocate();
+}
+
+TrainingStep::~TrainingStep() {
+  forget_recorded();
+}
+
+void TrainingStep::forget_recorded() {
+  for (const auto& [what, key] : recorded_) network_.backend().forget(key);
+  recorded_.clear();
+}
+
+std::size_t TrainingStep::steps_of(const StepVariant& variant) const {
+  return unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
+}
+
+std::size_t TrainingStep::first_scored(const StepVariant& variant) const {
+  return unrolling_.through ? 0 : steps_of(variant) - 1;
+}
+
+double TrainingStep::share_of(std::size_t k) const {
+  return weight_of(unrolling_, k) / static_cast<double>(terms_);
 }
 
 Context TrainingStep::context() {
@@ -142,48 +164,69 @@ void TrainingStep::forward(Context& ctx, std::size_t k, const Tensor& y) {
   network_.forward(u, staged_.condition(k), y, noise_.empty() ? Tensor() : noise_[k].tensor());
 }
 
-/// Adds the chunks' parts of a step's loss to `losses`; its gradient takes the place of y.
-void TrainingStep::score(Context& ctx, const Tensor& y, const Tensor& wanted, double share, std::span<double> losses) {
+/// The chunks' parts of a step's loss go to scores_; its gradient takes the place of y.
+void TrainingStep::score(Context& ctx, std::size_t scored, const Tensor& y, const Tensor& wanted, double share) {
   const LossTerms terms{options_.loss,
                         row_weights_,
                         options_.channel_weights,
                         {},
-                        {static_cast<std::int64_t>(step_.layout().grid.nlat()), row_cuts_, parts_}};
+                        {static_cast<std::int64_t>(step_.layout().grid.nlat()), row_cuts_, {}}};
+  const Tensor parts(static_cast<double*>(scores_.data()) + scored * chunks_, {static_cast<std::int64_t>(chunks_)},
+                     DType::f64, scores_.device());
   if (members_ > 1)
-    ctx->crps(ctx, terms, options_.members, y, wanted, y, share);
+    ctx->crps_parts(ctx, terms, options_.members, y, wanted, y, share, parts);
   else
-    ctx->loss(ctx, terms, y, wanted, y, share);
-  for (std::size_t chunk = 0; chunk < parts_.size(); ++chunk) losses[chunk] += share * parts_[chunk];
+    ctx->loss_parts(ctx, terms, y, wanted, y, share, parts);
+}
+
+void TrainingStep::fetch_losses(const StepVariant& variant, std::span<double> losses) {
+  const std::size_t first = first_scored(variant), scored = steps_of(variant) - first;
+  scores_.memory().copy_out(fetched_.data(), scores_.data(), scored * chunks_ * sizeof(double));
+  for (std::size_t i = 0; i < scored; ++i)
+    for (std::size_t chunk = 0; chunk < chunks_; ++chunk)
+      losses[chunk] += share_of(first + i) * fetched_[i * chunks_ + chunk];
+}
+
+std::optional<std::uint64_t> TrainingStep::key_of(const StepVariant& variant) {
+  constexpr std::size_t most = 32;  // recorded passes take memory
+  if (sum_.by_bucket() || !network_.slab().alone()) return std::nullopt;
+  if (const std::uint64_t plan = network_.make_ready(); plan != recorded_plan_) {
+    forget_recorded();
+    recorded_plan_ = plan;
+  }
+  std::vector<std::int64_t> what{variant.lead_steps, variant.predicted ? 1 : 0};
+  for (std::size_t s = 0; s < staged_.samples(); ++s) what.push_back(staged_.step(s).count());
+  if (network_.shape().rank > 0)  // leads choose adapters
+    for (const double days : staged_.lead_days(0)) what.push_back(std::llround(days * 86400));
+  if (const auto known = recorded_.find(what); known != recorded_.end()) return known->second;
+  if (recorded_.size() >= most) return std::nullopt;
+  return recorded_.emplace(std::move(what), Backend::new_key()).first->second;
 }
 
 /// `losses` [micro-batch, chunk] of this rank -> [micro-batch] of the whole grid.
 std::vector<double> TrainingStep::sum_over_slabs(std::span<const double> losses) const {
-  const std::size_t chunks = parts_.size(), n = losses.size() / chunks;
+  const std::size_t n = losses.size() / chunks_;
   std::vector<double> by_chunk(losses.size()), totals(n);
   for (std::size_t t = 0; t < n; ++t)
-    for (std::size_t chunk = 0; chunk < chunks; ++chunk) by_chunk[chunk * n + t] = losses[t * chunks + chunk];
+    for (std::size_t chunk = 0; chunk < chunks_; ++chunk) by_chunk[chunk * n + t] = losses[t * chunks_ + chunk];
   const Slab& slab = network_.slab();
   parallel::canonical_all_reduce(slab.ranks(), static_cast<std::size_t>(slab.chunks()), n,
                                  std::span<const double>(by_chunk), std::span(totals));
   return totals;
 }
 
-void TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member,
-                        std::int64_t optimiser_step, std::span<double> losses) {
+void TrainingStep::pass(Context& ctx, const StepVariant& variant) {
   const Shape shape = staged_.state_shape();
-  const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
-  const std::size_t first_scored = unrolling_.through ? 0 : steps - 1;
-  const auto share = [&](std::size_t k) { return weight_of(unrolling_, k) / static_cast<double>(terms_); };
+  const std::size_t steps = steps_of(variant), first = first_scored(variant);
   const Tensor wanted = tensor_of(target_, shape);
   const auto output = [&](std::size_t k) { return tensor_of(outputs_[unrolling_.through ? k : 0], shape); };
 
   for (std::size_t k = 0; k < steps; ++k) {
-    if (!ctx.planning()) draw_noise_of(k, first_member, optimiser_step);
     const Tensor y = output(k);
     forward(ctx, k, y);
-    if (k >= first_scored) staged_.target(ctx, k, state(k + 1), wanted);
+    if (k >= first) staged_.target(ctx, k, state(k + 1), wanted);
     if (k + 1 < steps || variant.predicted) staged_.advance(ctx, y, state(k + 1), predicted(k));
-    if (k >= first_scored) score(ctx, y, wanted, share(k), losses);
+    if (k >= first) score(ctx, k - first, y, wanted, share_of(k));
   }
   if (!rolls_back(unrolling_)) {
     if (!ctx.planning()) network_.backward(output(steps - 1), Tensor());
@@ -206,7 +249,7 @@ void TrainingStep::pass(Context& ctx, const StepVariant& variant, std::uint64_t 
 }
 
 void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
-  const std::size_t steps = unrolling_.through ? count_ : static_cast<std::size_t>(variant.lead_steps) + 1;
+  const std::size_t steps = steps_of(variant);
   const std::size_t size = step_.layout().output_channels() * step_.points();
   const std::span<const float> all = on_host(predicted(steps - 1), network_.backend().memory(), host_);
   std::vector<float> state(size);
@@ -225,18 +268,24 @@ void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
 
 double TrainingStep::gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times,
                               std::int64_t optimiser_step, const StepVariant& variant) {
-  const std::size_t chunks = parts_.size();
-  std::vector<double> parts(samples_ / micro_ * chunks);  // [micro-batch, chunk]
+  std::vector<double> parts(samples_ / micro_ * chunks_);  // [micro-batch, chunk]
   Context ctx = context();
   if (shared_) shared_->collect(&sum_);
   std::vector<std::size_t> chosen(micro_ * members_);
   for (std::size_t first = 0; first < samples_; first += micro_) {
     for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = first + i / members_;
     staged_.stage(mine, chosen, position, times, options_.augmentation, variant.starts);
+    for (std::size_t k = 0; k < steps_of(variant); ++k) draw_noise_of(k, (position + first) * members_, optimiser_step);
     sum_.begin_term(ctx);
-    scratch_.rewind(0);
-    pass(ctx, variant, (position + first) * members_, optimiser_step,
-         std::span(parts).subspan(first / micro_ * chunks, chunks));
+    const auto work = [&] {
+      scratch_.rewind(0);
+      pass(ctx, variant);
+    };
+    if (const std::optional<std::uint64_t> key = key_of(variant))
+      network_.backend().repeat(*key, work);
+    else
+      work();
+    fetch_losses(variant, std::span(parts).subspan(first / micro_ * chunks_, chunks_));
     if (variant.predicted) hand_back(first, variant);
     sum_.end_term(ctx);
   }

@@ -3,6 +3,7 @@
 // arithmetic is the backend's, in its memory; the host stages the batch and exchanges sums with other ranks.
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ class TrainingStep {
   TrainingStep(ForecastNetwork& network, const ForecastStep& step, const parallel::Communicator& communicator,
                StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false,
                ShardedParameters* shared = nullptr);
+  ~TrainingStep();
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// Sets the network's gradients (this rank's share of them) to those of the mean loss over the whole batch and
   /// returns that loss: equal bits on
@@ -69,9 +73,17 @@ class TrainingStep {
   Context context();
 
  private:
-  void pass(Context& ctx, const StepVariant& variant, std::uint64_t first_member, std::int64_t optimiser_step,
-            std::span<double> losses);
-  void score(Context& ctx, const Tensor& y, const Tensor& wanted, double share, std::span<double> losses);
+  std::size_t steps_of(const StepVariant& variant) const;
+  std::size_t first_scored(const StepVariant& variant) const;
+  double share_of(std::size_t k) const;  ///< of step k of a micro-batch in the loss
+  /// What the backend may repeat: reads and writes its memory alone.
+  void pass(Context& ctx, const StepVariant& variant);
+  void score(Context& ctx, std::size_t scored, const Tensor& y, const Tensor& wanted, double share);
+  /// The key under which a pass is repeated; none where it exchanges with other ranks midway, or is one of too many.
+  std::optional<std::uint64_t> key_of(const StepVariant& variant);
+  void forget_recorded();
+  /// Adds what pass() left of its losses.
+  void fetch_losses(const StepVariant& variant, std::span<double> losses);
   std::vector<double> sum_over_slabs(std::span<const double> losses) const;
   void forward(Context& ctx, std::size_t k, const Tensor& y);
   void draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step);
@@ -93,7 +105,9 @@ class TrainingStep {
   Arena scratch_;
   std::vector<double> row_weights_;     // of this rank's rows
   std::vector<std::int64_t> row_cuts_;  // of its chunks among them
-  std::vector<double> parts_;           // of one loss, by chunks
+  std::size_t chunks_;                  // of rows
+  Buffer scores_;                       // f64 [scored step, chunk]: parts of the losses
+  std::vector<double> fetched_;         // the same on the host
   StagedBatch staged_;                  // [micro x members]
   std::vector<Staging> noise_;          // per step of the network: [micro x members, noise]
   Buffer input_, target_;               // of one step; input_gradient_ of a rollout
@@ -102,6 +116,8 @@ class TrainingStep {
   Buffer input_gradient_;               // of rollouts
   std::vector<Buffer> state_gradient_;  // of rollouts: of three consecutive states
   std::vector<float> host_;
+  std::map<std::vector<std::int64_t>, std::uint64_t> recorded_;  // keys by what their passes have in common
+  std::uint64_t recorded_plan_ = 0;                              // of the network
 };
 
 }  // namespace zonda::model

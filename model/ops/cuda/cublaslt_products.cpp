@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "core/error.hpp"
 #include "model/ops/cuda/kernels.hpp"
@@ -139,8 +140,10 @@ class CublasLtProducts final : public ProductLibrary {
       if (epilogue == Epilogue::rounded_bias && !(p.bias && p.result == DType::bf16)) continue;
       Plan plan;
       if (!choose(p, epilogue, plan)) continue;
-      if (epilogue == Epilogue::rounded_bias && bias_.bytes() < static_cast<std::size_t>(p.n) * sizeof(bf16))
+      if (epilogue == Epilogue::rounded_bias && bias_.bytes() < static_cast<std::size_t>(p.n) * sizeof(bf16)) {
+        outgrown_.push_back(std::move(bias_));  // a recorded step may use it
         bias_ = Buffer(static_cast<std::size_t>(p.n) * sizeof(bf16), memory_);
+      }
       return plans_.emplace(key, std::move(plan)).first->second;
     }
     fail(ErrorKind::failure, "cuBLASLt has no algorithm for a product of {} x {} x {} in {}", p.m, p.n, p.k,
@@ -222,6 +225,7 @@ class CublasLtProducts final : public ProductLibrary {
   CudaMemory& memory_;
   Library library_;
   Buffer workspace_, bias_;
+  std::vector<Buffer> outgrown_;
   std::map<Key, Plan> plans_;
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::optional<Plan>> byte_plans_;
 };

@@ -424,14 +424,17 @@ class CudnnAttention final : public LongAttention {
         cudnn_,
         cudnn_.get_attribute(made.plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes),
         "planning attention");
-    if (workspace_.bytes() < static_cast<std::size_t>(bytes))
+    if (workspace_.bytes() < static_cast<std::size_t>(bytes)) {
+      outgrown_.push_back(std::move(workspace_));  // a recorded step may use it
       workspace_ = Buffer(static_cast<std::size_t>(bytes), memory_);
+    }
   }
 
   const Cudnn& cudnn_;
   CudaMemory& memory_;
   cudnnHandle_t handle_ = nullptr;
   Buffer workspace_;
+  std::vector<Buffer> outgrown_;
   std::map<Key, Plan> plans_;
 };
 

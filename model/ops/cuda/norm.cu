@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kEpsilon = 1e-6f;  // Backend::norm_epsilon
 constexpr int kRowsOfBlock = 4;
-constexpr int kPacksOfThread = 4;
+constexpr int kPacksOfThread = 4, kMostThreads = 1024;
 
 template <class H, int N>
 __global__ void norm_rows(bool layer, RowShape s, const float* x, const float* scale, const float* shift, H* y,
@@ -78,8 +78,9 @@ __global__ void norm_tangent_rows(bool layer, RowShape s, const float* x, const 
 
 /// Block (piece, group); thread t keeps the packs t, t + threads, ... of a row.
 template <class H, int N, int packs>
-__global__ void norm_backward_piece(bool layer, RowShape s, std::int64_t piece, const float* x, const float* scale,
-                                    const float* statistics, const H* dy, float* dx, bool accumulate, float* partial) {
+__global__ void __launch_bounds__(kMostThreads)
+    norm_backward_piece(bool layer, RowShape s, std::int64_t piece, const float* x, const float* scale,
+                        const float* statistics, const H* dy, float* dx, bool accumulate, float* partial) {
   __shared__ float room[2][2][kWarp];
   const std::int64_t first = blockIdx.y * s.rows_per_group,
                      begin = first + static_cast<std::int64_t>(blockIdx.x) * piece,
@@ -218,7 +219,7 @@ dim3 warps_of_rows() {
 }
 
 unsigned threads_for(std::int64_t packs) {
-  return static_cast<unsigned>(min(std::int64_t{1024}, (packs + kWarp - 1) / kWarp * kWarp));
+  return static_cast<unsigned>(min(std::int64_t{kMostThreads}, (packs + kWarp - 1) / kWarp * kWarp));
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ void reverse_turns(bool reversed);
 /// Blocks run so far; graphs launched so far.
 std::int64_t blocks_run();
 std::int64_t graphs_launched();
+/// Streams refuse from now on to be captured: each capture ends as invalidated.
+void refuse_captures(bool refuse);
 
 void block_barrier();
 void warp_barrier();

@@ -39,7 +39,7 @@ struct Machine {
   const std::function<void()>* work = nullptr;
   std::vector<std::max_align_t> shared;
   std::vector<std::byte> slots;
-  bool reversed = false, capturing = false, invalidated = false;
+  bool reversed = false, capturing = false, invalidated = false, refusing = false;
   std::vector<std::function<void()>> captured;
   std::int64_t blocks = 0, graphs = 0;
 };
@@ -175,6 +175,9 @@ void reverse_turns(bool reversed) {
 std::int64_t blocks_run() {
   return machine().blocks;
 }
+void refuse_captures(bool refuse) {
+  machine().refusing = refuse;
+}
 std::int64_t graphs_launched() {
   return machine().graphs;
 }
@@ -295,7 +298,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) {
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
   emulator::machine().capturing = true;
-  emulator::machine().invalidated = false;
+  emulator::machine().invalidated = emulator::machine().refusing;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
