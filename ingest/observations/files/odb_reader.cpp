@@ -6,7 +6,9 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -231,12 +233,35 @@ class OdbFile {
   ReadObservations result_;
 };
 
+/// odc and eckit tell of their exceptions on std::cout, which is for results: while this lives it is silent.
+class QuietOutput {
+ public:
+  QuietOutput() : before_(std::cout.rdbuf(nullptr)) {}
+  ~QuietOutput() {
+    std::cout.rdbuf(before_);
+    std::cout.clear();
+  }
+  QuietOutput(const QuietOutput&) = delete;
+  QuietOutput& operator=(const QuietOutput&) = delete;
+
+ private:
+  std::streambuf* before_;
+};
+
+int start_odc() {
+  for (const char* setting :
+       {"ECKIT_EXCEPTION_IS_SILENT", "ECKIT_ASSERT_FAILED_IS_SILENT", "ECKIT_SERIOUS_BUG_IS_SILENT"})
+    ::setenv(setting, "1", 0);
+  return odc_initialise_api();
+}
+
 }  // namespace
 
 ReadObservations read_odb(const std::filesystem::path& path) {
   static std::mutex mutex;  // the library's settings are global
   const std::lock_guard lock(mutex);
-  static const int started = odc_initialise_api();
+  const QuietOutput quiet;
+  static const int started = start_odc();
   if (started != ODC_SUCCESS) fail(ErrorKind::failure, "odc cannot be started: {}", odc_error_string(started));
   return OdbFile(path).read();
 }

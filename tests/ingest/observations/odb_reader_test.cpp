@@ -62,7 +62,9 @@ TEST(OdbReader, refuses_damaged_files) {
   write_odb(path, rows());
   const std::string whole = read_file(path);
   write_file(path, whole.substr(0, whole.size() / 2));
+  testing::internal::CaptureStdout();
   EXPECT_THROW(read_odb(path), Error);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");  // stdout is for results
   EXPECT_THROW(read_odb(folder.path() / "none.odb"), Error);
 }
 
