@@ -76,6 +76,26 @@ void read(benchmark::State& state) {
 }
 BENCHMARK(read)->Arg(10)->Arg(13)->Unit(benchmark::kMillisecond)->UseRealTime();
 
+/// One of several equal shares of the rows, in the middle: what a slab of latitude reads, whole tiles.
+void read_slab(benchmark::State& state) {
+  const auto slabs = static_cast<std::size_t>(state.range(0));
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "zonda_bench_archive_slab";
+  std::vector<std::vector<float>> copy = fields();
+  write_archive(folder, atmosphere(), 10, copy);
+  const ArchiveReader reader(folder);
+  const std::size_t rows = reader.grid().nlat(), begin = slabs / 2 * rows / slabs, end = (slabs / 2 + 1) * rows / slabs;
+  std::vector<float> values(reader.channels().size() * (end - begin) * reader.grid().nlon());
+  std::size_t time = 0;
+  for (auto _ : state) {
+    reader.read(time++ % kTimes, begin, end, values);
+    benchmark::DoNotOptimize(values.data());
+  }
+  state.counters["stored_MB"] = 1e-6 * static_cast<double>(reader.bytes_read()) / static_cast<double>(time);
+  state.counters["decoded_MB"] = 1e-6 * static_cast<double>(values.size() * sizeof(float));
+  std::filesystem::remove_all(folder);
+}
+BENCHMARK(read_slab)->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Arg(16)->Unit(benchmark::kMillisecond)->UseRealTime();
+
 void round_bits(benchmark::State& state) {
   std::vector<float> values = fields()[0];
   for (auto _ : state) {
