@@ -21,8 +21,15 @@ AtmosphereOperator::AtmosphereOperator(AtmosphereLayout layout, std::span<const 
   observed_.reserve(observations.size());
   for (std::size_t i = 0; i < observations.size(); ++i) {
     const auto& [variable, point] = observations[i];
-    auto& read = operators_[variable];
-    if (!read) read = make_column_operator(variable, *layout_);
+    Reader& read = readers_[variable];
+    if (!read.column) {
+      read.column = make_column_operator(variable, *layout_);
+      for (const LaidField* field : read.column->fields()) {
+        const Variable* info = find_variable(field->variable);
+        read.is_vector.push_back(info != nullptr && !info->vector_partner.empty());
+        read.column_size += field->offset.size();
+      }
+    }
     const auto place = horizontal_stencil(layout_->grid, point.latitude, point.longitude);
     const auto refuse = [&](const char* why) {
       fail(ErrorKind::data, "observation {} ({} at {:g} N, {:g} E, {:g} hPa): {}", i, variable, point.latitude,
@@ -30,8 +37,8 @@ AtmosphereOperator::AtmosphereOperator(AtmosphereLayout layout, std::span<const 
     };
     if (!place) refuse("outside the grid");
     if (!within_slots(*layout_, point.slot)) refuse("outside the state's times");
-    if (!read->covers(point)) refuse("outside the state's levels, or without the height that it needs");
-    Observed observed{read.get(), point, {}};
+    if (!read.column->covers(point)) refuse("outside the state's levels, or without the height that it needs");
+    Observed observed{&read, point, {}};
     const double before = std::min(std::floor(point.slot), std::max(0.0, static_cast<double>(layout_->slots) - 2));
     const double later = point.slot - before;
     for (const double s : {before, before + 1}) {
@@ -54,13 +61,11 @@ AtmosphereOperator::AtmosphereOperator(AtmosphereLayout layout, std::span<const 
 /// use(position in the column, index in the state, weight)
 template <class Use>
 void AtmosphereOperator::walk(const Observed& observed, Use use) {
-  std::size_t at = 0;
-  for (const LaidField* field : observed.read->fields()) {
-    const Variable* info = find_variable(field->variable);
-    const bool vector = info != nullptr && !info->vector_partner.empty();
+  std::size_t at = 0, field_number = 0;
+  for (const LaidField* field : observed.read->column->fields()) {
+    const auto& stencil = observed.read->is_vector[field_number++] ? observed.stencil.vector : observed.stencil.scalar;
     for (const std::size_t offset : field->offset) {
-      for (const auto& [index, weight] : vector ? observed.stencil.vector : observed.stencil.scalar)
-        use(at, offset + index, weight);
+      for (const auto& [index, weight] : stencil) use(at, offset + index, weight);
       ++at;
     }
   }
@@ -68,13 +73,11 @@ void AtmosphereOperator::walk(const Observed& observed, Use use) {
 
 double AtmosphereOperator::linearise(const Observed& observed, ConstView state, Vector& values,
                                      Vector& gradient) const {
-  std::size_t size = 0;
-  for (const LaidField* field : observed.read->fields()) size += field->offset.size();
-  values.assign(size, 0);
-  gradient.assign(size, 0);
+  values.assign(observed.read->column_size, 0);
+  gradient.assign(observed.read->column_size, 0);
   walk(observed, [&](std::size_t at, std::size_t index, double weight) { values[at] += weight * state[index]; });
-  Column column(observed.read->fields(), values, gradient);
-  return observed.read->read(column, observed.point);
+  Column column(observed.read->column->fields(), values, gradient);
+  return observed.read->column->read(column, observed.point);
 }
 
 void AtmosphereOperator::apply(ConstView state, View values) const {
@@ -98,7 +101,7 @@ void AtmosphereOperator::tangent(ConstView state, ConstView perturbation, View v
       linearise(observed_[i], state, column, gradient);
       double sum = 0;
       walk(observed_[i], [&](std::size_t at, std::size_t index, double weight) {
-        sum += gradient[at] * weight * perturbation[index];
+        if (gradient[at] != 0) sum += gradient[at] * weight * perturbation[index];
       });
       values[i] = sum;
     }
@@ -112,7 +115,7 @@ void AtmosphereOperator::adjoint(ConstView state, ConstView values, View sensiti
   for (std::size_t i = 0; i < observed_.size(); ++i) {
     linearise(observed_[i], state, column, gradient);
     walk(observed_[i], [&](std::size_t at, std::size_t index, double weight) {
-      sensitivity[index] += gradient[at] * weight * values[i];
+      if (gradient[at] != 0) sensitivity[index] += gradient[at] * weight * values[i];
     });
   }
 }

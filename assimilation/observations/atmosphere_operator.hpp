@@ -31,8 +31,13 @@ class AtmosphereOperator final : public ObservationOperator {
   struct Stencil {
     std::vector<std::pair<std::size_t, double>> scalar, vector;  ///< index in the state (offset 0), weight
   };
+  struct Reader {
+    std::unique_ptr<ColumnOperator> column;
+    std::vector<char> is_vector;  ///< of each field: a component changes sign over the pole
+    std::size_t column_size = 0;
+  };
   struct Observed {
-    const ColumnOperator* read;
+    const Reader* read;
     ObservedPoint point;
     Stencil stencil;
   };
@@ -41,7 +46,7 @@ class AtmosphereOperator final : public ObservationOperator {
   static void walk(const Observed& observed, Use use);
 
   std::shared_ptr<const AtmosphereLayout> layout_;
-  std::map<std::string, std::unique_ptr<ColumnOperator>> operators_;
+  std::map<std::string, Reader> readers_;
   std::vector<Observed> observed_;
 };
 
