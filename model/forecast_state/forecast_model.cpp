@@ -167,7 +167,7 @@ std::unique_ptr<ForecastModel> load_model(const fs::path& path, const ModelUse& 
     const json& training = header.at("training");
     auto model = std::make_unique<ForecastModel>(
         ForecastModel{.layout = layout,
-                      .network = network_of_layout(network_config, layout, use.backend),
+                      .network = network_of_layout(network_config, layout, use.backend, use.sharding),
                       .origin = {.training_steps = training.at("steps").get<std::int64_t>(),
                                  .training_start = parse_time(training.at("start").get<std::string>()),
                                  .training_end = parse_time(training.at("end").get<std::string>()),

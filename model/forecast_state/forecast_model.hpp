@@ -59,6 +59,7 @@ struct ForecastModel {
 struct ModelUse {
   std::shared_ptr<Backend> backend{};  ///< none: the CPU
   std::string precision{};             ///< of the trunk's products: `fp32`, `bf16` or `int8`; empty: as it was trained
+  Sharding sharding{};                 ///< where ranks share a sample: the network is of a slab's rows
 };
 
 /// Throws Error(data): no model there, damaged (names the chunk), a checkpoint or another kind of file, of another

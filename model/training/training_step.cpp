@@ -75,6 +75,9 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
   if (rows.begin != slab.image_rows().begin || rows.end != slab.image_rows().end)
     fail(ErrorKind::failure, "training: states of rows {} to {}, the network has {} to {}", rows.begin, rows.end,
          slab.image_rows().begin, slab.image_rows().end);
+  if (!shared && !slab.alone())
+    fail(ErrorKind::failure, "training: {} slabs share a sample, and nothing adds up their gradients",
+         slab.ranks().size());
   const auto weights = step.layout().grid.row_weights().subspan(rows.begin, rows.size());
   row_weights_.assign(weights.begin(), weights.end());
   row_cuts_ = slab.image_row_offsets();

@@ -50,8 +50,8 @@ class TrainingStep {
   /// `batch`: samples of one optimiser step over all ranks of `communicator`, which share the batch; the network's
   /// slabs share each sample, and `step` is of this rank's rows. `micro_batch` samples pass the network together, each
   /// with all its members. Plans the network for it. In a rollout predicted states are kept, activations are computed
-  /// again. `predicted`: whether StepVariant::predicted will be asked for. `shared`: cuts the gradients; without it
-  /// every rank gets all of them.
+  /// again. `predicted`: whether StepVariant::predicted will be asked for. `shared`: cuts the gradients, and adds up
+  /// those of slabs; without it every rank gets all of them.
   TrainingStep(ForecastNetwork& network, const ForecastStep& step, const parallel::Communicator& communicator,
                StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false,
                ShardedParameters* shared = nullptr);
@@ -60,10 +60,9 @@ class TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// Sets the network's gradients (this rank's share of them) to those of the mean loss over the whole batch and
-  /// returns that loss: equal bits on
-  /// any number of ranks and slabs. `mine`: this rank's samples, whose first has the global number `position` (key of
-  /// noise and turns). `times` are the archive's. Throws Error(numerical) naming optimiser step and times where the
-  /// loss is not finite.
+  /// returns that loss: equal bits on any number of ranks and slabs. `mine`: this rank's samples, whose first has the
+  /// global number `position` (key of noise and turns). `times` are the archive's. Throws Error(numerical) naming
+  /// optimiser step and times where the loss is not finite.
   double gradient(const Batch& mine, std::uint64_t position, std::span<const Time> times, std::int64_t optimiser_step,
                   const StepVariant& variant = {});
 

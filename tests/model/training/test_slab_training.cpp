@@ -9,7 +9,6 @@
 #include "core/error.hpp"
 #include "core/philox.hpp"
 #include "model/forecast_state/forecast_model.hpp"
-#include "model/forecast_state/layout_network.hpp"
 #include "parallel/communicator.hpp"
 #include "tests/model/training/small_training.hpp"
 #include "tests/model/training/turning_waves.hpp"
@@ -102,13 +101,11 @@ TEST_F(SlabTraining, AFaultInOneSlabsRowsEndsAllRanks) {
 
 TEST_F(SlabTraining, AModelForecastsOnSlabs) {
   train(with_chunks(small_training(4)), {1, ""}, "run");
-  const auto model = load_model(folder / "run" / "model");
   const Philox random(2, "input");
   /// [channel, row, lon] of these slabs' rows.
   const auto forecast = [&](const parallel::Communicator& slabs, parallel::Range& rows) {
-    ForecastNetwork network = network_of_layout(model->network.config(), model->layout, nullptr, {slabs, slabs.size()});
-    network.allocate();
-    read_model_weights(folder / "run" / "model", network.parameters());
+    const auto model = load_model(folder / "run" / "model", {.sharding = {slabs, slabs.size()}});
+    ForecastNetwork& network = model->network;
     rows = network.slab().image_rows();
     const auto height = static_cast<std::int64_t>(rows.size()), nlon = static_cast<std::int64_t>(waves.grid.nlon());
     const Shape in{1, network.input_channels(), height, nlon}, out{1, network.output_channels(), height, nlon};
