@@ -125,6 +125,13 @@ void prune_checkpoints(const fs::path& directory, const CheckpointConfig& config
   }
 }
 
+void settle_checkpoints(const fs::path& directory, std::int64_t step, const CheckpointConfig& config) {
+  const std::string name = fmt::format("step-{}\n", step);
+  if (!fs::exists(directory / "LATEST") || read_file(directory / "LATEST") != name)
+    write_file(directory / "LATEST", name);
+  prune_checkpoints(directory, config);
+}
+
 std::optional<std::int64_t> newest_checkpoint(const fs::path& directory) {
   std::vector<std::int64_t> steps = list_checkpoints(directory);
   if (steps.empty()) return std::nullopt;
@@ -278,8 +285,7 @@ void CheckpointWriter::complete(bool required) {
                              {"made_on", made_on_},
                              {"position", position_}};
         commit_tensor_folder(folder(), header, shapes_, tables);
-        write_file(directory_ / "LATEST", fmt::format("step-{}\n", position_.step));
-        prune_checkpoints(directory_, config_);
+        settle_checkpoints(directory_, position_.step, config_);
       }
     } catch (const Error& failure) {
       error = failure.what();

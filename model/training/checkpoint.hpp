@@ -52,6 +52,8 @@ struct CheckpointPart {
 std::vector<CheckpointPart> checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges);
 /// Removes checkpoints but the last `keep`, and those whose step is a multiple of `keep_every`.
 void prune_checkpoints(const std::filesystem::path& directory, const CheckpointConfig& config);
+/// Lets LATEST name `step` and prunes: what a run that was killed between them left undone.
+void settle_checkpoints(const std::filesystem::path& directory, std::int64_t step, const CheckpointConfig& config);
 /// Steps of the checkpoints that are there, ascending.
 std::vector<std::int64_t> list_checkpoints(const std::filesystem::path& directory);
 /// The newest undamaged checkpoint's step, every checksum compared; damaged ones are named in the log and passed over.

@@ -230,6 +230,7 @@ class Training {
              "{}: holds checkpoints of an unfinished run; continue it with --resume, or use another directory",
              directory_.string());
       from = newest_checkpoint(directory_).value_or(-1);
+      if (from >= 0) settle_checkpoints(directory_, from, config_.checkpoint);
     });
     communicator_.broadcast(std::as_writable_bytes(std::span(&from, 1)), 0).wait();
     ParameterStore& store = network_.parameters();

@@ -145,9 +145,7 @@ void describe(config::Table& table, TrainConfig& c) {
       .key("reduction", c.reduction,
            "Sums over ranks: `canonical` gives the same bits on any ranks, `fast` is in the library's order")
       .one_of({"canonical", "fast"});
-  table.key(
-      "trace", c.trace,
-      "Write what each rank did when (trace/rank-N.json, for Perfetto) and the time in which it only communicated");
+  table.key("trace", c.trace, "Write every collective of each rank with its time (trace/rank-N.json, for Perfetto)");
   table
       .key("replay_check", c.replay_check,
            "Every so many steps the gradient is computed twice and compared, to find memory that errs; 0: never")

@@ -1,0 +1,107 @@
+// Peak memory of a rank that trains a network with others, under mpirun:
+//   bench_sharded_memory [MESH [ZERO]]      the default is all ranks on `spatial`, stage 3
+// Two optimiser steps of one sample for each data rank; what the program held before is taken off.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/grid.hpp"
+#include "core/philox.hpp"
+#include "model/training/sharded_parameters.hpp"
+#include "parallel/layout/mesh.hpp"
+#include "parallel/mpi_session.hpp"
+
+namespace {
+
+using namespace zonda;
+using namespace zonda::model;
+
+constexpr int channels = 16, inputs = 40, conditions = 6, chunks = 8;
+
+double megabytes(const std::string& key) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(key + ":")) return std::strtod(line.c_str() + key.size() + 1, nullptr) / 1024;
+  return 0;
+}
+
+std::vector<float> fields(std::int64_t count) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  const Philox random(1, "fields");
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(random.normal(i));
+  return values;
+}
+
+struct Setting {
+  int width, blocks, rows, columns;
+};
+
+/// Two steps; returns the parameters' number.
+std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero) {
+  NetworkConfig config;
+  config.width = setting.width;
+  config.heads = setting.width / 64;
+  config.blocks = setting.blocks;
+  config.patch = 4;
+  const Grid grid =
+      Grid::latlon(static_cast<std::size_t>(setting.rows), static_cast<std::size_t>(setting.columns), false);
+  ForecastNetwork network(config, grid, inputs, channels, conditions, DType::f32, make_backend("cpu", 1), {},
+                          Sharding{ranks.slabs, chunks});
+  ShardedParameters parameters(network, ranks, zero, false);
+  parameters.initialise(1);
+  parameters.allocate(false);
+  const auto rows = static_cast<std::int64_t>(network.slab().image_rows().size());
+  std::vector<float> x = fields(inputs * rows * setting.columns),
+                     y(static_cast<std::size_t>(channels * rows * setting.columns)), condition = fields(conditions);
+  const Shape output{1, channels, rows, setting.columns};
+  network.plan(1, Use::training);
+  GradientSum sum(network.parameters(), parameters.shares(), static_cast<std::size_t>(ranks.data.size()),
+                  parameters.sum_options(1));
+  parameters.collect(&sum);
+  Arena arena;
+  Context ctx(network.backend(), arena, DType::f32);
+  for (int step = 1; step <= 2; ++step) {
+    sum.begin_term(ctx);
+    network.forward(Tensor::of(x, {1, inputs, rows, setting.columns}), Tensor::of(condition, {1, conditions}),
+                    Tensor::of(y, output));
+    for (float& value : y) value -= 1;
+    network.backward(Tensor::of(y, output), Tensor());
+    sum.end_term(ctx);
+    sum.finish(ctx);
+    if (!(parameters.gradient_norm() > 0)) fail(ErrorKind::numerical, "the gradient of step {} is zero", step);
+    parameters.update({}, step, 0.9);
+  }
+  return network.parameter_count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  parallel::MpiSession session(argc, argv);
+  const parallel::Communicator& world = session.world();
+  try {
+    const std::string text = argc > 1 ? argv[1] : "spatial=" + std::to_string(world.size());
+    const int zero = argc > 2 ? std::atoi(argv[2]) : 3;
+    const parallel::Mesh mesh(world, parallel::parse_mesh(text, world.size()));
+    const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
+    const TrainingRanks ranks{mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
+                              world.split(0, slab * mesh.size(parallel::Axis::data) + data)};
+    train({64, 1, 64, 128}, ranks, zero);  // libraries make their code and buffers
+    const double before = megabytes("VmRSS");
+    std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
+    const std::int64_t count = train({192, 40, 64, 128}, ranks, zero);
+    double peak = megabytes("VmHWM") - before;
+    world.all_reduce(std::span(&peak, 1), parallel::Reduction::max).wait();
+    if (world.is_root())
+      std::printf("%d ranks, %s, zero %d: %.1f M parameters, peak %.0f MB a rank, %.0f MB in all\n", world.size(),
+                  to_string(mesh.shape()).c_str(), zero, 1e-6 * static_cast<double>(count), peak, peak * world.size());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    world.abandon(error.what());
+    return error.exit_code();
+  }
+  return 0;
+}
