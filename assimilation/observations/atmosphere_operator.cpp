@@ -20,7 +20,8 @@ AtmosphereOperator::AtmosphereOperator(AtmosphereLayout layout, std::span<const 
   layout_->check();
   observed_.reserve(observations.size());
   for (std::size_t i = 0; i < observations.size(); ++i) {
-    const auto& [variable, point] = observations[i];
+    const std::string& variable = observations[i].variable;
+    const ObservedPoint& point = observations[i].point;
     Reader& read = readers_[variable];
     if (!read.column) {
       read.column = make_column_operator(variable, *layout_);

@@ -104,7 +104,8 @@ std::string summary_table(const ObservationTable& table, const ReadingAccount& a
   }
   for (const auto& [key, count] : count_values(table)) {
     const Variable& variable = variable_table()[key.second];
-    const auto range = [&](double value) { return count.used > 0 ? fmt::format("{:.6g}", value) : std::string("-"); };
+    const bool any = count.used > 0;
+    const auto range = [any](double value) { return any ? fmt::format("{:.6g}", value) : std::string("-"); };
     std::string line = fmt::format("{:<10} {:<6} {:>9} {:>9} {:>12} {:>12}  {:<8} {}", name(key.first),
                                    variable.short_name, count.read, count.used, range(count.minimum),
                                    range(count.maximum), variable.unit, reasons_text(count.rejected));

@@ -112,7 +112,7 @@ Array array(std::string group, std::string name, hid_t type, std::string unit, c
 class Arrays {
  public:
   Arrays(const ObservationTable& table, const std::vector<Location>& locations, const Layout& layout)
-      : table_(table), locations_(locations) {
+      : locations_(locations) {
     std::vector<std::int64_t> numbers;
     for (std::size_t i = 0; i < locations.size(); ++i)
       numbers.push_back(static_cast<std::int64_t>(layout.my_first + i));
@@ -188,7 +188,6 @@ class Arrays {
     all.push_back(array("MetaData", name, H5T_STD_I32LE, "", values));
   }
 
-  const ObservationTable& table_;
   const std::vector<Location>& locations_;
 };
 
