@@ -7,6 +7,7 @@
 #include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "model/tensor/staging.hpp"
 
 namespace zonda::model {
 namespace {
@@ -186,22 +187,28 @@ void ShardedParameters::swap_average() {
   values_are_new();
 }
 
-std::vector<std::uint32_t> ShardedParameters::gradient_hashes() const {
+/// Of what each rank has of an arena: [ranks].
+std::vector<std::uint32_t> ShardedParameters::hashes_of(const Tensor& arena, std::span<const ArenaRange> ranges) const {
   std::uint32_t hash = 0;
-  const Tensor gradients = network_.parameters().gradients();
-  if (on_host())
-    for (const ArenaRange range : written()) hash = crc32c(bytes_of(gradients, range), hash);
+  std::vector<float> copy;
+  const std::span<const float> numbers = model::on_host(arena, network_.parameters().memory(), copy);
+  for (const ArenaRange range : ranges)
+    hash = crc32c(
+        std::as_bytes(numbers.subspan(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count))),
+        hash);
   std::vector<std::uint32_t> hashes(static_cast<std::size_t>(shares_.ranks().all.size()));
   shares_.ranks().all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
   return hashes;
 }
 
+std::vector<std::uint32_t> ShardedParameters::gradient_hashes() const {
+  return hashes_of(network_.parameters().gradients(), own());
+}
+
 std::vector<int> ShardedParameters::ranks_that_differ() const {
-  if (shares_.alone() || values_travel() || !on_host()) return {};
-  const Tensor values = network_.parameters().values();
-  const std::uint32_t hash = crc32c(bytes_of(values, {0, network_.parameters().extent()}));
-  std::vector<std::uint32_t> hashes(static_cast<std::size_t>(shares_.ranks().all.size()));
-  shares_.ranks().all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
+  if (shares_.alone() || values_travel()) return {};
+  const ArenaRange all{0, network_.parameters().extent()};
+  const std::vector<std::uint32_t> hashes = hashes_of(network_.parameters().values(), std::span(&all, 1));
   // What most ranks have is taken to be right; of two that differ, both are named.
   const auto votes = [&](std::uint32_t h) { return std::count(hashes.begin(), hashes.end(), h); };
   const auto most = *std::max_element(hashes.begin(), hashes.end(),

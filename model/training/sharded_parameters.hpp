@@ -71,6 +71,7 @@ class ShardedParameters final : public BucketObserver {
   };
   bool values_travel() const { return zero_ == 3 && !shares_.alone(); }
   bool on_host() const { return network_.parameters().memory().device() == Device::cpu; }
+  std::vector<std::uint32_t> hashes_of(const Tensor& arena, std::span<const ArenaRange> ranges) const;
   parallel::Event gather(std::size_t bucket);
   void start_gather(std::size_t bucket);
   void release(std::size_t bucket);

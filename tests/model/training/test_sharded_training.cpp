@@ -106,6 +106,20 @@ TEST_F(ShardedTraining, InMixedPrecisionIsTheSameOverSlabs) {
   compare(config, layouts);
 }
 
+TEST_F(ShardedTraining, InTheLibrarysOrderIsNearlyTheSame) {
+  TrainConfig config = small_training(5);
+  config.chunks = 4;
+  const double alone =
+      run_train(config, parallel::Communicator::self(), folder / "archive", folder / "alone", false).loss;
+  config.reduction = "fast";
+  for (const Layout& layout : {Layout{4, "", 1}, Layout{4, "data=2,spatial=2", 2}})
+    parallel::run_on_threads(layout.ranks, [&](const parallel::Communicator& communicator) {
+      const TrainSummary summary = run_train(on(config, layout), communicator, folder / "archive",
+                                             folder / fmt::format("zero {}", layout.zero), false);
+      EXPECT_NEAR(summary.loss, alone, 1e-4 * alone) << layout;
+    });
+}
+
 TEST_F(ShardedTraining, GoesOnOnOtherRanks) {
   TrainConfig config = training_in_phases();
   config.chunks = 4;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "model/forecast_state/tensor_folder.hpp"
 #include "tests/model/training/turning_waves.hpp"
@@ -103,6 +104,74 @@ TEST_F(TensorFolderTest, AbsentThingsAreNamed) {
   EXPECT_NE(message_of([&] { read.shape("c"); }).find("no tensor 'c'"), std::string::npos);
   std::vector<float> wrong(3);
   EXPECT_NE(message_of([&] { read.read("b", wrong); }).find("7 values"), std::string::npos);
+}
+
+TEST_F(TensorFolderTest, SeveralRanksWriteOneFolder) {
+  write();
+  const std::string hash = TensorFolder(folder / "x").hash();
+  const std::vector<TensorShape> shapes{{"a", {3000, 1000}}, {"b", {7}}, {"scalar", {}}};
+  const auto part = [](const std::vector<float>& values, std::size_t first, std::size_t end) {
+    return std::span<const float>(values).subspan(first, end - first);
+  };
+  const auto write_parts = [&](std::size_t end_of_a) {
+    begin_tensor_folder(folder / "y");
+    std::vector<nlohmann::json> tables;
+    for (int rank = 0; rank < 2; ++rank) {
+      TensorPartsWriter file(folder / "y", rank);
+      if (rank == 0) {
+        file.write(0, 1'234'567, part(a, 1'234'567, end_of_a));
+        file.write(1, 0, part(b, 0, 3));
+      } else {
+        file.write(1, 3, part(b, 3, 7));
+        file.write(2, 0, c);
+        file.write(0, 0, part(a, 0, 1'234'567));
+      }
+      tables.push_back(file.close());
+    }
+    commit_tensor_folder(folder / "y", {{"step", 5}}, shapes, tables);
+  };
+  write_parts(a.size());
+  const TensorFolder read(folder / "y");
+  EXPECT_EQ(read.hash(), hash) << "of the numbers, whoever wrote them";
+  read.verify();
+  std::vector<float> values(a.size()), some(2'000'001);
+  read.read("a", values);
+  EXPECT_EQ(values, a);
+  read.read_range("a", 500'000, some);
+  EXPECT_TRUE(std::equal(some.begin(), some.end(), a.begin() + 500'000));
+  try {
+    write_parts(a.size() - 1);
+    ADD_FAILURE() << "a missing number was not seen";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("2999999 of 3000000 numbers"), std::string::npos) << error.what();
+  }
+  abandon_tensor_folder(folder / "y");
+  EXPECT_FALSE(std::filesystem::exists(folder / "y.tmp"));
+  TensorFolder(folder / "y").verify();
+}
+
+TEST_F(TensorFolderTest, ReadsTheFormatBefore) {
+  const std::vector<float> matrix = numbers(6);
+  const std::vector<NamedTensor> tensors{{"matrix", {3, 2}, matrix}, {"b", {7}, b}};
+  write_tensor_folder(folder / "x", {{"step", 5}}, tensors);
+  const std::filesystem::path file = folder / "x" / "manifest.json";
+  nlohmann::json manifest = nlohmann::json::parse(read_file(file));
+  manifest["version"] = 1;
+  manifest.erase("hash");
+  for (nlohmann::json& tensor : manifest["tensors"]) {
+    tensor.erase("crc32c");
+    tensor["chunks"][0]["offset"] = std::vector<int>(tensor["shape"].size(), 0);
+    tensor["chunks"][0]["extent"] = tensor["shape"];
+  }
+  const std::string text = manifest["header"].dump() + manifest["tensors"].dump();
+  manifest["crc32c"] = fmt::format("{:08x}", crc32c(std::as_bytes(std::span(text))));
+  const std::string hash = TensorFolder(folder / "x").hash();
+  write_file(file, manifest.dump());
+  const TensorFolder read(folder / "x");
+  EXPECT_EQ(read.hash(), hash);
+  std::vector<float> values(6);
+  read.read("matrix", values);
+  EXPECT_EQ(values, matrix);
 }
 
 }  // namespace
