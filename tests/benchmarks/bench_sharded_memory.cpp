@@ -89,10 +89,10 @@ int main(int argc, char** argv) {
     const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
     const TrainingRanks ranks{mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
                               world.split(0, slab * mesh.size(parallel::Axis::data) + data)};
-    train({64, 1, 64, 128}, ranks, zero);  // libraries make their code and buffers
+    train({64, 1, 256, 32}, ranks, zero);  // libraries make their code and buffers
     const double before = megabytes("VmRSS");
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
-    const std::int64_t count = train({192, 40, 64, 128}, ranks, zero);
+    const std::int64_t count = train({192, 40, 256, 32}, ranks, zero);
     double peak = megabytes("VmHWM") - before;
     world.all_reduce(std::span(&peak, 1), parallel::Reduction::max).wait();
     if (world.is_root())

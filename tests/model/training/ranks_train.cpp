@@ -45,6 +45,16 @@ TEST(RanksTrain, WithSlabsGiveTheBytesOfOne) {
   if (world->size() == 4) expect_bytes_of_one(config, "data=2,spatial=2");
 }
 
+TEST(RanksTrain, WithGradientsAndWeightsCutGiveTheBytesOfOne) {
+  model::TrainConfig config = training_in_phases();
+  config.chunks = 4;
+  for (const int zero : {2, 3}) {
+    config.zero = zero;
+    expect_bytes_of_one(config, "");
+    expect_bytes_of_one(config, "spatial=" + std::to_string(world->size()));
+  }
+}
+
 }  // namespace
 }  // namespace zonda
 
