@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/network/chunk_sum.hpp"
+#include "model/network/rank_sum.hpp"
 
 namespace zonda::model {
 
@@ -28,12 +29,22 @@ Tensor bucket_of(const Tensor& all, std::int64_t bucket) {
 }  // namespace
 
 Adapter::Adapter(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out,
-                 const AdapterShape& shape)
-    : store_(&store),
-      rank_(shape.rank),
-      in_(store.add(name + ".adapter_in", {shape.buckets, in, shape.rank}, true,
-                    static_cast<float>(1 / std::sqrt(double(in))))),
-      out_(store.add(name + ".adapter_out", {shape.buckets, shape.rank, out}, true, 0)) {}
+                 const AdapterShape& shape, const Split& split)
+    : store_(&store), split_(split), rank_(shape.rank) {
+  const std::int64_t ranks = split.ranks.size(), here = split.ranks.rank(), buckets = shape.buckets,
+                     narrow = shape.rank;
+  const bool by_rows = split.kind == Split::Kind::rows, by_columns = split.kind == Split::Kind::columns;
+  in_ = store.add(name + ".adapter_in", {buckets, in, narrow}, true,
+                  static_cast<float>(1 / std::sqrt(double(by_rows ? in * ranks : in))));
+  out_ = store.add(name + ".adapter_out", {buckets, narrow, out}, true, 0);
+  if (ranks == 1) return;
+  if (by_rows) store.cut(in_, {{buckets, in * ranks, narrow}, {buckets, in, narrow}, 1, here * in});
+  if (by_columns) {
+    const std::int64_t each = out / split.groups;
+    store.cut(out_,
+              {{buckets * narrow, split.groups, each * ranks}, {buckets * narrow, split.groups, each}, 2, here * each});
+  }
+}
 
 Tensor Adapter::matrix(const Context& ctx, ParameterId id, std::int64_t bucket) const {
   return bucket_of(ctx.trunk() != ctx.dtype() ? store_->copy_of(id) : store_->value(id), bucket);
@@ -66,9 +77,13 @@ void Adapter::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx) c
 
 void Adapter::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) const {
   if (!learns(ctx)) return;
-  // Adds a chunk's term: wide^T narrow, narrow = given M (^T), for each sample's bucket.
+  // Adds a chunk's term: wide^T narrow, narrow = given M (^T), for each sample's bucket. The matrix that is not cut is
+  // used by all ranks.
   const auto sum = [&](ParameterId id, auto&& term) {
-    sum_over_chunks(ctx, store_->gradient(id), [&](std::size_t chunk, const Tensor& into) {
+    const bool of_all = split_.ranks.size() > 1 && !store_->at(id).cut;
+    Tensor total = of_all ? ctx.take(store_->at(id).shape) : store_->gradient(id);
+    if (of_all) ctx->fill(ctx, total, 0);
+    sum_over_chunks(ctx, total, [&](std::size_t chunk, const Tensor& into) {
       std::size_t sample = 0;
       const auto one = [&](const ChunkRows& rows) {
         const std::int64_t bucket = ctx.buckets[sample++];
@@ -76,9 +91,15 @@ void Adapter::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) c
         term(rows, bucket, narrow, bucket_of(into, bucket));
         ctx.release(narrow);
       };
-      if (!ctx.chunks.empty()) return for_samples_of_chunk(ctx, x.shape[0], chunk, one);
-      for_samples(ctx, x, [&](std::int64_t, std::int64_t first, std::int64_t rows) { one({first, rows}); });
+      if (!ctx.chunks.empty())
+        for_samples_of_chunk(ctx, x.shape[0], chunk, one);
+      else
+        for_samples(ctx, x, [&](std::int64_t, std::int64_t first, std::int64_t rows) { one({first, rows}); });
+      if (of_all) sum_over_ranks(ctx, split_.ranks, into);
     });
+    if (!of_all) return;
+    ctx->add(ctx, total, store_->gradient(id));
+    ctx.release(total);
   };
   sum(out_, [&](const ChunkRows& rows, std::int64_t bucket, const Tensor& narrow, const Tensor& gradient) {
     ctx->gemm(ctx, rows.of(x), matrix(ctx, in_, bucket), narrow);

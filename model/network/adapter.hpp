@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/network/split.hpp"
 #include "model/ops/backend.hpp"
 #include "model/tensor/parameter_store.hpp"
 
@@ -16,7 +17,9 @@ struct AdapterShape {
 
 class Adapter {
  public:
-  Adapter(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, const AdapterShape& shape);
+  /// `in` and `out` are this rank's, of a layer split as `split` says.
+  Adapter(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, const AdapterShape& shape,
+          const Split& split = {});
 
   /// y accumulates.
   void forward(Context& ctx, const Tensor& x, const Tensor& y) const;
@@ -36,6 +39,7 @@ class Adapter {
   void for_samples(const Context& ctx, const Tensor& rows, F&& f) const;
 
   ParameterStore* store_;
+  Split split_;
   int rank_;
   ParameterId in_, out_;  // A [K, in, rank], B [K, rank, out]
 };

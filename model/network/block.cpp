@@ -2,21 +2,37 @@
 
 #include "core/error.hpp"
 #include "model/network/chunk_sum.hpp"
+#include "model/network/rank_sum.hpp"
 
 namespace zonda::model {
 
+namespace {
+
+int heads_of_rank(int heads, const parallel::Communicator& ranks) {
+  if (heads % ranks.size() != 0)
+    fail(ErrorKind::usage, "network: {} heads cannot be shared by {} ranks of the mesh's tensor axis", heads,
+         ranks.size());
+  return heads / ranks.size();
+}
+
+}  // namespace
+
 Block::Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio,
-             const AdapterShape& adapters, Start start)
+             const AdapterShape& adapters, Start start, const parallel::Communicator& heads_over)
     : store_(&store),
+      ranks_(heads_over),
       width_(width),
-      heads_(heads),
+      heads_(heads_of_rank(heads, heads_over)),
+      head_size_(width / heads),
       table_(store.add(name + ".modulation", {6 * width}, false, 0)),
       q_gain_(store.add(name + ".query_gain", {width / heads}, false, 0, 1)),
       k_gain_(store.add(name + ".key_gain", {width / heads}, false, 0, 1)),
-      qkv_(store, name + ".qkv", width, 3 * width),
-      projection_(store, name + ".projection", width, width, start == Start::zero_branches ? 0 : 1),
-      up_(store, name + ".up", width, std::int64_t{mlp_ratio} * width),
-      down_(store, name + ".down", std::int64_t{mlp_ratio} * width, width, start == Start::zero_branches ? 0 : 1) {
+      qkv_(store, name + ".qkv", width, 3 * width, 1, true, {Split::Kind::columns, heads_over, 3}),
+      projection_(store, name + ".projection", width, width, start == Start::zero_branches ? 0 : 1, true,
+                  {Split::Kind::rows, heads_over}),
+      up_(store, name + ".up", width, std::int64_t{mlp_ratio} * width, 1, true, {Split::Kind::columns, heads_over}),
+      down_(store, name + ".down", std::int64_t{mlp_ratio} * width, width, start == Start::zero_branches ? 0 : 1, true,
+            {Split::Kind::rows, heads_over}) {
   qkv_.in_trunk().adapted(store, name + ".qkv", adapters);
   projection_.in_trunk().adapted(store, name + ".projection", adapters);
   up_.in_trunk().adapted(store, name + ".up", adapters);
@@ -44,11 +60,11 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
   Tensor normed = ctx.take(x.shape, trunk);
   saved.statistics1 = ctx.take({n, 2});
   ctx->norm_modulate(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, normed, saved.statistics1);
-  saved.qkv = ctx.take({n, 3 * width_}, trunk);
+  saved.qkv = ctx.take({n, qkv_.out()}, trunk);
   qkv_.forward(ctx, normed, saved.qkv);
   ctx.release(normed);
   done(saved.statistics1);
-  saved.attended = ctx.take(x.shape, trunk);
+  saved.attended = ctx.take({n, projection_.in()}, trunk);
   saved.log_sum = ctx.take({n, heads_});
   ctx->attention(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
                  saved.attended, saved.log_sum);
@@ -106,17 +122,18 @@ void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Sa
         dattended, dqkv, queries ? store_->gradient(q_gain_) : Tensor{}, keys ? store_->gradient(k_gain_) : Tensor{});
     return;
   }
-  const std::int64_t size = width_ / heads_;
+  const std::int64_t size = head_size_;
   const auto half = [&](const Tensor& both, std::int64_t which) { return both.slice(which, 1).reshaped({size}); };
   Tensor gains = ctx.take({2, size});
   ctx->fill(ctx, gains, 0);
   sum_over_chunks(ctx, gains, [&](std::size_t chunk, const Tensor& into) {
-    const SequenceTable& table = tokens.by_chunk[chunk];
+    const SequenceTable& table = ctx.chunks.empty() ? tokens.all : tokens.by_chunk[chunk];
     for_samples_of_chunk(ctx, saved.qkv.shape[0], chunk, [&](const ChunkRows& rows) {
       ctx->attention_backward(ctx, shape_of(rows.of(saved.qkv), table), table, rows.of(saved.qkv), q_gain, k_gain,
                               rows.of(saved.attended), rows.of(saved.log_sum), rows.of(dattended), rows.of(dqkv),
                               half(into, 0), half(into, 1));
     });
+    sum_over_ranks(ctx, ranks_, into);  // a chunk's term is that of all heads
   });
   if (queries) ctx->add(ctx, half(gains, 0), store_->gradient(q_gain_));
   if (keys) ctx->add(ctx, half(gains, 1), store_->gradient(k_gain_));
@@ -177,11 +194,11 @@ void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, S
   Tensor dprojected = ctx.take(x.shape, trunk);
   gate_backward(0, saved.projected, dprojected);
   ctx.release(saved.projected);
-  Tensor dattended = ctx.take(x.shape, trunk);
+  Tensor dattended = ctx.take({n, projection_.in()}, trunk);
   projection_.backward_input(ctx, dprojected, dattended);
   projection_.backward_weight(ctx, saved.attended, dprojected);
   ctx.release(dprojected);
-  Tensor dqkv = ctx.take({n, 3 * width_}, trunk);
+  Tensor dqkv = ctx.take({n, qkv_.out()}, trunk);
   attention_backward(ctx, tokens, saved, dattended, dqkv);
   ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
   normed = ctx.take(x.shape, trunk);
@@ -205,16 +222,17 @@ void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, S
 void Block::tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
                     const Tensor& dy) const {
   const std::int64_t n = x.shape[0];
-  Tensor narrow = ctx.take(x.shape);
+  Tensor narrow = ctx.take(x.shape), attended = ctx.take({n, projection_.in()});
   ctx->norm_modulate_tangent(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, saved.statistics1, dx,
                              narrow);
-  Tensor dqkv = ctx.take({n, 3 * width_});
+  Tensor dqkv = ctx.take({n, qkv_.out()});
   qkv_.tangent(ctx, narrow, dqkv);
   ctx->attention_tangent(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
-                         saved.log_sum, dqkv, narrow);
+                         saved.log_sum, dqkv, attended);
   ctx.release(dqkv);
   Tensor middle = ctx.take(x.shape);
-  projection_.tangent(ctx, narrow, middle);
+  projection_.tangent(ctx, attended, middle);
+  ctx.release(attended);
   ctx->gated_add(ctx, dx, middle, saved.modulation, gate(0), middle);
 
   ctx->norm_modulate_tangent(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)},

@@ -23,14 +23,16 @@ class Block {
   /// What the weights of both branches' last products begin with: noise behind closed gates, or zero behind gates that
   /// may be open already.
   enum class Start { closed_gates, zero_branches };
+  /// `heads_over`: ranks that share the heads and the MLP's hidden columns; they divide the heads.
   Block(ParameterStore& store, const std::string& name, int width, int heads, int mlp_ratio,
-        const AdapterShape& adapters = {}, Start start = Start::closed_gates);
+        const AdapterShape& adapters = {}, Start start = Start::closed_gates,
+        const parallel::Communicator& heads_over = parallel::Communicator::self());
 
   /// What forward keeps for backward and tangent, besides its input.
   struct Saved {
     Tensor modulation;                // [B, 6 D]
     Tensor statistics1, statistics2;  // [N, 2]
-    Tensor qkv, attended, log_sum;    // [N, 3 D], [N, D], [N, heads]
+    Tensor qkv, attended, log_sum;    // [N, 3 D], [N, D], [N, heads], of this rank's heads
     Tensor projected, middle;         // [N, D]
     Tensor hidden, branch;            // [N, 4 D], [N, D]
     Recompute recompute = Recompute::none;
@@ -58,7 +60,7 @@ class Block {
   void attention_backward(Context& ctx, const BlockTokens& tokens, const Saved& saved, const Tensor& dattended,
                           const Tensor& dqkv) const;
   AttentionShape shape_of(const Tensor& x, const SequenceTable& table) const {
-    return {x.shape[0] / table.token_count(), heads_, width_ / heads_};
+    return {x.shape[0] / table.token_count(), heads_, head_size_};
   }
   bool learns(const Context& ctx, ParameterId id) const { return ctx.weight_gradients && !store_->at(id).frozen; }
   // Columns of the modulation.
@@ -67,7 +69,8 @@ class Block {
   std::int64_t gate(int half) const { return shift(half) + 2 * width_; }
 
   ParameterStore* store_;
-  int width_, heads_;
+  parallel::Communicator ranks_;
+  int width_, heads_, head_size_;  // heads of this rank
   ParameterId table_, q_gain_, k_gain_;
   Linear qkv_, projection_, up_, down_;
 };

@@ -36,6 +36,10 @@ std::vector<Bucket> cut_into_buckets(const ParameterStore& store) {
   return buckets;
 }
 
+std::uint64_t index_in_whole(const Parameter& p, std::size_t i) {
+  return p.cut ? static_cast<std::uint64_t>(p.cut->index(static_cast<std::int64_t>(i))) : i;
+}
+
 }  // namespace
 
 struct ForecastNetwork::Implementation {
@@ -70,7 +74,7 @@ struct ForecastNetwork::Implementation {
                       : Embedding(store, tokens, slab, in, shape.width, type, backend->memory(), shape.lift)),
         conditioning(store, conditions, shape.width, shape.noise),
         head(store, tokens, slab, shape.width, out),
-        blocks(store, shape, tokens, slab, type, backend->memory()),
+        blocks(store, shape, tokens, slab, type, backend->memory(), sharding.heads),
         adapters(shape.rank > 0) {
     if (shape.by_level && levels.size() != static_cast<std::size_t>(in))
       fail(ErrorKind::usage, "network: {} input channels, and levels of {}", in, levels.size());
@@ -349,7 +353,7 @@ void ForecastNetwork::initialise(std::uint64_t seed, const std::function<void(co
     numbers.assign(static_cast<std::size_t>(p.count), double(p.initial_value));
     if (p.initial_scale > 0)
       for (std::size_t i = 0; i < numbers.size(); ++i)
-        numbers[i] += double(p.initial_scale) * std::clamp(random.normal(i), -3.0, 3.0);
+        numbers[i] += double(p.initial_scale) * std::clamp(random.normal(index_in_whole(p, i)), -3.0, 3.0);
     const Tensor value = store.value(id);
     const Buffer initial = numbers_in(host_memory(), store.dtype(), numbers);
     store.memory().copy_in(value.data, initial.data(), value.bytes());

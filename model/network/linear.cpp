@@ -2,25 +2,62 @@
 
 #include <cmath>
 
+#include "core/error.hpp"
 #include "model/network/chunk_sum.hpp"
+#include "model/network/rank_sum.hpp"
 
 namespace zonda::model {
 
 Linear::Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain,
-               bool bias)
-    : store_(&store), in_(in), out_(out) {
-  weight_ = store.add(name + ".weight", {in, out}, true, static_cast<float>(gain / std::sqrt(double(in))));
-  if (bias) bias_ = store.add(name + ".bias", {out}, false, 0);
+               bool bias, const Split& split)
+    : store_(&store), in_(in), out_(out), split_(split) {
+  const std::int64_t ranks = split.ranks.size(), rank = split.ranks.rank();
+  const auto scale = static_cast<float>(gain / std::sqrt(double(in)));
+  if (split.kind == Split::Kind::columns) out_ = out / ranks;
+  if (split.kind == Split::Kind::rows) in_ = in / ranks;
+  weight_ = store.add(name + ".weight", {in_, out_}, true, scale);
+  if (bias) bias_ = store.add(name + ".bias", {out_}, false, 0);
+  if (ranks == 1) return;
+  if (split.kind == Split::Kind::columns) {
+    const std::int64_t groups = split.groups, each = out / groups, part = each / ranks;
+    store.cut(weight_, {{in, groups, each}, {in, groups, part}, 2, rank * part});
+    if (bias) store.cut(bias_, {{groups, each}, {groups, part}, 1, rank * part});
+  } else if (split.kind == Split::Kind::rows) {
+    store.cut(weight_, {{in, out}, {in_, out}, 0, rank * in_});
+  }
+}
+
+template <class Product>
+void Linear::through_sum(Context& ctx, const Tensor& result, Product&& product, const Tensor& bias) const {
+  const bool narrow = result.dtype == DType::bf16;
+  Tensor sum = narrow ? ctx.take(result.shape, DType::f32) : result;
+  product(sum);
+  sum_over_ranks(ctx, split_.ranks, sum);
+  if (!bias.none()) ctx->add_rows(ctx, sum, bias, sum);
+  if (!narrow) return;
+  ctx->cast(ctx, sum, result);
+  ctx.release(sum);
 }
 
 void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
+  const auto product = [&](const Tensor& into, const GemmOptions& options) {
+    trunk_&& ctx.int8 ? int8_product(ctx, x, into, options) : ctx->gemm(ctx, x, operand(ctx), into, options);
+  };
+  if (sums(Split::Kind::rows)) {
+    through_sum(
+        ctx, y,
+        [&](const Tensor& sum) {
+          product(sum, {});
+          if (corrected(ctx)) adapter_->forward(ctx, x, sum);
+        },
+        bias_ >= 0 ? store_->value(bias_).reshaped({1, out_}) : Tensor{});
+    if (!activated.none()) ctx->gelu(ctx, y, activated);
+    return;
+  }
   GemmOptions options;
   if (bias_ >= 0) options.bias = store_->value(bias_);
   if (!corrected(ctx)) options.activated = activated;
-  if (trunk_ && ctx.int8)
-    int8_product(ctx, x, y, options);
-  else
-    ctx->gemm(ctx, x, operand(ctx), y, options);
+  product(y, options);
   if (!corrected(ctx)) return;
   adapter_->forward(ctx, x, y);
   if (!activated.none()) ctx->gelu(ctx, y, activated);
@@ -45,6 +82,14 @@ void Linear::int8_product(Context& ctx, const Tensor& x, const Tensor& y, const 
 
 void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {
   if (dx.none()) return;
+  if (sums(Split::Kind::columns)) {
+    if (accumulate) fail(ErrorKind::failure, "a split layer's input gradient cannot be added to another");
+    through_sum(ctx, dx, [&](const Tensor& sum) {
+      ctx->gemm(ctx, dy, operand(ctx), sum, {.transpose_b = true});
+      if (corrected(ctx)) adapter_->backward_input(ctx, dy, sum);
+    });
+    return;
+  }
   GemmOptions options;
   options.transpose_b = true;
   options.accumulate = accumulate;
@@ -69,6 +114,7 @@ void Linear::backward_weight(Context& ctx, const Tensor& x, const Tensor& dy) co
 void Linear::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {
   ctx->gemm(ctx, dx, operand(ctx), dy, {});
   if (corrected(ctx)) adapter_->forward(ctx, dx, dy);
+  if (sums(Split::Kind::rows)) sum_over_ranks(ctx, split_.ranks, dy);
 }
 
 }  // namespace zonda::model

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "model/network/adapter.hpp"
+#include "model/network/split.hpp"
 #include "model/ops/backend.hpp"
 #include "model/tensor/buffer.hpp"
 #include "model/tensor/parameter_store.hpp"
@@ -14,9 +15,10 @@ namespace zonda::model {
 
 class Linear {
  public:
-  /// Starts at a normal of standard deviation `gain` / sqrt(in); gain 0 starts at zero. The bias starts at zero.
+  /// Starts at a normal of standard deviation `gain` / sqrt(in); gain 0 starts at zero. The bias starts at zero. `in`
+  /// and `out` are those of the whole.
   Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain = 1,
-         bool bias = true);
+         bool bias = true, const Split& split = {});
   /// A layer of the trunk: in mixed precision its products read the bf16 copy of W, in int8 W quantised column by
   /// column; weight gradients stay f32.
   Linear& in_trunk() {
@@ -25,10 +27,10 @@ class Linear {
   }
   /// Adds an adapter, unless its rank is 0.
   Linear& adapted(ParameterStore& store, const std::string& name, const AdapterShape& shape) {
-    if (shape.rank > 0) adapter_.emplace(store, name, in_, out_, shape);
+    if (shape.rank > 0) adapter_.emplace(store, name, in_, out_, shape, split_);
     return *this;
   }
-  std::int64_t in() const { return in_; }
+  std::int64_t in() const { return in_; }  ///< this rank's
   std::int64_t out() const { return out_; }
   /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y).
   void forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated = {}) const;
@@ -61,10 +63,15 @@ class Linear {
   Tensor operand(const Context& ctx) const {
     return trunk_ && ctx.trunk() != ctx.dtype() ? store_->copy_of(weight_) : store_->value(weight_);
   }
+  bool sums(Split::Kind kind) const { return split_.kind == kind && split_.ranks.size() > 1; }
+  /// Runs `product` into f32 or f64 memory, adds it up over the ranks, and puts it, with the bias, into `result`.
+  template <class Product>
+  void through_sum(Context& ctx, const Tensor& result, Product&& product, const Tensor& bias = {}) const;
   ParameterStore* store_;
   ParameterId weight_, bias_ = -1;
   std::int64_t in_, out_;
   bool trunk_ = false;
+  Split split_;
   std::optional<Adapter> adapter_;
   std::shared_ptr<Quantised> quantised_ = std::make_shared<Quantised>();
 };

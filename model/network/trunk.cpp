@@ -58,7 +58,7 @@ LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const Tok
 }  // namespace
 
 Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
-             Memory& memory) {
+             Memory& memory, const parallel::Communicator& heads_over) {
   if (slab.chunks() > 1) raster_chunks_ = slab.chunk_offsets();
   std::map<Mixing, std::size_t> known;
   const auto place_of = [&](const Mixing& mixing) {
@@ -69,7 +69,7 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
   const AdapterShape adapters{shape.rank, shape.buckets()};
   const auto append = [&](const std::string& name, const Mixing& mixing, Block::Start start,
                           std::optional<Depthwise> convolution) {
-    layers_.push_back({name, Block(store, name, shape.width, shape.heads, shape.mlp_ratio, adapters, start),
+    layers_.push_back({name, Block(store, name, shape.width, shape.heads, shape.mlp_ratio, adapters, start, heads_over),
                        place_of(mixing), std::move(convolution)});
   };
   int lifted = 0;

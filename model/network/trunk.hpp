@@ -15,8 +15,9 @@ namespace zonda::model {
 
 class Trunk {
  public:
+  /// `heads_over`: as Block's.
   Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
-        Memory& memory);
+        Memory& memory, const parallel::Communicator& heads_over = parallel::Communicator::self());
 
   /// What a layer leaves for backward and tangent; `input` is its tokens.
   struct Saved {

@@ -10,6 +10,13 @@ namespace {
 constexpr std::int64_t kAlignment = 64;  // numbers; every parameter starts on a cache line in any element type
 }
 
+std::int64_t ParameterCut::index(std::int64_t i) const {
+  std::int64_t inner = 1;
+  for (int d = dimension + 1; d < whole.rank(); ++d) inner *= whole[d];
+  const std::int64_t run = part[dimension] * inner;
+  return (i / run * whole[dimension] + first) * inner + i % run;
+}
+
 ParameterId ParameterStore::add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value) {
   if (values_.data()) fail(ErrorKind::failure, "parameter {} added after the values were allocated", name);
   if (find(name) >= 0) fail(ErrorKind::failure, "two parameters are named {}", name);

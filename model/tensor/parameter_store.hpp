@@ -2,6 +2,7 @@
 // ParameterStore: values, gradients, optimiser moments and averages of all parameters, each in one contiguous arena
 // with the same layout, so that a shard of the parameters is one range of numbers in each.
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,15 @@
 
 namespace zonda::model {
 
+/// Where a part of a parameter lies in the whole, row-major: [first, first + part[dimension]) of one dimension.
+struct ParameterCut {
+  Shape whole, part;
+  int dimension = 0;
+  std::int64_t first = 0;
+  /// The number in the whole of the part's i-th number.
+  std::int64_t index(std::int64_t i) const;
+};
+
 /// One parameter tensor. `offset` and `count` in numbers, not bytes.
 struct Parameter {
   std::string name;  ///< dotted: `block3.qkv.weight`
@@ -21,7 +31,8 @@ struct Parameter {
   bool decay = false;       ///< weight decay applies (matrices; not biases, gains, tables)
   float initial_scale = 0;  ///< standard deviation of the normal start (cut at three); 0 starts at `initial_value`
   float initial_value = 0;
-  bool frozen = false;  ///< the optimiser leaves it as it is, and its gradient is not computed
+  bool frozen = false;                   ///< the optimiser leaves it as it is, and its gradient is not computed
+  std::optional<ParameterCut> cut = {};  ///< where this rank holds a part of it
 };
 
 /// Handle of a parameter within its store.
@@ -37,6 +48,8 @@ class ParameterStore {
   explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory())
       : dtype_(dtype), memory_(&memory) {}
   ParameterId add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value = 0);
+  /// Says that a parameter is a part of a larger one, of equal count.
+  void cut(ParameterId id, const ParameterCut& cut) { parameters_[static_cast<std::size_t>(id)].cut = cut; }
   /// Freezes or thaws the parameters for which `choose(name)` is true.
   template <class Choose>
   void freeze(Choose&& choose, bool frozen = true) {

@@ -18,16 +18,16 @@ inline NetworkConfig smallest_network() {
   return config;
 }
 
-/// Every parameter away from its start, so that gates are open and the head is not zero.
+/// Every parameter away from its start, so that gates are open and the head is not zero; a part as the whole.
 inline void randomise(ParameterStore& store, double scale = 0.1) {
   store.allocate_values();
   for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
-    const Tensor value = store.value(id);
-    const Philox random(11, store.at(id).name);
-    for (std::int64_t i = 0; i < value.count(); ++i)
-      set(value, i,
-          static_cast<double>(
-              static_cast<float>(store.at(id).initial_value + scale * random.normal(static_cast<std::uint64_t>(i)))));
+    const Parameter& p = store.at(id);
+    const Philox random(11, p.name);
+    for (std::int64_t i = 0; i < p.count; ++i)
+      set(store.value(id), i,
+          static_cast<double>(static_cast<float>(
+              p.initial_value + scale * random.normal(static_cast<std::uint64_t>(p.cut ? p.cut->index(i) : i)))));
   }
 }
 
