@@ -8,6 +8,8 @@
 #include "ingest/pipeline/ingest_config.hpp"
 #include "model/forecast_state/layout_network.hpp"
 #include "model/network/device_plan.hpp"
+#include "model/training/cost_model.hpp"
+#include "parallel/layout/mesh.hpp"
 
 namespace zonda::app {
 
@@ -106,6 +108,60 @@ NetworkPlanText plan_network(const NetworkPlanSection& section) {
       "  gathered on each: the largest unit of parameters twice in the products' type, its gradient once. Halos and "
       "the\n"
       "  libraries' memory are in the share of a device that is left free. Activations are those of the CPU backend.\n";
+  return plan;
+}
+
+NetworkPlanText plan_step(const NetworkPlanSection& section, const StepPlanWords& words) {
+  model::System system;
+  config::read(config::read_yaml(words.system), system);
+  model::StepShape step{.mesh = parallel::parse_mesh(words.mesh, words.ranks),
+                        .batch = 0,
+                        .micro_batch = section.batch,
+                        .steps = 1,
+                        .zero = words.zero,
+                        .chunks = 0,
+                        .recompute = words.recompute};
+  step.batch = words.batch > 0 ? words.batch : section.batch * step.mesh[parallel::Axis::data];
+  const model::StepCost cost = model::cost_of_step(section.network, layout_of(section), step, system);
+  NetworkPlanText plan;
+  plan.record = {{"system", system.name},
+                 {"ranks", cost.ranks},
+                 {"nodes", cost.nodes},
+                 {"mesh", parallel::to_string(step.mesh)},
+                 {"batch", step.batch},
+                 {"micro_batch", step.micro_batch},
+                 {"zero", step.zero},
+                 {"recompute", step.recompute},
+                 {"flops_per_step", cost.flops},
+                 {"compute_seconds", cost.compute_seconds},
+                 {"communication_seconds", cost.communication_seconds()},
+                 {"step_seconds", cost.seconds()},
+                 {"parameter_bytes_per_rank", cost.parameter_bytes},
+                 {"activation_bytes_per_rank", cost.activation_bytes},
+                 {"memory_bytes_per_rank", cost.memory_bytes()},
+                 {"fits", static_cast<double>(cost.memory_bytes()) <= model::device_share * system.memory},
+                 {"exchanges", nlohmann::ordered_json::array()}};
+  plan.text = fmt::format(
+      "a step of training on {} ranks ({}) of {}, {} node{}: batch {}, {} at a time, ZeRO {}, recompute {}\n"
+      "  work      {:.4g} TFLOP, {:.4g} of them on the busiest rank: {:.4g} s\n",
+      cost.ranks, parallel::to_string(step.mesh), system.name, cost.nodes, cost.nodes == 1 ? "" : "s", step.batch,
+      step.micro_batch, step.zero, step.recompute, cost.flops / 1e12, cost.rank_flops / 1e12, cost.compute_seconds);
+  for (const model::Exchange& exchange : cost.exchanges) {
+    plan.record["exchanges"].push_back({{"what", exchange.what},
+                                        {"axis", exchange.axis},
+                                        {"messages", exchange.messages},
+                                        {"bytes", exchange.bytes},
+                                        {"seconds", exchange.seconds}});
+    plan.text += fmt::format("  {:20}  {:8}  {:7} messages  {:10.4g} MB  {:.4g} s\n", exchange.what, exchange.axis,
+                             exchange.messages, static_cast<double>(exchange.bytes) / 1e6, exchange.seconds);
+  }
+  const double share = static_cast<double>(cost.memory_bytes()) / system.memory;
+  plan.text += fmt::format(
+      "  step      {:.4g} s, {:.1f} % of it communication, none of which is taken to overlap\n"
+      "  memory    {} a rank = parameters {} + activations and fields {}: {:.0f} % of {:.0f} GB{}\n",
+      cost.seconds(), 100 * cost.communication_seconds() / cost.seconds(), gibibytes(cost.memory_bytes()),
+      gibibytes(cost.parameter_bytes), gibibytes(cost.activation_bytes), 100 * share, system.memory / 1e9,
+      share <= model::device_share ? "" : "; too much");
   return plan;
 }
 

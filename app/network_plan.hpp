@@ -1,5 +1,6 @@
 #pragma once
 // The section `plan`: what a network costs, from a grid and a list of channels alone.
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -33,5 +34,15 @@ struct NetworkPlanText {
 };
 /// Parameters, work, memory of training for each way of recomputing, and the fewest devices it fits on.
 NetworkPlanText plan_network(const NetworkPlanSection& section);
+
+/// Where and how a step of training would be made.
+struct StepPlanWords {
+  std::filesystem::path system;  ///< description of the machine
+  std::string mesh;
+  int ranks = 1, zero = 3, batch = 0;  ///< batch 0: one micro-batch for each data rank
+  std::string recompute = "block";
+};
+/// Work, traffic, time and memory of a rank. Throws Error(usage) naming the file and key that is wrong.
+NetworkPlanText plan_step(const NetworkPlanSection& section, const StepPlanWords& words);
 
 }  // namespace zonda::app

@@ -90,6 +90,11 @@ struct Planner {
     record["plan"] = plan.record;
     text += plan.text;
   }
+  void step(const StepPlanWords& words) {
+    const NetworkPlanText plan = plan_step(*run_file.sections.plan, words);
+    record["step"] = plan.record;
+    text += plan.text;
+  }
   void simulate() {
     const auto plan = model::plan_simulate(*run_file.sections.simulate, ranks);
     record["simulate"] = {{"steps_per_member", plan.steps_per_member},
@@ -183,6 +188,7 @@ config::Json plan_stage(const RunFile& run_file, const RunDirectory& directory, 
 Verb plan_verb() {
   struct Words : RunFileWords {
     int ranks = 0;
+    StepPlanWords step;
   };
   return {"plan", "What a run would do: steps, memory of a rank, size on disk", "zonda plan configs/quickstart.yaml",
           [](CLI::App& command, Session& session) {
@@ -191,12 +197,36 @@ Verb plan_verb() {
             add_run_file_words(command, *words);
             command.add_option("--ranks", words->ranks, "Number of ranks to plan for; default: those of this call")
                 ->check(CLI::Range(1, 1 << 20));
+            CLI::Option* system =
+                command.add_option("--system", words->step.system,
+                                   "Description of a machine (configs/systems): time, traffic and memory of a step of "
+                                   "training there, for a file with a section `plan`");
+            command.add_option("--mesh", words->step.mesh, "With --system: `spatial=8,tensor=2`; data takes the rest")
+                ->needs(system);
+            command.add_option("--zero", words->step.zero, "With --system: stage of ZeRO")
+                ->needs(system)
+                ->check(CLI::Range(1, 3));
+            command
+                .add_option("--batch", words->step.batch,
+                            "With --system: samples of a step; default: one "
+                            "micro-batch for each data rank")
+                ->needs(system)
+                ->check(CLI::Range(1, 1 << 30));
+            command.add_option("--recompute", words->step.recompute, "With --system: none, mlp or block")
+                ->needs(system)
+                ->check(CLI::IsMember({"none", "mlp", "block"}));
             return [&session, words] {
               const RunFile run_file = load_run_file(*words);
               const RunDirectory directory{run_file.directory()};
               Planner planner{run_file, directory, words->ranks > 0 ? words->ranks : session.world.size()};
               for (const std::string& stage : run_file.stages()) planner.plan(stage);
-              if (run_file.sections.plan) planner.network();
+              if (!words->step.system.empty()) {
+                require_section(run_file, run_file.sections.plan.has_value(), "plan");
+                words->step.ranks = planner.ranks;
+                planner.step(words->step);
+              } else if (run_file.sections.plan) {
+                planner.network();
+              }
               print_result(session, session.json ? planner.record.dump(2) : planner.text);
             };
           }};

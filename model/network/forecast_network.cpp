@@ -596,6 +596,42 @@ std::int64_t ForecastNetwork::parameter_count() const {
   return self_->store.count();
 }
 
+ForecastNetwork::Traffic ForecastNetwork::forward_traffic(int samples) const {
+  const Implementation& s = *self_;
+  Traffic sum;
+  for (const auto& part : {s.embedding.forward_traffic(s.image(samples, s.inputs).shape, s.dtype),
+                           s.blocks.forward_traffic(samples, s.dtype), s.head.forward_traffic(samples, s.dtype)}) {
+    sum.messages += part.messages;
+    sum.bytes += part.bytes;
+  }
+  return sum;
+}
+
+ForecastNetwork::Traffic ForecastNetwork::backward_traffic(int samples, bool with_input_gradient) const {
+  const Implementation& s = *self_;
+  Traffic sum;
+  for (const auto& part :
+       {s.embedding.backward_traffic(s.image(samples, s.inputs).shape, s.dtype, true, with_input_gradient),
+        s.blocks.backward_traffic(samples, s.dtype, true), s.head.backward_traffic(samples, s.dtype)}) {
+    sum.messages += part.messages;
+    sum.bytes += part.bytes;
+  }
+  // The modulation's gradient, over the slabs: columns to those who add them, sums to everybody.
+  if (!s.slab.alone()) {
+    const auto ranks = static_cast<std::uint64_t>(s.slab.ranks().size());
+    const auto numbers = static_cast<std::uint64_t>(samples) * 6 * static_cast<std::uint64_t>(s.shape.width);
+    const std::uint64_t own =
+        parallel::partition(numbers, ranks, static_cast<std::size_t>(s.slab.ranks().rank())).size();
+    sum.messages += 2 * (ranks - 1);
+    sum.bytes += (numbers - own + (ranks - 1) * own) * size_of(s.dtype);
+  }
+  return sum;
+}
+
+std::int64_t ForecastNetwork::shared_head_sums() const {
+  return 2 * self_->slab.token_count() * self_->shape.width * self_->shape.layers();
+}
+
 double ForecastNetwork::flops_per_sample() const {
   const Implementation& s = *self_;
   const double tokens = double(s.tokens.count()), width = s.shape.width;

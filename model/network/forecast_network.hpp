@@ -133,6 +133,14 @@ class ForecastNetwork {
   int noise_size() const;
   DType dtype() const;
   std::int64_t parameter_count() const;
+  /// What this rank sends to other slabs in a pass of `samples`, and in the sums of shared heads.
+  struct Traffic {
+    std::uint64_t messages = 0, bytes = 0;
+  };
+  Traffic forward_traffic(int samples) const;
+  Traffic backward_traffic(int samples, bool with_input_gradient) const;
+  /// Numbers added up over ranks that share heads: in a forward pass of one sample, and in its backward pass.
+  std::int64_t shared_head_sums() const;
   /// Floating-point operations of one sample's forward pass (a multiply-add counts two); backward costs twice that.
   double flops_per_sample() const;
 

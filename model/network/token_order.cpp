@@ -163,16 +163,16 @@ TokenMove::TokenMove(const TokenOrder& from, const TokenOrder& to, const Slab& s
   alone_ = IndexTable(out_.rows);
 }
 
-std::int64_t TokenMove::rows_sent() const {
+std::int64_t TokenMove::away(const Side& side) const {
   if (nothing_) return 0;
   const auto me = static_cast<std::size_t>(ranks_.rank());
-  return out_.count() - (out_.begin[me + 1] - out_.begin[me]);
+  return side.count() - (side.begin[me + 1] - side.begin[me]);
 }
 
-std::int64_t TokenMove::messages() const {
+std::int64_t TokenMove::messages(const Side& side) const {
   std::int64_t messages = 0;
-  for (std::size_t r = 0; !nothing_ && r + 1 < out_.begin.size(); ++r)
-    messages += r != static_cast<std::size_t>(ranks_.rank()) && out_.begin[r + 1] > out_.begin[r];
+  for (std::size_t r = 0; !nothing_ && r + 1 < side.begin.size(); ++r)
+    messages += r != static_cast<std::size_t>(ranks_.rank()) && side.begin[r + 1] > side.begin[r];
   return messages;
 }
 

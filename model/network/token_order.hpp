@@ -63,9 +63,12 @@ class TokenMove {
   /// The adjoint, and inverse.
   void backward(Context& ctx, std::int64_t samples, Tensor& rows) const { move(ctx, samples, in_, out_, rows); }
   bool nothing() const { return nothing_; }
-  /// Rows of a sample that this rank sends away, and ranks it sends them to.
-  std::int64_t rows_sent() const;
-  std::int64_t messages() const;
+  /// Rows of a sample that this rank sends away in forward(), and ranks it sends them to; in backward() it sends those
+  /// that it received.
+  std::int64_t rows_sent() const { return away(out_); }
+  std::int64_t rows_received() const { return away(in_); }
+  std::int64_t messages_sent() const { return messages(out_); }
+  std::int64_t messages_received() const { return messages(in_); }
   std::size_t bytes() const;
 
  private:
@@ -75,6 +78,8 @@ class TokenMove {
     std::vector<std::int64_t> begin;  // [ranks + 1]
     std::int64_t count() const { return begin.back(); }
   };
+  std::int64_t away(const Side& side) const;
+  std::int64_t messages(const Side& side) const;
   void move(Context& ctx, std::int64_t samples, const Side& out, const Side& in, Tensor& rows) const;
 
   parallel::Communicator ranks_;

@@ -58,7 +58,8 @@ LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const Tok
 }  // namespace
 
 Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
-             Memory& memory, const parallel::Communicator& heads_over) {
+             Memory& memory, const parallel::Communicator& heads_over)
+    : width_(shape.width), raster_tokens_(slab.token_count()) {
   if (slab.chunks() > 1) raster_chunks_ = slab.chunk_offsets();
   std::map<Mixing, std::size_t> known;
   const auto place_of = [&](const Mixing& mixing) {
@@ -184,17 +185,35 @@ Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch&
   return d;
 }
 
-Trunk::Traffic Trunk::traffic(std::int64_t samples, std::int64_t width, std::size_t size) const {
-  Traffic sum;
-  const auto add = [&](const TokenMove& move) {
-    sum.messages += move.messages();
-    sum.bytes += samples * move.rows_sent() * width * static_cast<std::int64_t>(size);
+parallel::HaloExchange::Traffic Trunk::forward_traffic(std::int64_t samples, DType dtype) const {
+  parallel::HaloExchange::Traffic sum;
+  const auto add = [&](std::size_t move) {
+    sum.messages += static_cast<std::uint64_t>(moves_[move].messages_sent());
+    sum.bytes += static_cast<std::uint64_t>(samples * moves_[move].rows_sent() * width_) * size_of(dtype);
   };
   for (const Layer& layer : layers_) {
-    add(moves_[layer.arrive]);
-    if (layer.convolution) add(moves_[layer.enter]);
+    add(layer.arrive);
+    if (!layer.convolution) continue;
+    sum += layer.convolution->forward_traffic({samples * raster_tokens_, width_}, dtype);
+    add(layer.enter);
   }
-  add(moves_[leave_]);
+  add(leave_);
+  return sum;
+}
+
+parallel::HaloExchange::Traffic Trunk::backward_traffic(std::int64_t samples, DType dtype, bool learning) const {
+  parallel::HaloExchange::Traffic sum;
+  const auto add = [&](std::size_t move) {
+    sum.messages += static_cast<std::uint64_t>(moves_[move].messages_received());
+    sum.bytes += static_cast<std::uint64_t>(samples * moves_[move].rows_received() * width_) * size_of(dtype);
+  };
+  for (const Layer& layer : layers_) {
+    add(layer.arrive);
+    if (!layer.convolution) continue;
+    sum += layer.convolution->backward_traffic({samples * raster_tokens_, width_}, dtype, learning);
+    add(layer.enter);
+  }
+  add(leave_);
   return sum;
 }
 

@@ -10,6 +10,7 @@
 #include "model/network/depthwise.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/token_order.hpp"
+#include "parallel/layout/halo_exchange.hpp"
 
 namespace zonda::model {
 
@@ -47,11 +48,9 @@ class Trunk {
   void merge_adapters(Context& ctx, int bucket) const;
   std::size_t layers() const { return layers_.size(); }
   const std::string& name(std::size_t layer) const { return layers_[layer].name; }
-  /// Of this rank, for rows of `width` numbers in `size` bytes each, over all layers of one pass forward or backward.
-  struct Traffic {
-    std::int64_t messages = 0, bytes = 0;
-  };
-  Traffic traffic(std::int64_t samples, std::int64_t width, std::size_t size) const;
+  /// What this rank sends to other slabs in forward(), or backward(); the residual stream travels in `dtype`.
+  parallel::HaloExchange::Traffic forward_traffic(std::int64_t samples, DType dtype) const;
+  parallel::HaloExchange::Traffic backward_traffic(std::int64_t samples, DType dtype, bool learning) const;
   std::size_t table_bytes() const;
   /// Of one sample's forward pass, of this rank's tokens.
   double flops(const NetworkShape& shape, std::int64_t count) const;
@@ -70,6 +69,7 @@ class Trunk {
     return {tokens(layer).table(), tokens(layer).tables_of_chunks()};
   }
 
+  std::int64_t width_, raster_tokens_;  // tokens of the slab
   std::vector<std::int64_t> raster_chunks_;
   std::vector<LayerTokens> tokens_;
   std::vector<TokenMove> moves_;

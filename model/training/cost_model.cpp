@@ -1,0 +1,202 @@
+#include "model/training/cost_model.hpp"
+
+#include <algorithm>
+
+#include "core/config/table.hpp"
+#include "core/error.hpp"
+#include "model/forecast_state/layout_network.hpp"
+#include "model/training/gradient_sum.hpp"
+#include "model/training/training_step.hpp"
+#include "parallel/imagined.hpp"
+#include "parallel/partition.hpp"
+
+namespace zonda::model {
+
+using parallel::Axis;
+
+void describe(config::Table& table, Link& link) {
+  table.key("bandwidth", link.bandwidth, "Bytes a second that a rank sends").range(1, 1e15).required();
+  table.key("latency", link.latency, "Seconds a message takes besides").range(0, 1).required();
+}
+
+void describe(config::Table& table, System& system) {
+  table.key("name", system.name, "Of the machine").required();
+  table.key("source", system.source, "Where the numbers are from");
+  table.key("ranks_per_node", system.ranks_per_node, "Ranks that share a node, a device each").range(1, 1024);
+  table.key("memory", system.memory, "Bytes of a rank").range(1e6, 1e15).required();
+  table.key("fp32", system.fp32, "Floating-point operations a second of a rank, over a whole training step in fp32")
+      .range(1e6, 1e18)
+      .required();
+  table.key("bf16", system.bf16, "The same with the trunk in bf16").range(1e6, 1e18).required();
+  table.section("within_node", system.within_node, "Between ranks of a node");
+  table.section("between_nodes", system.between_nodes, "Between ranks of different nodes");
+}
+
+double StepCost::communication_seconds() const {
+  double seconds = 0;
+  for (const Exchange& exchange : exchanges) seconds += exchange.seconds;
+  return seconds;
+}
+
+namespace {
+
+class Costing {
+ public:
+  Costing(const NetworkConfig& config, const ForecastLayout& layout, const StepShape& step, const System& system)
+      : step_(step),
+        system_(system),
+        slabs_(step.mesh[Axis::spatial]),
+        heads_(step.mesh[Axis::tensor]),
+        data_(step.mesh[Axis::data]),
+        // A slab in the middle has two neighbours, and of shifted windows as many as any.
+        network_(network_of_layout(config, layout, nullptr,
+                                   {.slabs = parallel::imagined(slabs_ / 2, slabs_),
+                                    .chunks = step.chunks > 0 ? step.chunks : slabs_,
+                                    .heads = parallel::imagined(0, heads_)})),
+        layout_(layout) {
+    if (step.mesh[Axis::pipeline] > 1)
+      fail(ErrorKind::usage, "mesh: pipeline={}: layers are not shared by ranks; use spatial and tensor",
+           step.mesh[Axis::pipeline]);
+    if (step.batch % step.micro_batch != 0 || (step.batch / step.micro_batch) % data_ != 0)
+      fail(ErrorKind::usage, "batch {} in micro-batches of {} is not shared evenly by {} data ranks", step.batch,
+           step.micro_batch, data_);
+  }
+
+  StepCost cost() {
+    StepCost cost;
+    cost.ranks = step_.mesh.ranks();
+    cost.nodes = (cost.ranks + system_.ranks_per_node - 1) / system_.ranks_per_node;
+    const int terms = step_.batch / step_.micro_batch / data_, passes = step_.steps;
+    // Forward and backward; in a rollout all but the last forward pass again; blocks that are computed again.
+    const double again = step_.recompute == "block" ? 1 : step_.recompute == "mlp" ? 2.0 / 3 : 0;
+    cost.flops = step_.batch * network_.flops_per_sample() * ((3 + again) * passes + (passes - 1));
+    const Slab& slab = network_.slab();
+    const double share = static_cast<double>(slab.token_count()) /
+                         static_cast<double>(slab.row_cuts().back() * slab.patches().token_columns);
+    cost.rank_flops = cost.flops / data_ * share / heads_;
+    cost.compute_seconds = cost.rank_flops / (network_.trunk() == DType::bf16 ? system_.bf16 : system_.fp32);
+
+    tokens_and_halos(cost, terms, passes);
+    sums_over_heads(cost, terms, passes);
+    gradients_over_slabs(cost, terms, passes);
+    gradients_over_data(cost, terms);
+    values(cost, terms, passes);
+    memory(cost, terms);
+    return cost;
+  }
+
+ private:
+  std::uint64_t parameter_bytes() const {
+    return static_cast<std::uint64_t>(network_.parameters().extent()) * sizeof(float);
+  }
+  std::uint64_t buckets() const { return network_.buckets().size(); }
+  /// A group whose ranks lie `stride` apart shares a node if all of it fits.
+  const Link& link(int ranks, int stride) const {
+    return ranks * stride <= system_.ranks_per_node ? system_.within_node : system_.between_nodes;
+  }
+  void add(StepCost& cost, const std::string& what, Axis axis, std::uint64_t messages, std::uint64_t bytes) const {
+    if (messages == 0) return;
+    int stride = 1;
+    for (const Axis inner : {Axis::tensor, Axis::spatial, Axis::pipeline, Axis::data}) {
+      if (inner == axis) break;
+      stride *= step_.mesh[inner];
+    }
+    const Link& used = link(step_.mesh[axis], stride);
+    cost.exchanges.push_back(
+        {what, std::string(name_of(axis)), messages, bytes,
+         static_cast<double>(messages) * used.latency + static_cast<double>(bytes) / used.bandwidth});
+  }
+
+  void tokens_and_halos(StepCost& cost, int terms, int passes) const {
+    const auto n = static_cast<std::uint64_t>(terms);
+    const auto forward = network_.forward_traffic(step_.micro_batch);
+    const auto forwards = n * static_cast<std::uint64_t>(2 * passes - 1);
+    const auto last = network_.backward_traffic(step_.micro_batch, false),
+               inner = network_.backward_traffic(step_.micro_batch, true);
+    const auto inner_ones = n * static_cast<std::uint64_t>(passes - 1);
+    add(cost, "tokens and halos", Axis::spatial,
+        forward.messages * forwards + last.messages * n + inner.messages * inner_ones,
+        forward.bytes * forwards + last.bytes * n + inner.bytes * inner_ones);
+  }
+
+  void sums_over_heads(StepCost& cost, int terms, int passes) const {
+    if (heads_ == 1) return;
+    // Parts go to those who add them, sums to everybody: n (P - 1) / P twice.
+    const auto p = static_cast<std::uint64_t>(heads_);
+    const std::uint64_t sums = 2 * static_cast<std::uint64_t>(network_.shape().layers()),
+                        runs = static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1);
+    const std::uint64_t numbers =
+        static_cast<std::uint64_t>(step_.micro_batch) * static_cast<std::uint64_t>(network_.shared_head_sums());
+    add(cost, "sums over heads", Axis::tensor, runs * sums * 2 * (p - 1),
+        runs * 2 * numbers * (p - 1) / p * sizeof(float));
+  }
+
+  void gradients_over_slabs(StepCost& cost, int terms, int passes) const {
+    if (slabs_ == 1) return;
+    std::uint64_t replicated = 0;
+    for (const Bucket& bucket : network_.buckets())
+      if (bucket.replicated) replicated += static_cast<std::uint64_t>(bucket.count) * sizeof(float);
+    const auto p = static_cast<std::uint64_t>(slabs_);
+    const auto runs =
+        static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(network_.slab().chunks() > 1 ? passes : 1);
+    add(cost, "gradients over slabs", Axis::spatial, runs * buckets() * (p - 1),
+        runs * (parameter_bytes() - replicated) * (p - 1) / p);
+  }
+
+  void gradients_over_data(StepCost& cost, int terms) const {
+    if (data_ == 1) return;
+    const auto p = static_cast<std::uint64_t>(data_);
+    const auto all = static_cast<std::size_t>(step_.batch / step_.micro_batch);
+    const std::uint64_t nodes = parallel::tree_nodes(all, {0, static_cast<std::size_t>(terms)}).size();
+    add(cost, "gradients over data", Axis::data, buckets() * (p - 1),
+        nodes * parameter_bytes() / static_cast<std::uint64_t>(slabs_) * (p - 1) / p);
+  }
+
+  /// Weights from those who updated them: once a step, or before every use.
+  void values(StepCost& cost, int terms, int passes) const {
+    const auto replicas = static_cast<std::uint64_t>(data_ * slabs_);
+    if (replicas == 1) return;
+    const std::uint64_t runs =
+        step_.zero == 3 ? static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1) : 1;
+    add(cost, "weights", data_ > 1 ? Axis::data : Axis::spatial, runs * buckets() * (replicas - 1),
+        runs * parameter_bytes() / replicas * (replicas - 1));
+  }
+
+  void memory(StepCost& cost, int terms) {
+    const RecomputePolicy policy{step_.recompute == "block" ? network_.shape().layers() : 0,
+                                 step_.recompute == "mlp" ? network_.shape().layers() : 0};
+    const MemoryPlan plan = network_.memory_with(policy, step_.micro_batch, Use::training, true);
+    const auto replicas = static_cast<std::size_t>(data_ * slabs_);
+    std::size_t largest = 0;
+    for (const Bucket& bucket : network_.buckets())
+      largest = std::max(largest, static_cast<std::size_t>(bucket.count) * sizeof(float));
+    const auto cut = [&](std::size_t bytes, int from, std::size_t there) {
+      return step_.zero >= from && replicas > 1 ? bytes / replicas + there : bytes;
+    };
+    const std::size_t copy = plan.copies > 0 ? largest / 2 : 0;
+    cost.parameter_bytes =
+        cut(plan.parameters, 3, 2 * largest) + cut(plan.copies, 3, 2 * copy) + cut(plan.gradients, 2, largest) +
+        (plan.moments + plan.average) / replicas +
+        gradient_sum_bytes(static_cast<std::size_t>(terms), plan.gradients / static_cast<std::size_t>(slabs_));
+    const Unrolling unrolling{step_.steps, true, false};
+    cost.activation_bytes =
+        plan.activations + plan.tables +
+        training_tensor_bytes(layout_, static_cast<std::size_t>(step_.micro_batch), unrolling, false) /
+            static_cast<std::size_t>(slabs_);
+  }
+
+  const StepShape& step_;
+  const System& system_;
+  const int slabs_, heads_, data_;
+  ForecastNetwork network_;
+  const ForecastLayout& layout_;
+};
+
+}  // namespace
+
+StepCost cost_of_step(const NetworkConfig& network, const ForecastLayout& layout, const StepShape& step,
+                      const System& system) {
+  return Costing(network, layout, step, system).cost();
+}
+
+}  // namespace zonda::model

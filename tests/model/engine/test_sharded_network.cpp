@@ -1,0 +1,140 @@
+// A network whose samples are shared by ranks: the bits of one that is not, and exactly the messages that were
+// foretold.
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "model/network/token_order.hpp"
+#include "network_sample.hpp"
+#include "parallel/canonical.hpp"
+#include "parallel/counting.hpp"
+
+namespace zonda::model {
+namespace {
+
+using testing::get;
+using testing::Operands;
+
+constexpr int kChunks = 8, kSamples = 2, kInputs = 5, kOutputs = 3, kConditions = 4;
+
+NetworkConfig config_of(const std::string& kind) {
+  NetworkConfig config = testing::smallest_network();
+  if (kind == "levels") config.embedding = "levels";
+  if (kind == "lift") config.lift = LiftConfig{2, 2};
+  if (kind == "adapters") config.lora = LoraConfig{4, {1.0}};
+  if (kind == "mixed") config.precision = "bf16";
+  return config;
+}
+
+struct Outcome {
+  std::vector<double> y, dx, weight_gradients;
+  bool operator==(const Outcome&) const = default;
+};
+
+/// Rows of this rank of images [B, C, H, W] are put into their places of the whole ones.
+void put(const Tensor& mine, parallel::Range rows, std::int64_t all_rows, std::vector<double>& whole) {
+  const std::int64_t images = mine.shape[0] * mine.shape[1], here = mine.shape[2], columns = mine.shape[3];
+  whole.resize(static_cast<std::size_t>(images * all_rows * columns));
+  for (std::int64_t i = 0; i < images * here * columns; ++i) {
+    const std::int64_t image = i / (here * columns), row = i / columns % here;
+    whole[static_cast<std::size_t>((image * all_rows + static_cast<std::int64_t>(rows.begin) + row) * columns +
+                                   i % columns)] = get(mine, i);
+  }
+}
+
+Outcome run(const std::string& kind, const Grid& grid, int ranks) {
+  Outcome whole;
+  std::mutex mutex;
+  parallel::run_on_threads(ranks, [&](const parallel::Communicator& world) {
+    const auto traffic = std::make_shared<parallel::Traffic>();
+    ForecastNetwork network(config_of(kind), grid, kInputs, kOutputs, kConditions, DType::f32, make_backend("cpu", 1),
+                            {0, 1, 1, 0, 2}, {.slabs = parallel::counted(world, traffic), .chunks = kChunks});
+    testing::randomise(network.parameters());
+    const parallel::Range rows = network.slab().image_rows();
+    const auto here = static_cast<std::int64_t>(rows.size()), columns = static_cast<std::int64_t>(grid.nlon()),
+               all = static_cast<std::int64_t>(grid.nlat());
+    Operands operands(DType::f32);
+    const auto image = [&](int channels, const std::string& seed) {
+      return operands.add({kSamples, channels, here, columns}, [&, random = Philox(5, seed)](std::int64_t i) {
+        const std::int64_t field = i / (here * columns), row = i / columns % here;
+        return double(float(random.normal(static_cast<std::uint64_t>(
+            (field * all + static_cast<std::int64_t>(rows.begin) + row) * columns + i % columns))));
+      });
+    };
+    const Tensor x = image(kInputs, "x"), dy = image(kOutputs, "dy"),
+                 condition = operands.add({kSamples, kConditions}, "condition"), y = operands.zeros(dy.shape),
+                 dx = operands.zeros(x.shape);
+    network.plan(kSamples, Use::training);
+    const std::vector<double> leads{0.5, 2};
+    network.set_leads(leads);
+    network.forward(x, condition, y);
+    const auto forward = network.forward_traffic(kSamples);
+    EXPECT_EQ(traffic->bytes(), forward.bytes) << kind << ", " << ranks << " ranks";
+    EXPECT_EQ(traffic->messages(), forward.messages) << kind << ", " << ranks << " ranks";
+    network.backward(dy, dx);
+    const auto backward = network.backward_traffic(kSamples, true);
+    EXPECT_EQ(traffic->bytes(), forward.bytes + backward.bytes) << kind << ", " << ranks << " ranks";
+    EXPECT_EQ(traffic->messages(), forward.messages + backward.messages) << kind << ", " << ranks << " ranks";
+    if (ranks > 1) {
+      EXPECT_GT(forward.bytes, 0U);
+    }
+
+    const Tensor gradients = network.parameters().gradients();
+    std::vector<float> sum(static_cast<std::size_t>(gradients.count()));
+    parallel::canonical_all_reduce(world, static_cast<std::size_t>(ranks), sum.size(), gradients.span<const float>(),
+                                   std::span(sum));
+    for (const Bucket& bucket : network.buckets())
+      if (bucket.replicated)
+        std::copy_n(gradients.as<float>() + bucket.first, bucket.count, sum.begin() + bucket.first);
+    const std::scoped_lock lock(mutex);
+    put(y, rows, all, whole.y);
+    put(dx, rows, all, whole.dx);
+    whole.weight_gradients.assign(sum.begin(), sum.end());
+  });
+  return whole;
+}
+
+class ShardedNetwork : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ShardedNetwork, HasTheSameBitsOnAnyNumberOfRanksAndSendsWhatWasForetold) {
+  for (const Grid& grid : {Grid::gaussian(32, 24), Grid::parse("latlon 33x24")}) {
+    const Outcome serial = run(GetParam(), grid, 1);
+    for (const int ranks : {2, 4, 8}) {
+      const Outcome shared = run(GetParam(), grid, ranks);
+      EXPECT_EQ(serial.y, shared.y) << ranks << " ranks on " << grid.to_string();
+      EXPECT_EQ(serial.dx, shared.dx) << ranks << " ranks on " << grid.to_string();
+      EXPECT_EQ(serial.weight_gradients, shared.weight_gradients) << ranks << " ranks on " << grid.to_string();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ShardedNetwork, ::testing::Values("plain", "levels", "lift", "adapters", "mixed"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+// 0.25 degree, patch 4, width 1024, windows of 12 x 12 tokens, 8 ranks: a layer's share of moving to shifted windows,
+// against sending queries, keys, values and results to everybody (parallel.md, section 2).
+TEST(SpatialTraffic, IsATenthOfAllToAllAttentions) {
+  const TokenGrid grid(Grid::parse("latlon 721x1440"), 4);
+  constexpr std::int64_t width = 1024;
+  parallel::run_on_threads(8, [&](const parallel::Communicator& world) {
+    const auto traffic = std::make_shared<parallel::Traffic>();
+    const Slab slab(grid, {.slabs = parallel::counted(world, traffic), .chunks = 8}, 12);
+    const LayerTokens windows(draft_windows(grid, 12, 12, false, 64), slab, Cut::by_row, DType::f32, host_memory()),
+        shifted(draft_windows(grid, 12, 12, true, 64), slab, Cut::by_row, DType::f32, host_memory());
+    const TokenMove move(windows.order(), shifted.order(), slab);
+    const std::shared_ptr<Backend> backend = make_backend("reference");
+    testing::run_planned(*backend, DType::f32, [&](Context& ctx) {
+      Tensor rows = ctx.take({windows.count(), width});
+      move.forward(ctx, 1, rows);
+      move.backward(ctx, 1, rows);
+    });
+    const double all_to_all = 8.0 * double(windows.count()) * width * 4 * 7 / 8;  // q, k, v, y and their gradients
+    EXPECT_LE(double(traffic->bytes()), 0.1 * all_to_all);
+    if (world.rank() > 0 && world.rank() < 7) {
+      EXPECT_EQ(traffic->bytes(), 2U * 6 * 360 * width * 4);  // half a window of rows there and back
+    }
+  });
+}
+
+}  // namespace
+}  // namespace zonda::model

@@ -1,0 +1,112 @@
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "model/training/cost_model.hpp"
+
+namespace zonda::model {
+namespace {
+
+ForecastLayout layout() {
+  return {.grid = Grid::gaussian(64, 128),
+          .channels = {{"t", 50000}, {"u", 50000}, {"v", 50000}},
+          .static_channels = {},
+          .static_fields = {},
+          .forcings = {},
+          .steps = {Duration{6 * 3600}},
+          .target = Target::tendency,
+          .normalisation = {},
+          .trained_lead = Duration{0}};
+}
+
+NetworkConfig network() {
+  NetworkConfig config;
+  config.preset = "tiny";
+  config.window_rows = 4;
+  config.window_columns = 4;
+  config.patch = 2;
+  return config;
+}
+
+System machine() {
+  return {.name = "test",
+          .source = "",
+          .ranks_per_node = 4,
+          .memory = 1e9,
+          .fp32 = 1e10,
+          .bf16 = 2e10,
+          .within_node = {1e9, 1e-6},
+          .between_nodes = {1e8, 1e-5}};
+}
+
+StepCost cost_on(const std::string& mesh, int ranks, int zero = 1, int batch = 8) {
+  return cost_of_step(network(), layout(),
+                      {.mesh = parallel::parse_mesh(mesh, ranks), .batch = batch, .zero = zero, .chunks = 8},
+                      machine());
+}
+
+const Exchange* find(const StepCost& cost, const std::string& what) {
+  for (const Exchange& exchange : cost.exchanges)
+    if (exchange.what == what) return &exchange;
+  return nullptr;
+}
+
+TEST(CostModel, OneRankSendsNothing) {
+  const StepCost cost = cost_on("", 1);
+  EXPECT_TRUE(cost.exchanges.empty());
+  EXPECT_DOUBLE_EQ(cost.seconds(), cost.flops / 1e10);
+  EXPECT_EQ(cost.nodes, 1);
+}
+
+TEST(CostModel, DataRanksShareWorkAndAddGradientsOnce) {
+  const StepCost alone = cost_on("", 1), shared = cost_on("", 4);
+  EXPECT_DOUBLE_EQ(shared.flops, alone.flops);
+  EXPECT_DOUBLE_EQ(shared.rank_flops, alone.flops / 4);
+  const Exchange* gradients = find(shared, "gradients over data");
+  ASSERT_NE(gradients, nullptr);
+  EXPECT_EQ(gradients->axis, "data");
+  // Two micro-batches a rank are one node of the tree: three quarters of all parameters leave.
+  const std::size_t parameters = alone.parameter_bytes;
+  EXPECT_GT(gradients->bytes, 0U);
+  EXPECT_LT(gradients->bytes, parameters);
+  EXPECT_EQ(find(shared, "tokens and halos"), nullptr);
+}
+
+TEST(CostModel, MoreThanANodeTakesTheSlowLink) {
+  const Exchange *within = find(cost_on("", 4), "weights"), *between = nullptr;
+  const StepCost wide = cost_on("", 8);
+  between = find(wide, "weights");
+  ASSERT_NE(between, nullptr);
+  EXPECT_EQ(wide.nodes, 2);
+  const StepCost narrow = cost_on("", 4);
+  within = find(narrow, "weights");
+  EXPECT_GT(between->seconds / double(between->bytes), 5 * within->seconds / double(within->bytes));
+}
+
+TEST(CostModel, SlabsShareWorkAndActivations) {
+  const StepCost alone = cost_on("", 1), shared = cost_on("spatial=4", 4);
+  EXPECT_NEAR(shared.rank_flops, alone.flops / 4, 1e-3 * alone.flops);
+  EXPECT_LT(double(shared.activation_bytes),
+            1.5 * double(alone.activation_bytes) / 4);
+  EXPECT_NE(find(shared, "tokens and halos"), nullptr);
+  EXPECT_NE(find(shared, "gradients over slabs"), nullptr);
+}
+
+TEST(CostModel, ZeroCutsParametersStageByStage) {
+  const StepCost one = cost_on("", 4, 1), two = cost_on("", 4, 2), three = cost_on("", 4, 3);
+  EXPECT_GT(one.parameter_bytes, two.parameter_bytes);
+  EXPECT_GT(two.parameter_bytes, three.parameter_bytes);
+  EXPECT_GT(find(three, "weights")->bytes, find(two, "weights")->bytes);
+}
+
+TEST(CostModel, WorkGrowsWithTheBatch) {
+  EXPECT_DOUBLE_EQ(cost_on("", 2, 1, 16).flops, 2 * cost_on("", 2, 1, 8).flops);
+}
+
+TEST(CostModel, RefusesWhatCannotBeShared) {
+  EXPECT_THROW(cost_on("data=3", 3), Error);  // 8 micro-batches
+  EXPECT_THROW(cost_on("pipeline=2,data=1", 2), Error);
+  EXPECT_THROW(cost_on("spatial=16,data=1", 16), Error);  // 8 chunks
+}
+
+}  // namespace
+}  // namespace zonda::model
