@@ -104,7 +104,10 @@ Json describe_path(const fs::path& path, bool statistics) {
     Json record{{"kind", "model"}, {"path", path.string()}, {"hash", folder.hash()}};
     const bool checkpoint = folder.header().contains("position");
     record.update(Json(checkpoint ? folder.header() : model::describe_model(path)));
-    if (checkpoint) record.erase("configuration");
+    if (checkpoint) {
+      record.erase("configuration");
+      record["position"].erase("guard");  // a hundred losses
+    }
     return record;
   }
   return describe_source(path, statistics);
