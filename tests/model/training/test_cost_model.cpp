@@ -85,8 +85,7 @@ TEST(CostModel, MoreThanANodeTakesTheSlowLink) {
 TEST(CostModel, SlabsShareWorkAndActivations) {
   const StepCost alone = cost_on("", 1), shared = cost_on("spatial=4", 4);
   EXPECT_NEAR(shared.rank_flops, alone.flops / 4, 1e-3 * alone.flops);
-  EXPECT_LT(double(shared.activation_bytes),
-            1.5 * double(alone.activation_bytes) / 4);
+  EXPECT_LT(double(shared.activation_bytes), 1.5 * double(alone.activation_bytes) / 4);
   EXPECT_NE(find(shared, "tokens and halos"), nullptr);
   EXPECT_NE(find(shared, "gradients over slabs"), nullptr);
 }
