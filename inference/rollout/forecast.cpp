@@ -17,12 +17,15 @@
 #include "core/signals.hpp"
 #include "inference/rollout/initial_states.hpp"
 #include "inference/rollout/physical_bounds.hpp"
+#include "inference/rollout/slab_fields.hpp"
 #include "inference/rollout/trajectory.hpp"
 #include "ingest/cf/cf_writer.hpp"
 #include "ingest/sources/path_pattern.hpp"
 #include "ingest/sources/source.hpp"
 #include "model/spectral/spectral_taper.hpp"
 #include "parallel/communicator.hpp"
+#include "parallel/imagined.hpp"
+#include "parallel/layout/mesh.hpp"
 #include "parallel/partition.hpp"
 
 namespace zonda::inference {
@@ -105,7 +108,7 @@ std::optional<model::SpectralTaper> taper_of(const ForecastConfig& config, const
 /// What decides the files' bytes.
 json identity_of(const ForecastConfig& config, const model::ForecastModel& model, const InitialStates& states) {
   json keys = json(config::dump(config));
-  for (const char* which : {"times", "start", "end", "every"}) keys.erase(which);  // which files, not what is in them
+  for (const char* which : {"times", "start", "end", "every", "mesh"}) keys.erase(which);  // not what is in the files
   return {{"model", model.identity}, {"states", states.describe()}, {"configuration", keys}};
 }
 
@@ -139,15 +142,15 @@ class ForecastFiles {
     options.keep_bits = config_.keep_bits;
     return std::make_unique<ingest::CfWriter>(path(start), layout_.grid, channels_, options);
   }
-  /// `fields` normalised `[channel, lat, lon]` of all channels.
-  State state(Time initial, Duration lead, std::span<const float> fields) const {
-    State all(layout_.grid, layout_.channels, initial + lead);
+  /// The chosen channels of the rows of `grid`, from `fields` normalised `[channel, row, lon]` of all channels.
+  State state(const Grid& grid, Time initial, Duration lead, std::span<const float> fields) const {
+    State all(grid, layout_.channels, initial + lead);
     std::copy(fields.begin(), fields.end(), all.values.begin());
     layout_.normalisation.restore(all.values);
     if (config_.bounds) apply_physical_bounds(all);
     if (config_.range_check)
       require_physical_range(all, fmt::format("forecast from {}, lead {}", to_string(initial), to_string(lead)));
-    State result(layout_.grid, channels_, initial + lead);
+    State result(grid, channels_, initial + lead);
     for (std::size_t c = 0; c < chosen_.size(); ++c)
       std::copy(all.field(chosen_[c]).begin(), all.field(chosen_[c]).end(), result.field(c).begin());
     return result;
@@ -203,34 +206,127 @@ void await_folder(const fs::path& directory, const json& identity) {
   }
 }
 
-void forecast_group(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
-                    const InitialStates& states, const StepPlan& plan, const model::SpectralTaper* taper,
-                    const ForecastFiles& files, const std::vector<TrajectoryStart>& starts) {
-  const std::size_t size = model.layout.output_channels() * model.layout.points();
-  Trajectories trajectories(model, step, plan, starts, {config.bounds, taper, config.seed});
-  std::vector<std::unique_ptr<ingest::CfWriter>> writers;
-  for (const TrajectoryStart& start : starts) writers.push_back(files.open(start));
-  std::vector<float> fields(starts.size() * size);
-  const auto sample = [&](std::size_t s) { return std::span(fields).subspan(s * size, size); };
-  for (const Duration lead : trajectories.leads_needed()) {
-    for (std::size_t s = 0; s < starts.size(); ++s)
-      if (s > 0 && starts[s].initial == starts[s - 1].initial)
+/// Runs `work` on every rank of the group; an Error of one is everybody's.
+template <class Work>
+void agreed(const parallel::Communicator& ranks, Work&& work) {
+  int kind = 0;
+  std::string message;
+  try {
+    work();
+  } catch (const Error& error) {
+    kind = error.exit_code();
+    message = error.what();
+  }
+  ranks.agree(kind, message);
+}
+
+/// Forecasts that pass the network together, from their states to their files. The ranks of `slabs` share each; the
+/// first of them writes, and holds one whole field at a time for it.
+class ForecastGroup {
+ public:
+  ForecastGroup(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
+                const InitialStates& states, const StepPlan& plan, const model::SpectralTaper* taper,
+                const SlabFields& slabs, const ForecastFiles& files, std::vector<TrajectoryStart> starts)
+      : config_(config),
+        step_(step),
+        states_(states),
+        slabs_(slabs),
+        files_(files),
+        starts_(std::move(starts)),
+        grid_(rows_of(step)),
+        size_(step.layout().output_channels() * step.points()),
+        fields_(starts_.size() * size_),
+        trajectories_(model, step, plan, starts_,
+                      {config.bounds, taper, config.seed, slabs.alone() ? nullptr : &slabs}) {}
+
+  void run() {
+    agreed(slabs_.ranks(), [&] {
+      if (!slabs_.ranks().is_root()) return;
+      for (const TrajectoryStart& start : starts_) writers_.push_back(files_.open(start));
+    });
+    for (const Duration lead : trajectories_.leads_needed()) {
+      agreed(slabs_.ranks(), [&] { read(lead); });
+      trajectories_.give(lead, fields_);
+      if (lead == Duration{0} && config_.write_initial) write(lead);
+    }
+    while (trajectories_.lead() < config_.lead) {
+      trajectories_.advance();
+      if (trajectories_.lead() % config_.output_step != Duration{0}) continue;
+      trajectories_.forecast(fields_);
+      write(trajectories_.lead());
+    }
+    agreed(slabs_.ranks(), [&] {
+      for (const auto& writer : writers_) writer->close();
+    });
+  }
+
+ private:
+  static Grid rows_of(const model::ForecastStep& step) {
+    const Grid& whole = step.layout().grid;
+    const parallel::Range rows = step.rows();
+    if (rows.size() == whole.nlat()) return whole;
+    return whole.sub_grid({.first_row = rows.begin, .rows = rows.size(), .first_column = 0, .columns = whole.nlon()});
+  }
+  std::span<float> sample(std::size_t s) { return std::span(fields_).subspan(s * size_, size_); }
+
+  void read(Duration lead) {
+    for (std::size_t s = 0; s < starts_.size(); ++s)
+      if (s > 0 && starts_[s].initial == starts_[s - 1].initial)
         std::copy(sample(s - 1).begin(), sample(s - 1).end(), sample(s).begin());
       else
-        states.read(starts[s].initial + lead, sample(s));
-    trajectories.give(lead, fields);
-    if (lead == Duration{0} && config.write_initial)
-      for (std::size_t s = 0; s < starts.size(); ++s)
-        writers[s]->write(files.state(starts[s].initial, lead, sample(s)));
+        states_.read(starts_[s].initial + lead, step_.rows(), sample(s));
   }
-  while (trajectories.lead() < config.lead) {
-    trajectories.advance();
-    if (trajectories.lead() % config.output_step != Duration{0}) continue;
-    trajectories.forecast(fields);
-    for (std::size_t s = 0; s < starts.size(); ++s)
-      writers[s]->write(files.state(starts[s].initial, trajectories.lead(), sample(s)));
+
+  void write(Duration lead) {
+    for (std::size_t s = 0; s < starts_.size(); ++s) {
+      std::optional<State> mine;
+      agreed(slabs_.ranks(), [&] { mine = files_.state(grid_, starts_[s].initial, lead, sample(s)); });
+      if (slabs_.alone()) {
+        writers_[s]->write(*mine);
+        continue;
+      }
+      agreed(slabs_.ranks(), [&] { write_whole(s, *mine); });
+    }
   }
-  for (const auto& writer : writers) writer->close();
+
+  void write_whole(std::size_t s, const State& mine) {
+    std::size_t next = 0;
+    const auto gather = [&](std::size_t channel) -> std::span<const float> {
+      ++next;
+      slabs_.gather(mine.field(channel), whole_);
+      return whole_;
+    };
+    const auto gather_the_rest = [&] {
+      while (next < mine.channels.size()) gather(next);
+    };
+    if (slabs_.ranks().is_root()) try {
+        writers_[s]->write(mine.time, gather);
+      } catch (const Error&) {
+        gather_the_rest();  // which the others send
+        throw;
+      }
+    gather_the_rest();
+  }
+
+  const ForecastConfig& config_;
+  const model::ForecastStep& step_;
+  const InitialStates& states_;
+  const SlabFields& slabs_;
+  const ForecastFiles& files_;
+  const std::vector<TrajectoryStart> starts_;
+  const Grid grid_;  // of this rank's rows
+  const std::size_t size_;
+  std::vector<float> fields_, whole_;
+  Trajectories trajectories_;
+  std::vector<std::unique_ptr<ingest::CfWriter>> writers_;  // on the first rank
+};
+
+parallel::MeshShape mesh_of(const ForecastConfig& config, int ranks) {
+  try {
+    return parallel::parse_mesh(config.mesh, ranks);
+  } catch (const Error& error) {
+    fail(ErrorKind::usage, "forecast.mesh: {}", error.what());
+  }
 }
 
 }  // namespace
@@ -238,10 +334,19 @@ void forecast_group(const ForecastConfig& config, model::ForecastModel& model, c
 ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Communicator& communicator,
                              const fs::path& archive_dir, const fs::path& model_path, const fs::path& forecast_dir,
                              Share share) {
-  const std::unique_ptr<model::ForecastModel> model = model::load_model(
-      model_path, {model::make_backend(model::backend_of_device(config.device)), precision_of(config)});
+  const parallel::Mesh mesh(communicator, mesh_of(config, communicator.size()));
+  const parallel::Communicator &slab_ranks = mesh.along(parallel::Axis::spatial),
+                               &data_ranks = mesh.along(parallel::Axis::data);
+  const std::unique_ptr<model::ForecastModel> model =
+      model::load_model(model_path, {model::make_backend(model::backend_of_device(config.device)),
+                                     precision_of(config),
+                                     {.slabs = slab_ranks, .chunks = slab_ranks.size()}});
   model->network.set_adapters(config.adapters);
-  const model::ForecastStep step(model->layout);
+  const model::Slab& slab = model->network.slab();
+  const model::ForecastStep step(model->layout, slab.image_rows());
+  std::vector<parallel::Range> rows;
+  for (int rank = 0; rank < slab_ranks.size(); ++rank) rows.push_back(slab.image_rows(rank));
+  const SlabFields slabs(slab_ranks, rows, model->layout.grid.nlon());
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan plan = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
   require_members(config, *model);
@@ -288,9 +393,9 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
   }
   communicator.barrier();  // all have looked before the first writes
   summary.written = wanted.size();
-  const parallel::Range range = parallel::partition(wanted.size(), static_cast<std::size_t>(communicator.size()),
-                                                    static_cast<std::size_t>(communicator.rank()));
-  int stopped = 0;
+  const parallel::Range range = parallel::partition(wanted.size(), static_cast<std::size_t>(data_ranks.size()),
+                                                    static_cast<std::size_t>(data_ranks.rank()));
+  std::int64_t stopped = 0;
   try {
     Progress progress("forecast", static_cast<std::int64_t>(range.size()), "forecast");
     for (std::size_t first = range.begin; first < range.end && stopped == 0;
@@ -298,9 +403,10 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
       const std::size_t last = std::min(range.end, first + static_cast<std::size_t>(config.batch));
       const std::vector<TrajectoryStart> group(wanted.begin() + static_cast<std::ptrdiff_t>(first),
                                                wanted.begin() + static_cast<std::ptrdiff_t>(last));
-      forecast_group(config, *model, step, *states, plan, taper ? &*taper : nullptr, files, group);
+      ForecastGroup(config, *model, step, *states, plan, taper ? &*taper : nullptr, slabs, files, group).run();
       progress.update(static_cast<std::int64_t>(last - range.begin), compact(group.back().initial));
       stopped = stop_requested().value_or(0);
+      slab_ranks.all_reduce(std::span(&stopped, 1), parallel::Reduction::max).wait();
     }
     progress.finish();
   } catch (const Error& error) {
@@ -318,7 +424,10 @@ ForecastSummary run_forecast(const ForecastConfig& config, const parallel::Commu
 
 ForecastPlan plan_forecast(const ForecastConfig& config, const fs::path& archive_dir, const fs::path& model_path,
                            int ranks) {
-  const std::unique_ptr<model::ForecastModel> model = model::load_model(model_path, {nullptr, precision_of(config)});
+  const parallel::MeshShape mesh = mesh_of(config, ranks);
+  const int slabs = mesh[parallel::Axis::spatial];
+  const std::unique_ptr<model::ForecastModel> model = model::load_model(
+      model_path, {nullptr, precision_of(config), {.slabs = parallel::imagined(slabs / 2, slabs), .chunks = slabs}});
   const std::unique_ptr<InitialStates> states = open_states(config, archive_dir, model->layout);
   const StepPlan steps = plan_steps(config.strategy, model->layout.steps, config.lead, config.output_step);
   ForecastPlan plan;
@@ -333,12 +442,13 @@ ForecastPlan plan_forecast(const ForecastConfig& config, const fs::path& archive
   const std::size_t forecasts = plan.initial_times * plan.members;
   plan.network_steps = passes * forecasts;
   plan.flops = static_cast<double>(plan.network_steps) * model->network.flops_per_sample();
-  const std::size_t a_rank = parallel::partition(forecasts, static_cast<std::size_t>(ranks), 0).size();
+  const std::size_t points = model->network.slab().image_rows().size() * model->layout.grid.nlon();
+  const std::size_t a_rank =
+      parallel::partition(forecasts, static_cast<std::size_t>(mesh[parallel::Axis::data]), 0).size();
   const std::size_t batch = std::min(a_rank, static_cast<std::size_t>(config.batch));
-  const std::size_t state = model->layout.output_channels() * model->layout.points() * sizeof(float);
+  const std::size_t state = model->layout.output_channels() * points * sizeof(float);
   plan.network_bytes = model->network.memory(static_cast<int>(batch), model::Use::inference, false).total();
-  plan.state_bytes =
-      batch * (held + 1) * state + batch * model->layout.input_channels() * model->layout.points() * sizeof(float);
+  plan.state_bytes = batch * (held + 1) * state + batch * model->layout.input_channels() * points * sizeof(float);
   plan.process_bytes = peak_resident_bytes();
   plan.output_bytes =
       forecasts * plan.leads * chosen_channels(config, model->layout).size() * model->layout.points() * sizeof(float);

@@ -1,10 +1,12 @@
 #include "inference/rollout/forecast_config.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "model/ops/backend.hpp"
+#include "parallel/layout/mesh.hpp"
 
 namespace zonda::inference {
 
@@ -50,6 +52,9 @@ void describe(config::Table& table, ForecastConfig& c) {
       "not are taken out (default: nothing is)");
   table.key("range_check", c.range_check, "Values outside the variable's physical range end the run");
   table.key("write_initial", c.write_initial, "Write the state at lead 0 as well");
+  table.key("mesh", c.mesh,
+            "How ranks share the forecasts, such as `spatial=4`: so many hold slabs of latitude of each; the others "
+            "make other forecasts meanwhile");
   table.key("device", c.device,
             "Where the network runs: `cpu`, `cuda` or `cuda:N`, or `auto`: a GPU where there is one");
   table
@@ -63,6 +68,17 @@ void describe(config::Table& table, ForecastConfig& c) {
     if (!c.times.empty() && (c.start || c.end)) return std::string("give times, or start and end, not both");
     if (c.start.has_value() != c.end.has_value()) return std::string("start and end are given together");
     return c.start && *c.end < *c.start ? std::string("end is before start") : std::string();
+  });
+  table.check("mesh", [&c]() -> std::string {
+    try {
+      const parallel::MeshShape shape = parallel::parse_mesh(c.mesh);
+      if (shape[parallel::Axis::pipeline] > 1 || shape[parallel::Axis::tensor] > 1)
+        return "forecasts are cut along data and spatial";
+      if (!std::has_single_bit(static_cast<unsigned>(shape[parallel::Axis::spatial]))) return "spatial: a power of two";
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
   });
   table.check("device", [&c]() -> std::string {
     try {

@@ -44,6 +44,7 @@ struct ForecastConfig {
   std::optional<TaperConfig> spectral_taper;
   bool range_check = true;     ///< values outside the physical range are an error
   bool write_initial = false;  ///< the state at lead 0 is written as well
+  std::string mesh;  ///< how ranks share forecasts: `spatial=4` cuts each into slabs of latitude, data ranks take turns
   std::string device = "auto";
   std::string precision = "model";  ///< of the trunk's products: as the model was trained, fp32, bf16 or int8
   std::optional<StateFilesConfig> source;

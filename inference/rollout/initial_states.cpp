@@ -33,12 +33,12 @@ class ArchiveStates final : public InitialStates {
     model::require_static_fields_of_model(layout, archive_.static_channels(), fields, directory.string());
   }
   bool holds(Time time) const override { return archive_.find_time(time).has_value(); }
-  void read(Time time, std::span<float> state) const override {
+  void read(Time time, parallel::Range rows, std::span<float> state) const override {
     const auto index = archive_.find_time(time);
     if (!index)
       fail(ErrorKind::data, "{}: no state at {} (it has {} to {} every {})", directory_.string(), to_string(time),
            to_string(archive_.times().front()), to_string(archive_.times().back()), to_string(archive_.step()));
-    archive_.read(*index, 0, layout_.grid.nlat(), state);
+    archive_.read(*index, rows.begin, rows.end, state);
     normalise_checked(layout_, time, directory_.string(), state);
   }
   std::vector<Time> times() const override { return archive_.times(); }
@@ -78,8 +78,9 @@ class FileStates final : public InitialStates {
     });
   }
 
-  void read(Time time, std::span<float> state) const override {
-    const std::size_t points = layout_.points();
+  void read(Time time, parallel::Range rows, std::span<float> state) const override {
+    const std::size_t columns = layout_.grid.nlon(), points = rows.size() * columns;
+    std::vector<float> whole(layout_.points());  // one field at a time
     for (std::size_t c = 0; c < layout_.channels.size(); ++c) {
       const Channel& channel = layout_.channels[c];
       const std::span<float> out = state.subspan(c * points, points);
@@ -87,7 +88,8 @@ class FileStates final : public InitialStates {
         std::fill(out.begin(), out.end(), static_cast<float>(layout_.normalisation.mean[c]));
         continue;
       }
-      read_channel(time, channel, out);
+      read_channel(time, channel, whole);
+      std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(rows.begin * columns), points, out.begin());
     }
     normalise_checked(layout_, time, source_->describe(), state);
   }

@@ -8,6 +8,7 @@
 
 #include "core/time.hpp"
 #include "model/forecast_state/forecast_layout.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::ingest {
 struct NameMapping;
@@ -19,8 +20,9 @@ class InitialStates {
  public:
   virtual ~InitialStates() = default;
   virtual bool holds(Time time) const = 0;
-  /// Normalised `[channel, lat, lon]` on the model's grid. Throws Error(data) naming what is missing.
-  virtual void read(Time time, std::span<float> state) const = 0;
+  /// Rows of the normalised state, `[channel, row, lon]` on the model's grid. Throws Error(data) naming what is
+  /// missing.
+  virtual void read(Time time, parallel::Range rows, std::span<float> state) const = 0;
   /// All times there are, ascending.
   virtual std::vector<Time> times() const = 0;
   virtual std::string describe() const = 0;

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/philox.hpp"
+#include "inference/rollout/slab_fields.hpp"
 #include "model/spectral/spectral_taper.hpp"
 
 namespace zonda::inference {
@@ -49,9 +50,9 @@ StepPlan plan_steps(const std::string& strategy, std::span<const Duration> model
 
 namespace {
 
-Shape image_shape(const ForecastLayout& layout, std::size_t samples, std::size_t channels) {
+Shape image_shape(const ForecastStep& step, std::size_t samples, std::size_t channels) {
   return {static_cast<std::int64_t>(samples), static_cast<std::int64_t>(channels),
-          static_cast<std::int64_t>(layout.grid.nlat()), static_cast<std::int64_t>(layout.grid.nlon())};
+          static_cast<std::int64_t>(step.rows().size()), static_cast<std::int64_t>(step.layout().grid.nlon())};
 }
 
 std::size_t known_channels(const ForecastLayout& layout) {
@@ -68,15 +69,15 @@ Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastSte
       starts_(std::move(starts)),
       options_(options),
       scratch_(model.network.backend().memory()),
-      known_(model.network.backend().memory(), image_shape(model.layout, starts_.size(), known_channels(model.layout))),
+      known_(model.network.backend().memory(), image_shape(step, starts_.size(), known_channels(model.layout))),
       condition_(model.network.backend().memory(), {static_cast<std::int64_t>(starts_.size()),
                                                     static_cast<std::int64_t>(ForecastLayout::condition_size)}) {
   histories_.resize(plan_.strategy == Strategy::homogeneous_mean ? plan_.steps.size() : 1);
   const ForecastLayout& layout = model_.layout;
   model::Memory& memory = model.network.backend().memory();
-  input_ = model::buffer_of(memory, image_shape(layout, starts_.size(), layout.input_channels()));
+  input_ = model::buffer_of(memory, image_shape(step_, starts_.size(), layout.input_channels()));
   output_ = take();
-  const std::size_t record = known_channels(layout) * layout.points();
+  const std::size_t record = known_channels(layout) * step_.points();
   for (std::size_t s = 0; s < starts_.size(); ++s)
     std::copy(step_.statics().begin(), step_.statics().end(), known_.host().subspan(s * record).begin());
   if (std::any_of(starts_.begin(), starts_.end(), [](const TrajectoryStart& start) { return start.member > 0; })) {
@@ -89,13 +90,13 @@ Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastSte
 }
 
 Tensor Trajectories::state(const model::Buffer& buffer) const {
-  return model::tensor_of(buffer, image_shape(model_.layout, starts_.size(), model_.layout.output_channels()));
+  return model::tensor_of(buffer, image_shape(step_, starts_.size(), model_.layout.output_channels()));
 }
 
 model::Buffer Trajectories::take() {
   if (free_.empty())
     return model::buffer_of(model_.network.backend().memory(),
-                            image_shape(model_.layout, starts_.size(), model_.layout.output_channels()));
+                            image_shape(step_, starts_.size(), model_.layout.output_channels()));
   model::Buffer buffer = std::move(free_.back());
   free_.pop_back();
   return buffer;
@@ -118,13 +119,14 @@ void Trajectories::give(Duration lead, const std::vector<float>& fields) {
 void Trajectories::assemble(model::Context& ctx, Duration from, Duration d, const Tensor& previous,
                             const Tensor& current) {
   const ForecastLayout& layout = model_.layout;
-  const std::size_t points = layout.points(), record = known_channels(layout) * points;
+  const std::size_t points = step_.points(), record = known_channels(layout) * points;
   const std::size_t forcing = layout.forcings.size() * points, first = layout.static_channels.size() * points;
   constexpr std::size_t n = ForecastLayout::condition_size;
   for (std::size_t s = 0; s < starts_.size(); ++s) {
     const auto known = known_.host().subspan(s * record, record);
-    model::normalised_forcing(layout, starts_[s].initial + from, known.subspan(first, forcing));
-    model::normalised_forcing(layout, starts_[s].initial + from + d, known.subspan(first + forcing, forcing));
+    model::normalised_forcing(layout, starts_[s].initial + from, step_.rows(), known.subspan(first, forcing));
+    model::normalised_forcing(layout, starts_[s].initial + from + d, step_.rows(),
+                              known.subspan(first + forcing, forcing));
     step_.condition(starts_[s].initial + from, d, from, condition_.host().subspan(s * n, n));
   }
   condition_.send();
@@ -135,7 +137,7 @@ void Trajectories::assemble(model::Context& ctx, Duration from, Duration d, cons
        {step_.input_terms(InputPart::forcing_now, statics),
         step_.input_terms(InputPart::forcing_next, statics + static_cast<std::int32_t>(layout.forcings.size()))})
     terms.insert(terms.end(), more.begin(), more.end());
-  const Tensor u = model::tensor_of(input_, image_shape(layout, starts_.size(), layout.input_channels()));
+  const Tensor u = model::tensor_of(input_, image_shape(step_, starts_.size(), layout.input_channels()));
   ctx->map_channels(ctx, previous, step_.input_terms(InputPart::previous), u, false);
   ctx->map_channels(ctx, current, step_.input_terms(InputPart::current), u, true);
   if (!terms.empty()) ctx->map_channels(ctx, known_.send(), terms, u, true);
@@ -164,9 +166,8 @@ void Trajectories::step_to(History& history, Duration d) {
   assemble(ctx, from, d, previous, current);
   const std::vector<double> days(starts_.size(), std::chrono::duration<double, std::ratio<86400>>(from).count());
   model_.network.set_leads(days);
-  model_.network.forward(
-      model::tensor_of(input_, image_shape(model_.layout, starts_.size(), model_.layout.input_channels())),
-      condition_.tensor(), y, noise_of(from, d));
+  model_.network.forward(model::tensor_of(input_, image_shape(step_, starts_.size(), model_.layout.input_channels())),
+                         condition_.tensor(), y, noise_of(from, d));
   const Tensor next = state(history[lead_] = take());
   step_.advance(ctx, y, {current, 0}, d, next);
   if (options_.taper) taper(current, next);
@@ -180,7 +181,7 @@ void Trajectories::taper(const Tensor& current, const Tensor& next) {
   const std::span<const float> before = model::on_host(current, memory, host_);
   host_next_.resize(before.size());
   memory.copy_out(host_next_.data(), next.data, next.bytes());
-  const std::size_t points = layout.points(), channels = layout.channels.size();
+  const std::size_t points = step_.points(), channels = layout.channels.size();
   std::vector<std::size_t> tapered;  // first numbers of the fields
   for (std::size_t field = 0; field < starts_.size() * channels; ++field)
     if (!layout.channels[field % channels].info().accumulated) tapered.push_back(field * points);
@@ -188,7 +189,8 @@ void Trajectories::taper(const Tensor& current, const Tensor& next) {
   for (std::size_t f = 0; f < tapered.size(); ++f)
     for (std::size_t i = 0; i < points; ++i)
       increments_[f * points + i] = host_next_[tapered[f] + i] - before[tapered[f] + i];
-  options_.taper->apply(increments_);
+  const auto apply = [this](std::span<float> fields) { options_.taper->apply(fields); };
+  options_.slabs ? options_.slabs->with_whole_fields(increments_, apply) : apply(increments_);
   for (std::size_t f = 0; f < tapered.size(); ++f)
     for (std::size_t i = 0; i < points; ++i)
       host_next_[tapered[f] + i] = before[tapered[f] + i] + increments_[f * points + i];

@@ -18,6 +18,8 @@ class SpectralTaper;
 
 namespace zonda::inference {
 
+class SlabFields;
+
 /// How leads are reached with a model that knows several steps d.
 enum class Strategy {
   homogeneous_mean,  ///< the mean of the rollouts with one d each, over those d that divide the lead
@@ -42,9 +44,11 @@ struct TrajectoryOptions {
   bool bounds = true;                           ///< every state is kept within its physical bounds
   const model::SpectralTaper* taper = nullptr;  ///< of what each step adds to the fields that are fed back
   std::uint64_t seed = 1;                       ///< of the members' noise
+  const SlabFields* slabs = nullptr;            ///< ranks that share every state; none: this one has whole states
 };
 
-/// Normalised states [sample, channel, lat, lon] by lead, in the network's memory; leads at and below zero are given.
+/// Normalised states [sample, channel, row, lon] by lead, of the step's rows, in the network's memory; leads at and
+/// below zero are given.
 class Trajectories {
  public:
   Trajectories(model::ForecastModel& model, const model::ForecastStep& step, const StepPlan& plan,
@@ -56,7 +60,7 @@ class Trajectories {
   /// Makes all states at the next lead (leads grow by the smallest step).
   void advance();
   Duration lead() const { return lead_; }
-  /// The forecast at lead(): by the plan's strategy. `out` normalised, [sample, channel, lat, lon].
+  /// The forecast at lead(): by the plan's strategy. `out` normalised, [sample, channel, row, lon].
   void forecast(std::vector<float>& out) const;
   std::size_t samples() const { return starts_.size(); }
 

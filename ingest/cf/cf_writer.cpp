@@ -340,7 +340,7 @@ CfWriter::~CfWriter() = default;
 
 void CfWriter::write(const State& state) {
   if (!file_) fail(ErrorKind::failure, "a state is written to a NetCDF file that is closed");
-  File& file = *file_;
+  const File& file = *file_;
   if (!(state.grid == file.grid)) {
     fail(ErrorKind::failure, "{}: a state on grid {} is written to a file on grid {}", file.path.string(),
          state.grid.to_string(), file.grid.to_string());
@@ -349,16 +349,23 @@ void CfWriter::write(const State& state) {
     fail(ErrorKind::failure, "{}: a state of {} channels is written to a file of {} (or others)", file.path.string(),
          state.channels.size(), file.channels.size());
   }
-  if (file.steps > 0 && state.time <= file.last) {
-    fail(ErrorKind::failure, "{}: time {} is written after {}; times must ascend", file.path.string(),
-         to_string(state.time), to_string(file.last));
+  write(state.time, [&](std::size_t channel) { return state.field(channel); });
+}
+
+void CfWriter::write(Time valid, const std::function<std::span<const float>(std::size_t)>& field) {
+  if (!file_) fail(ErrorKind::failure, "a state is written to a NetCDF file that is closed");
+  File& file = *file_;
+  if (file.steps > 0 && valid <= file.last) {
+    fail(ErrorKind::failure, "{}: time {} is written after {}; times must ascend", file.path.string(), to_string(valid),
+         to_string(file.last));
   }
-  file.put_time(state.time);
+  file.put_time(valid);
   for (std::size_t c = 0; c < file.channels.size(); ++c) {
+    const std::span<const float> values = field(c);
     if (file.places[c].is_static && file.steps > 0) continue;
-    file.put_field(file.places[c], state.field(c));
+    file.put_field(file.places[c], values);
   }
-  file.last = state.time;
+  file.last = valid;
   ++file.steps;
 }
 

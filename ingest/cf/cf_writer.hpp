@@ -2,8 +2,10 @@
 // CF-1.8 NetCDF files of states, as ncdump, CDO and xarray read them without complaint: dimensions (time, level, lat,
 // lon), one variable per short name, one file per member.
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,8 @@ class CfWriter {
   /// `state` has the writer's grid and channels; times ascend; NaN becomes `_FillValue`. Static fields are taken from
   /// the first state. Throws Error(failure) with NetCDF's reason.
   void write(const State& state);
+  /// The same, field by field: `field(c)` is asked once for each channel, in their order, for its numbers [lat, lon].
+  void write(Time time, const std::function<std::span<const float>(std::size_t channel)>& field);
   /// Puts the file in place. Throws Error(failure); Error(usage) where nothing was written.
   void close();
 

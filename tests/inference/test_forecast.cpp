@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -94,6 +95,38 @@ TEST_F(ForecastTest, WritesOneReadableFileAnInitialTime) {
     EXPECT_NE(field, before) << "consecutive leads are equal";
     before = field;
   }
+}
+
+TEST_F(ForecastTest, SlabsDoNotChangeAByte) {
+  config.spectral_taper = TaperConfig{3, 6};
+  config.write_initial = true;
+  run("alone");
+  const auto expected = contents("alone");
+  for (const auto& [ranks, mesh] : {std::pair{2, "spatial=2"}, {4, "spatial=4"}, {4, "data=2,spatial=2"}}) {
+    config.mesh = mesh;
+    const std::string where = std::string("on ") + mesh;
+    parallel::run_on_threads(ranks, [&](const parallel::Communicator& communicator) {
+      EXPECT_EQ(run_forecast(config, communicator, folder / "archive", folder / "model", folder / where).written, 6U);
+    });
+    EXPECT_EQ(contents(where), expected) << mesh;
+  }
+}
+
+TEST_F(ForecastTest, ErrorsOnASlabAreEverybodys) {
+  config.mesh = "spatial=2";
+  config.start = waves.first - 30 * h24;  // no state
+  config.end = config.start;
+  std::atomic<int> refused = 0;
+  parallel::run_on_threads(2, [&](const parallel::Communicator& communicator) {
+    try {
+      run_forecast(config, communicator, folder / "archive", folder / "model", folder / "forecast");
+    } catch (const Error& error) {
+      refused += error.kind() == ErrorKind::data;
+    }
+  });
+  EXPECT_EQ(refused, 2);
+  config.mesh = "spatial=3";
+  EXPECT_THROW(run(), Error);
 }
 
 TEST_F(ForecastTest, RanksAndBatchesDoNotChangeAByte) {
