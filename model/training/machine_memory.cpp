@@ -1,5 +1,6 @@
 #include "model/training/machine_memory.hpp"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,9 @@ std::size_t machine_memory() {
 }
 
 std::size_t resident_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);  // what the heap keeps of earlier stages is given back, not counted twice
+#endif
   std::ifstream in("/proc/self/statm");
   std::size_t all = 0, resident = 0;
   in >> all >> resident;
