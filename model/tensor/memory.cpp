@@ -23,10 +23,10 @@ class HostMemory : public Memory {
     void* data = std::aligned_alloc(alignment, rounded);
     if (!data) fail(ErrorKind::failure, "cannot allocate {:.1f} MiB of memory", static_cast<double>(bytes) / 1048576.0);
 #ifdef MADV_HUGEPAGE
-    // Best effort: a kernel without transparent huge pages serves small ones.
-    if (alignment == huge) (void)madvise(data, rounded, MADV_HUGEPAGE);
+    // Best effort: a kernel without transparent huge pages serves small ones. What does not fill one takes small ones.
+    if (alignment == huge) (void)madvise(data, bytes / huge * huge, MADV_HUGEPAGE);
 #endif
-    std::memset(data, 0, rounded);  // page faults happen here, not in the first step
+    std::memset(data, 0, bytes);  // page faults happen here, not in the first step
     return data;
   }
   void release(void* data, std::size_t) noexcept override {
