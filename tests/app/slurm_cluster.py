@@ -112,10 +112,19 @@ def has_pending(process, signal_number):
 
 
 def digest(run, parts):
-    """SHA-256 of each file; records of the wall clock differ between any two runs."""
+    """SHA-256 of each file; of a checkpoint, whose files are those of the ranks that wrote it, the hash of what it holds.
+    Records of the wall clock differ between any two runs."""
     files = [path for part in parts for path in ([run / part] if (run / part).is_file() else sorted((run / part).rglob("*")))]
-    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in files if path.is_file() and path.name != "timing.jsonl" and "tfevents" not in path.name}
+    found = {}
+    for path in files:
+        if not path.is_file() or path.name == "timing.jsonl" or "tfevents" in path.name:
+            continue
+        if path.parent.name.startswith("step-"):
+            if path.name == "manifest.json":
+                found[str(path.parent.relative_to(run))] = json.loads(path.read_text())["hash"]
+            continue
+        found[str(path.relative_to(run))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 class OnCluster(unittest.TestCase):
