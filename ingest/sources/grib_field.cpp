@@ -8,38 +8,17 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <mutex>
 
 #include "core/constants.hpp"
 #include "core/error.hpp"
 #include "core/grid.hpp"
-
-// Exported by libeccodes, though its header does not declare it: without it a failed assertion ends the process.
-extern "C" void codes_set_codes_assertion_failed_proc(void (*procedure)(const char* message));
+#include "ingest/sources/eccodes_library.hpp"
 
 namespace zonda::ingest {
 namespace {
 
 constexpr std::size_t most_points = 200'000'000;
 constexpr double missing = 9.87654321e35;
-
-std::mutex& library_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
-void assertion_failed(const char* message) {
-  fail(ErrorKind::data, "ecCodes cannot decode it: {}", message);
-}
-
-void prepare_library() {
-  static const bool once = [] {
-    codes_context_set_logging_proc(codes_context_get_default(), [](const codes_context*, int, const char*) {});
-    codes_set_codes_assertion_failed_proc(assertion_failed);
-    return true;
-  }();
-  static_cast<void>(once);
-}
 
 class Handle {
  public:
@@ -167,8 +146,7 @@ void read_geometry(const Handle& handle, GribGeometry& geometry) {
 }  // namespace
 
 GribDescription describe_grib_field(std::span<const std::byte> message) {
-  const std::lock_guard lock(library_mutex());
-  prepare_library();
+  const auto lock = use_eccodes();
   const Handle handle(message);
   GribDescription field;
   field.short_name = handle.text("shortName");
@@ -212,8 +190,7 @@ void check_data_section(const Handle& handle, std::size_t message_bytes, long po
 }  // namespace
 
 std::vector<double> decode_grib_field(std::span<const std::byte> message) {
-  const std::lock_guard lock(library_mutex());
-  prepare_library();
+  const auto lock = use_eccodes();
   const Handle handle(message);
   const long columns = handle.integer("Ni", 0), rows = handle.integer("Nj", 0),
              points = handle.integer("numberOfDataPoints");

@@ -9,16 +9,13 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "core/error.hpp"
+#include "ingest/sources/eccodes_library.hpp"
 #include "ingest/sources/unit_conversion.hpp"
-
-// Exported by libeccodes, though its header does not declare it: without it a failed assertion ends the process.
-extern "C" void codes_set_codes_assertion_failed_proc(void (*procedure)(const char* message));
 
 namespace zonda::ingest {
 namespace {
@@ -114,24 +111,6 @@ const ElementName* find_element(std::string_view key) {
   }();
   const auto found = index.find(key);
   return found == index.end() ? nullptr : found->second;
-}
-
-void assertion_failed(const char* message) {
-  fail(ErrorKind::data, "ecCodes cannot decode it: {}", message);
-}
-
-std::mutex& library_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
-void prepare_library() {
-  static const bool once = [] {
-    codes_context_set_logging_proc(codes_context_get_default(), [](const codes_context*, int, const char*) {});
-    codes_set_codes_assertion_failed_proc(assertion_failed);
-    return true;
-  }();
-  static_cast<void>(once);
 }
 
 struct HandleFree {
@@ -345,14 +324,12 @@ std::vector<BufrMessage> scan_bufr(std::string_view bytes) {
 }
 
 DecodedBufr inspect_bufr(std::string_view message) {
-  const std::lock_guard lock(library_mutex());
-  prepare_library();
+  const auto lock = use_eccodes();
   return Decoder(message).header();
 }
 
 DecodedBufr decode_bufr(std::string_view message) {
-  const std::lock_guard lock(library_mutex());
-  prepare_library();
+  const auto lock = use_eccodes();
   return Decoder(message).decode();
 }
 
