@@ -4,16 +4,18 @@
 set -euo pipefail
 
 build=(build-essential ca-certificates ccache cmake git ninja-build pkg-config
-  libblosc-dev libbenchmark-dev libcairo2-dev libcli11-dev libdnnl-dev libeccodes-dev libeigen3-dev libfmt-dev libgmock-dev
-  libgtest-dev libhdf5-openmpi-dev libkissfft-dev liblz4-dev libnetcdf-mpi-dev libodc-dev libopenmpi-dev libsodium-dev libspdlog-dev
-  libudunits2-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev zlib1g-dev openmpi-bin)
+  libblosc-dev libbenchmark-dev libcairo2-dev libcli11-dev libcpp-httplib-dev libcurl4-gnutls-dev libdnnl-dev libeccodes-dev libeigen3-dev libfmt-dev libgmock-dev
+  libgtest-dev libhdf5-openmpi-dev libkissfft-dev liblz4-dev libnetcdf-mpi-dev libodc-dev libonnx-dev libopenmpi-dev libproj-dev libprotobuf-dev libsodium-dev libspdlog-dev
+  libudunits2-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev zlib1g-dev openmpi-bin protobuf-compiler)
 run=(fonts-dejavu-core openssh-client)
-judges=(cdo clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev netcdf-bin odc python3 python3-h5py
-  python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr zstd)
+judges=(cdo chromium clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev netcdf-bin odc python3 python3-h5py
+  python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr
+  wrk zstd)
+cross=(g++-aarch64-linux-gnu qemu-user) # the station's program for ARM, and what runs it here
 cluster=(munge slurm-wlm) # the tests start one of their own
 
 packages=("${build[@]}" "${run[@]}")
-if [ "${1:-}" != --without-tests ]; then packages+=("${judges[@]}" "${cluster[@]}"); fi
+if [ "${1:-}" != --without-tests ]; then packages+=("${judges[@]}" "${cluster[@]}" "${cross[@]}"); fi
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
