@@ -1,0 +1,2 @@
+# What a station reads that came over the air.
+zonda_fuzz(fuzz_feed SOURCES feed.cpp LINK zonda::edge_feed SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/feed)
