@@ -15,6 +15,8 @@ class ForecastModel {
   virtual void tangent(std::size_t n, ConstView state, View perturbation) const = 0;
   /// sensitivity <- M'(state)^T sensitivity
   virtual void adjoint(std::size_t n, ConstView state, View sensitivity) const = 0;
+  /// Whether there are tangent and adjoint; without, they throw Error(usage).
+  virtual bool differentiable() const { return true; }
 };
 
 }  // namespace zonda::assimilation

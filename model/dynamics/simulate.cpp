@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <optional>
 
 #include "core/checksum.hpp"
 #include "core/error.hpp"
@@ -12,7 +11,7 @@
 #include "core/progress.hpp"
 #include "core/provenance.hpp"
 #include "core/signals.hpp"
-#include "model/dynamics/initial_state.hpp"
+#include "model/dynamics/configured_atmosphere.hpp"
 #include "model/dynamics/model_output.hpp"
 #include "model/dynamics/output_files.hpp"
 #include "model/dynamics/restart_file.hpp"
@@ -65,20 +64,6 @@ std::string identity(const SimulateConfig& config) {
   return sha256(std::string_view(json.dump()));
 }
 
-PrimitiveEquations make_model(const SimulateConfig& config, std::optional<SpectralState>* initial) {
-  const CoreParameters parameters = core_parameters(config);
-  const SphericalTransform transform(parameters.truncation);
-  if (config.initial == "rest") {
-    std::vector<double> ground = mountain_geopotential(transform, config.mountains);
-    if (initial) *initial = rest_state(transform, parameters.levels, ground, parameters.moist);
-    return PrimitiveEquations(parameters, std::move(ground));
-  }
-  JablonowskiWilliamson jet =
-      jablonowski_williamson(transform, parameters.levels, config.initial == "baroclinic-wave", parameters.moist);
-  if (initial) *initial = std::move(jet.state);
-  return PrimitiveEquations(parameters, std::move(jet.surface_geopotential));
-}
-
 /// One member from its beginning, or its last restart, to its end.
 class MemberRun {
  public:
@@ -88,7 +73,7 @@ class MemberRun {
         member_(member),
         directory_(std::move(directory)),
         identity_(identity(config)),
-        model_(make_model(config, &initial_)),
+        model_(core_parameters(config), configured_ground(config)),
         output_(model_, output_grid(config), output_channels(config)),
         files_(directory_, output_.grid(), output_.channels(), options()) {}
 
@@ -96,10 +81,7 @@ class MemberRun {
     std::error_code ignored;
     if (!resume) std::filesystem::remove(restart_path(), ignored);
     if (resume && std::filesystem::exists(restart_path()) && restore()) return;
-    SpectralState state = std::move(*initial_);
-    const double noise = config_.noise.value_or(config_.initial == "rest" ? 1.0 : 0.0);
-    if (noise > 0) add_noise(model_.index(), model_.parameters().levels.count(), noise, config_.seed, member_, state);
-    model_.start(std::move(state), schedule_.begin());
+    model_.start(configured_state(config_, member_), schedule_.begin());
   }
 
   /// `watch(days)` is told the simulated days since the beginning; it returns false to stop, and run() then saves and
@@ -200,7 +182,6 @@ class MemberRun {
   int member_;
   std::filesystem::path directory_;
   std::string identity_;
-  std::optional<SpectralState> initial_;
   PrimitiveEquations model_;
   ModelOutput output_;
   OutputFiles files_;
@@ -261,7 +242,7 @@ std::vector<std::filesystem::path> simulated_files(const SimulateConfig& config,
 
 SimulationPlan plan_simulate(const SimulateConfig& config, int ranks) {
   const Schedule schedule(config);
-  const PrimitiveEquations model = make_model(config, nullptr);
+  const PrimitiveEquations model(core_parameters(config), configured_ground(config));
   const ModelOutput output(model, output_grid(config), output_channels(config));
   SimulationPlan plan;
   plan.steps_per_member = schedule.steps();
