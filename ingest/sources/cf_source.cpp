@@ -114,6 +114,11 @@ class CfSource : public Source {
   }
 
   void read(const FieldKey& key, std::span<float> values) const override {
+    read_rows(key, 0, arrays_[place(key.channel).array].layout->grid().nlat(), values);
+  }
+
+  void read_rows(const FieldKey& key, std::size_t row_begin, std::size_t row_end,
+                 std::span<float> values) const override {
     const Place where = place(key.channel);
     const FieldArray& field = arrays_[where.array];
     check_unit(field);
@@ -121,10 +126,9 @@ class CfSource : public Source {
     const auto member = std::find(field.members.begin(), field.members.end(), key.member);
     if (instant == nullptr || member == field.members.end())
       fail(ErrorKind::data, "{}: there is no {}", dataset_->name(), ingest::describe(key));
-    if (values.size() != field.layout->grid().size()) {
-      fail(ErrorKind::failure, "{}: {} values for a field of {}", dataset_->name(), values.size(),
-           field.layout->grid().size());
-    }
+    const std::size_t wanted = (row_end - row_begin) * field.layout->grid().nlon();
+    if (values.size() != wanted || row_end > field.layout->grid().nlat())
+      fail(ErrorKind::failure, "{}: {} values for a field of {}", dataset_->name(), values.size(), wanted);
     const CfArray& array = dataset_->arrays()[field.array];
     std::vector<std::size_t> start(array.shape.size(), 0), count(array.shape.size(), 1);
     const auto put = [&](std::size_t dimension, std::size_t index) {
@@ -134,7 +138,8 @@ class CfSource : public Source {
     put(field.time, instant->time_index);
     put(field.lead, instant->lead_index);
     put(field.member, static_cast<std::size_t>(member - field.members.begin()));
-    count[field.latitude] = array.shape[field.latitude];
+    start[field.latitude] = field.layout->first_file_row(row_begin, row_end);
+    count[field.latitude] = row_end - row_begin;
     count[field.longitude] = array.shape[field.longitude];
     std::vector<double> stored(count[field.latitude] * count[field.longitude]);
     try {
@@ -148,10 +153,10 @@ class CfSource : public Source {
     const Packing& packing = field.packing;
     const UnitConversion conversion = field.conversion;
     if (conversion.identity()) {
-      field.layout->turn(stored, row_stride, column_stride, values, packing);
+      field.layout->turn_rows(row_begin, row_end, stored, row_stride, column_stride, values, packing);
     } else {
-      field.layout->turn(stored, row_stride, column_stride, values,
-                         [&](double value) { return conversion(packing(value)); });
+      field.layout->turn_rows(row_begin, row_end, stored, row_stride, column_stride, values,
+                              [&](double value) { return conversion(packing(value)); });
     }
   }
 

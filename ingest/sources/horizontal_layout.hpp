@@ -1,6 +1,7 @@
 #pragma once
 // How a file lays out latitude and longitude, and the way from there to Zonda's order: north first, longitudes growing
 // eastward from the first column in [0, 360).
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -24,9 +25,20 @@ class HorizontalLayout {
   template <class Decode>
   void turn(std::span<const double> source, std::size_t row_stride, std::size_t column_stride, std::span<float> target,
             Decode decode) const {
+    turn_rows(0, rows_.size(), source, row_stride, column_stride, target, decode);
+  }
+  /// Where the rows [row_begin, row_end) of the grid begin in the file; they lie there together.
+  std::size_t first_file_row(std::size_t row_begin, std::size_t row_end) const {
+    return row_begin == row_end ? 0 : std::min(rows_[row_begin], rows_[row_end - 1]);
+  }
+  /// turn() for these rows; `source` begins at first_file_row().
+  template <class Decode>
+  void turn_rows(std::size_t row_begin, std::size_t row_end, std::span<const double> source, std::size_t row_stride,
+                 std::size_t column_stride, std::span<float> target, Decode decode) const {
     float* out = target.data();
-    for (const std::uint32_t row : rows_) {
-      const double* values = source.data() + row * row_stride;
+    const std::size_t first = first_file_row(row_begin, row_end);
+    for (std::size_t i = row_begin; i < row_end; ++i) {
+      const double* values = source.data() + (rows_[i] - first) * row_stride;
       for (const std::uint32_t column : columns_) *out++ = static_cast<float>(decode(values[column * column_stride]));
     }
   }

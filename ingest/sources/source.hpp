@@ -50,6 +50,9 @@ class Source {
   /// `[lat, lon]` on grid(key.channel), rows north first, SI units, missing values as NaN, accumulations as the amount
   /// over key.accumulation. Thread safe. Throws Error(data) naming file, variable, level and time.
   virtual void read(const FieldKey& key, std::span<float> values) const = 0;
+  /// Rows [row_begin, row_end) of it, `[row, lon]`. Formats that can read a part hold no more than that part.
+  virtual void read_rows(const FieldKey& key, std::size_t row_begin, std::size_t row_end,
+                         std::span<float> values) const;
   /// For messages and provenance.
   virtual std::string describe() const = 0;
 };

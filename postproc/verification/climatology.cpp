@@ -239,9 +239,13 @@ Climatology::Climatology(const std::filesystem::path& file) {
 }
 
 void Climatology::evaluate(std::size_t channel, Time time, std::span<double> out) const {
+  evaluate(channel, time, 0, out.first(points_));
+}
+
+void Climatology::evaluate(std::size_t channel, Time time, std::size_t first, std::span<double> out) const {
   std::fill(out.begin(), out.end(), 0.0);
   const auto add = [&](const auto* stored, double weight) {
-    for (std::size_t i = 0; i < points_; ++i) out[i] += weight * stored[i];
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += weight * stored[first + i];
   };
   for (const auto& [field, weight] : definition_.combination(time)) {
     const std::byte* stored =

@@ -63,6 +63,8 @@ class Climatology {
   const std::vector<Channel>& channels() const { return channels_; }
   /// `out [lat, lon]` for one channel (index into channels()) at a time. Thread safe.
   void evaluate(std::size_t channel, Time time, std::span<double> out) const;
+  /// Points [first, first + out.size()) of it.
+  void evaluate(std::size_t channel, Time time, std::size_t first, std::span<double> out) const;
 
  private:
   ClimatologyDefinition definition_;

@@ -7,7 +7,7 @@
 namespace zonda::postproc {
 namespace {
 
-constexpr std::size_t quantities = 7;
+constexpr std::size_t quantities = field_quantities;
 constexpr std::size_t lanes = 4;  // independent partial sums, so that additions need not wait for one another
 
 using Row = std::array<std::vector<double>, quantities>;
@@ -22,16 +22,19 @@ double FieldMeans::activity() const {
   return std::sqrt(std::max(0.0, forecast_square - forecast_anomaly * forecast_anomaly));
 }
 
-void field_means(std::span<const RegionWeights> regions, std::size_t nlon, std::span<const float> forecast,
-                 std::span<const float> truth, std::span<const double> climatology, std::span<FieldMeans> means) {
-  std::vector<std::array<double, quantities>> sums(regions.size(), std::array<double, quantities>{});
+FieldMeans FieldMeans::of(const FieldSums& s, double area) {
+  return {s[0] / area, s[1] / area, s[2] / area, s[3] / area, s[4] / area, s[5] / area, s[6] / area};
+}
+
+void add_field_sums(std::span<const RegionWeights> regions, std::size_t nlon, parallel::Range rows,
+                    std::span<const float> forecast, std::span<const float> truth, std::span<const double> climatology,
+                    std::span<FieldSums> sums) {
   Row row_values;
   for (auto& values : row_values) values.resize(nlon);
-  const std::size_t nlat = forecast.size() / nlon;
-  for (std::size_t row = 0; row < nlat; ++row) {
-    const float* f = forecast.data() + row * nlon;
-    const float* t = truth.data() + row * nlon;
-    const double* c = climatology.data() + row * nlon;
+  for (std::size_t row = rows.begin; row < rows.end; ++row) {
+    const float* f = forecast.data() + (row - rows.begin) * nlon;
+    const float* t = truth.data() + (row - rows.begin) * nlon;
+    const double* c = climatology.data() + (row - rows.begin) * nlon;
     for (std::size_t i = 0; i < nlon; ++i) {
       const double error = static_cast<double>(f[i]) - static_cast<double>(t[i]);
       const double forecast_anomaly = f[i] - c[i], truth_anomaly = t[i] - c[i];
@@ -64,12 +67,14 @@ void field_means(std::span<const RegionWeights> regions, std::size_t nlon, std::
       }
     }
   }
-  for (std::size_t r = 0; r < regions.size(); ++r) {
-    if (regions[r].total() <= 0) continue;
-    auto& s = sums[r];
-    for (double& value : s) value /= regions[r].total();
-    means[r] = {s[0], s[1], s[2], s[3], s[4], s[5], s[6]};
-  }
+}
+
+void field_means(std::span<const RegionWeights> regions, std::size_t nlon, std::span<const float> forecast,
+                 std::span<const float> truth, std::span<const double> climatology, std::span<FieldMeans> means) {
+  std::vector<FieldSums> sums(regions.size(), FieldSums{});
+  add_field_sums(regions, nlon, {0, forecast.size() / nlon}, forecast, truth, climatology, sums);
+  for (std::size_t r = 0; r < regions.size(); ++r)
+    if (regions[r].total() > 0) means[r] = FieldMeans::of(sums[r], regions[r].total());
 }
 
 }  // namespace zonda::postproc

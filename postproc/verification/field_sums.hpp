@@ -1,12 +1,17 @@
 #pragma once
 // The area-weighted means behind the deterministic scores of one field: one pass over it gives all of them for all
 // regions.
+#include <array>
 #include <span>
 #include <vector>
 
 #include "postproc/verification/region.hpp"
 
 namespace zonda::postproc {
+
+inline constexpr std::size_t field_quantities = 7;
+/// FieldMeans' members as sums over rows, before they are divided by the region's area.
+using FieldSums = std::array<double, field_quantities>;
 
 /// Area-weighted means over one region at one time; anomalies are against the climatology of the valid time.
 struct FieldMeans {
@@ -21,7 +26,13 @@ struct FieldMeans {
   double anomaly_correlation() const;
   /// Standard deviation of the forecast's anomaly over the region.
   double activity() const;
+  static FieldMeans of(const FieldSums& sums, double area);
 };
+
+/// Adds what these rows bring to `sums[i]` for `regions[i]`: fields are `[row, lon]`, `climatology` in double.
+void add_field_sums(std::span<const RegionWeights> regions, std::size_t nlon, parallel::Range rows,
+                    std::span<const float> forecast, std::span<const float> truth, std::span<const double> climatology,
+                    std::span<FieldSums> sums);
 
 /// `means[i]` for `regions[i]`; fields are `[lat, lon]`, `climatology` in double. Regions without cells are left at
 /// zero.

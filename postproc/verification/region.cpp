@@ -1,5 +1,6 @@
 #include "postproc/verification/region.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
@@ -96,18 +97,21 @@ std::span<const float> RegionWeights::land_row(std::size_t row) const {
 }
 
 double RegionWeights::mean(std::span<const double> field) const {
+  return sum({0, row_weights_.size()}, field) / total_;
+}
+
+double RegionWeights::sum(parallel::Range rows, std::span<const double> values) const {
   double sum = 0;
-  for (std::size_t row = first_row_; row < end_row_; ++row) {
+  for (std::size_t row = std::max(rows.begin, first_row_); row < std::min(rows.end, end_row_); ++row) {
     const auto land = land_row(row);
+    const double* of_row = values.data() + (row - rows.begin) * nlon_;
     double row_sum = 0;
     for (const auto& [begin, end] : columns_)
-      for (std::size_t column = begin; column < end; ++column) {
-        const double value = field[row * nlon_ + column];
-        row_sum += land.empty() ? value : land[column] * value;
-      }
+      for (std::size_t column = begin; column < end; ++column)
+        row_sum += land.empty() ? of_row[column] : land[column] * of_row[column];
     sum += row_weights_[row] * row_sum;
   }
-  return sum / total_;
+  return sum;
 }
 
 }  // namespace zonda::postproc

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/grid.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::postproc {
 
@@ -44,6 +45,8 @@ class RegionWeights {
   double row_weight(std::size_t row) const { return row_weights_[row]; }
   /// Area-weighted mean of a field `[lat, lon]`.
   double mean(std::span<const double> field) const;
+  /// total() times the mean, from these rows of the field alone: `values [row, lon]`.
+  double sum(parallel::Range rows, std::span<const double> values) const;
 
  private:
   std::string name_;

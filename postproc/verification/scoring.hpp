@@ -9,6 +9,7 @@
 
 #include "core/time.hpp"
 #include "parallel/communicator.hpp"
+#include "parallel/layout/mesh.hpp"
 #include "postproc/verification/forecast_list.hpp"
 #include "postproc/verification/region.hpp"
 #include "postproc/verification/score_record.hpp"
@@ -56,11 +57,15 @@ struct ScoringResult {
   std::vector<std::size_t> samples;  ///< initial times that counted, per lead
 };
 
-/// Initial times are shared out over ranks in blocks; a block's times are added in order, and the blocks over one fixed
-/// tree, so the result has the same bits on any number of ranks. A rank holds two states of truth, a field a member,
-/// and its blocks' sums. A pair of initial time and lead counts where the forecast and the truth both have the valid
-/// time. Collective. Throws Error(data) on missing values, Error(numerical) on forecasts that are not finite.
-ScoringResult score(const ScoringPlan& plan, const parallel::Communicator& communicator);
+/// Fields are added in so many bands of rows, however many ranks share them.
+inline constexpr std::size_t row_bands = 16;
+
+/// Initial times are shared out along the mesh's data axis in blocks, and each field's bands of rows along its spatial
+/// axis; a block's times are added in order, blocks and bands over fixed trees, so the result has the same bits on any
+/// mesh. A rank holds its rows of two states of truth and of one field a member, and its blocks' sums. A pair of
+/// initial time and lead counts where the forecast and the truth both have the valid time. Collective. Throws
+/// Error(data) on missing values, Error(numerical) on forecasts that are not finite.
+ScoringResult score(const ScoringPlan& plan, const parallel::Mesh& mesh);
 
 /// The name that wind-vector scores of `u` and `v` have: u -> wind, 10u -> 10wind. "" for variables without a partner,
 /// and for v.

@@ -42,20 +42,34 @@ std::vector<double> zonal_spectrum(std::span<const float> row, double circle) {
   return spectrum;
 }
 
-std::vector<double> mean_zonal_spectrum(const Grid& grid, std::span<const float> field, double south, double north) {
-  if (!grid.periodic()) return {};
-  std::vector<double> spectrum(grid.nlon() / 2 + 1, 0.0);
-  RowTransform transform(grid.nlon());
-  double weights = 0;
-  for (std::size_t row = 0; row < grid.nlat(); ++row) {
-    const double latitude = grid.latitudes()[row];
-    if (std::abs(latitude) < south || std::abs(latitude) > north) continue;
-    const double circle = 2 * constants::pi * constants::earth_radius * std::cos(latitude * constants::pi / 180);
-    transform.add(field.subspan(row * grid.nlon(), grid.nlon()), circle, grid.row_weights()[row], spectrum);
-    weights += grid.row_weights()[row];
+ZonalSpectrumSum::ZonalSpectrumSum(const Grid& grid, double south, double north)
+    : grid_(grid), south_(south), north_(north) {
+  for (std::size_t row = 0; row < grid.nlat(); ++row)
+    if (counts(row)) weight_ += grid.row_weights()[row];
+}
+
+bool ZonalSpectrumSum::counts(std::size_t row) const {
+  const double latitude = std::abs(grid_.latitudes()[row]);
+  return grid_.periodic() && latitude >= south_ && latitude <= north_;
+}
+
+void ZonalSpectrumSum::add(parallel::Range rows, std::span<const float> values, std::span<double> sums) const {
+  RowTransform transform(grid_.nlon());
+  for (std::size_t row = rows.begin; row < rows.end; ++row) {
+    if (!counts(row)) continue;
+    const double circle =
+        2 * constants::pi * constants::earth_radius * std::cos(grid_.latitudes()[row] * constants::pi / 180);
+    transform.add(values.subspan((row - rows.begin) * grid_.nlon(), grid_.nlon()), circle, grid_.row_weights()[row],
+                  sums);
   }
-  if (weights <= 0) return {};
-  for (double& value : spectrum) value /= weights;
+}
+
+std::vector<double> mean_zonal_spectrum(const Grid& grid, std::span<const float> field, double south, double north) {
+  const ZonalSpectrumSum sum(grid, south, north);
+  if (sum.weight() <= 0) return {};
+  std::vector<double> spectrum(grid.nlon() / 2 + 1, 0.0);
+  sum.add({0, grid.nlat()}, field, spectrum);
+  for (double& value : spectrum) value /= sum.weight();
   return spectrum;
 }
 

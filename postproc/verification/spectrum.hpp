@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/grid.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::postproc {
 
@@ -16,5 +17,20 @@ std::vector<double> zonal_spectrum(std::span<const float> row, double circle);
 /// periodic or has no such row.
 std::vector<double> mean_zonal_spectrum(const Grid& grid, std::span<const float> field, double south = 30,
                                         double north = 60);
+
+/// The same from parts of the rows: sums that divide by weight() to the mean.
+class ZonalSpectrumSum {
+ public:
+  ZonalSpectrumSum(const Grid& grid, double south = 30, double north = 60);
+  /// 0 where the grid is not periodic or has no such row.
+  double weight() const { return weight_; }
+  /// `values [row, lon]` of `rows`; `sums` [L/2 + 1].
+  void add(parallel::Range rows, std::span<const float> values, std::span<double> sums) const;
+
+ private:
+  Grid grid_;
+  double south_, north_, weight_ = 0;
+  bool counts(std::size_t row) const;
+};
 
 }  // namespace zonda::postproc

@@ -46,6 +46,14 @@ std::string listed(const std::vector<Channel>& channels) {
   return text;
 }
 
+parallel::MeshShape mesh_of(const VerifyConfig& config, int ranks) {
+  try {
+    return parallel::parse_mesh(config.mesh, ranks);
+  } catch (const Error& error) {
+    fail(ErrorKind::usage, "verify.mesh: {}", error.what());
+  }
+}
+
 /// The forecasts of the period whose own initial state is in the truth: persistence needs it.
 std::vector<ForecastStart> choose_starts(const VerifyConfig& config, const FieldSeries& truth,
                                          std::vector<ForecastStart> starts) {
@@ -223,6 +231,21 @@ void describe(config::Table& table, VerifyConfig& c) {
             "First time of the climatology's period (default: the archive's training period)");
   table.key("climatology_last", c.climatology_last,
             "Last time of the climatology's period (default: the archive's training period)");
+  table.key("mesh", c.mesh,
+            "How ranks share the work, such as `spatial=4`: so many hold slabs of latitude of each field; the others "
+            "take other initial times");
+  table.check("mesh", [&c]() -> std::string {
+    try {
+      const parallel::MeshShape shape = parallel::parse_mesh(c.mesh);
+      if (shape[parallel::Axis::pipeline] > 1 || shape[parallel::Axis::tensor] > 1)
+        return "verification is cut along data and spatial";
+      if (shape[parallel::Axis::spatial] > static_cast<int>(row_bands))
+        return fmt::format("spatial: at most {}", row_bands);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  });
   table.check("last", [&c]() -> std::string {
     if (c.first && c.last && *c.first > *c.last)
       return fmt::format("ends at {} before it begins at {}", to_string(*c.last), to_string(*c.first));
@@ -243,6 +266,7 @@ VerifySummary verify(const VerifyConfig& config, const parallel::Communicator& c
   for (const std::string& metric : config.metrics)
     if (std::find(all_metrics.begin(), all_metrics.end(), metric) == all_metrics.end())
       fail(ErrorKind::usage, "verify.metrics: {}", unknown_word("metric", metric, all_metrics));
+  const parallel::Mesh mesh(communicator, mesh_of(config, communicator.size()));
   starts = choose_starts(config, truth, std::move(starts));
   const std::vector<Duration> leads = choose_leads(config, starts);
   const std::vector<std::size_t> channels = choose_channels(config, truth, starts);
@@ -256,7 +280,7 @@ VerifySummary verify(const VerifyConfig& config, const parallel::Communicator& c
   const Climatology climatology = Climatology::fit(truth, definition, run_dir / "climatology.bin", communicator);
 
   const ScoringPlan plan{truth, climatology, std::move(starts), leads, channels, std::move(regions), spectral, open, 1};
-  ScoringResult result = score(plan, communicator);
+  ScoringResult result = score(plan, mesh);
   VerifySummary summary;
   summary.initial_times = plan.starts.size();
   summary.members = plan.starts.front().members.size();

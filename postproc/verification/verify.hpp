@@ -21,6 +21,7 @@ struct VerifyConfig {
   std::vector<std::string> metrics;   ///< default: all
   std::vector<std::string> channels;  ///< default: all that forecasts and archive share
   std::vector<std::string> spectra;   ///< channels; default: z500, t850, q700, 10u of those there are
+  std::string mesh;                   ///< how ranks share the work; default: all on initial times
   std::optional<Time> climatology_first, climatology_last;  ///< default: the archive's training period
 };
 void describe(config::Table& table, VerifyConfig& config);

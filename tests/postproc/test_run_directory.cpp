@@ -130,13 +130,18 @@ TEST_F(RunDirectory, ScoresEqualAnIndependentComputation) {
 TEST_F(RunDirectory, RanksShareTheFiles) {
   write_archive();
   for (const char* text : {"2020-01-09", "2020-01-10", "2020-01-11"}) write_forecast(text, parse_time(text));
-  const auto verify_on = [&](const parallel::Communicator& ranks, const std::string& folder) {
-    run_verify({}, ranks, run_.path() / "archive", run_.path() / "forecast", run_.path() / folder);
+  const auto verify_on = [&](const parallel::Communicator& ranks, const std::string& folder,
+                             const std::string& mesh = "") {
+    VerifyConfig config;
+    config.mesh = mesh;
+    run_verify(config, ranks, run_.path() / "archive", run_.path() / "forecast", run_.path() / folder);
   };
   verify_on(parallel::Communicator::self(), "one");
   parallel::run_on_threads(3, [&](const parallel::Communicator& ranks) { verify_on(ranks, "three"); });
+  parallel::run_on_threads(4, [&](const parallel::Communicator& ranks) { verify_on(ranks, "slabs", "spatial=4"); });
   for (const char* file : {"scores.json", "spectra.json", "climatology.bin"})
-    EXPECT_EQ(read_file(run_.path() / "one" / file), read_file(run_.path() / "three" / file)) << file;
+    for (const char* other : {"three", "slabs"})
+      EXPECT_EQ(read_file(run_.path() / "one" / file), read_file(run_.path() / other / file)) << other << "/" << file;
 }
 
 TEST_F(RunDirectory, MissingFoldersAreNamed) {

@@ -51,16 +51,27 @@ TEST(VerifyRanks, BitsDoNotDependOnTheNumberOfRanks) {
   const std::filesystem::path together(name.c_str());
   if (world->is_root()) std::filesystem::create_directories(together);
   world->barrier();
-  verify({}, *world, setting.truth, setting.forecasts.starts(), setting.forecasts.opener(), together);
-  world->barrier();
-  for (const char* file : {"scores.json", "scores.csv", "spectra.json", "verification.json", "climatology.bin"})
-    EXPECT_EQ(read_file(together / file), read_file(alone.path() / file)) << file;
-  world->barrier();
+  std::vector<std::string> meshes{""};
+  for (int slabs = 2; slabs <= world->size(); slabs *= 2) meshes.push_back("spatial=" + std::to_string(slabs));
+  for (const std::string& mesh : meshes) {
+    VerifyConfig config;
+    config.mesh = mesh;
+    verify(config, *world, setting.truth, setting.forecasts.starts(), setting.forecasts.opener(), together);
+    world->barrier();
+    for (const char* file : {"scores.json", "scores.csv", "spectra.json", "verification.json", "climatology.bin"})
+      EXPECT_EQ(read_file(together / file), read_file(alone.path() / file)) << file << " on " << mesh;
+    world->barrier();
+  }
   if (world->is_root()) std::filesystem::remove_all(together);
 }
 
-TEST(VerifyRanks, AFaultOnOneRankReachesAll) {
+class FaultOnMesh : public testing::TestWithParam<const char*> {};
+
+TEST_P(FaultOnMesh, ReachesAllRanks) {
   Setting setting;
+  VerifyConfig config;
+  config.mesh = GetParam();
+  if (parallel::parse_mesh(config.mesh)[parallel::Axis::spatial] > world->size()) GTEST_SKIP() << "too few ranks";
   setting.forecasts.add("bad.nc", [&] {
     return std::make_unique<MemorySource>(setting.grid, setting.channels, parse_time("2020-02-01T06"),
                                           std::vector{Duration(21600), Duration(86400)},
@@ -70,11 +81,25 @@ TEST(VerifyRanks, AFaultOnOneRankReachesAll) {
   std::string name = folder.path().string();
   name.resize(256, '\0');
   world->broadcast(std::as_writable_bytes(std::span(name)), 0).wait();
-  const auto [kind, message] = error_of(
-      [&] { verify({}, *world, setting.truth, setting.forecasts.starts(), setting.forecasts.opener(), name.c_str()); });
+  const auto [kind, message] = error_of([&] {
+    verify(config, *world, setting.truth, setting.forecasts.starts(), setting.forecasts.opener(), name.c_str());
+  });
   EXPECT_EQ(kind, ErrorKind::numerical);
   EXPECT_NE(message.find("bad.nc: z500 at 2020-02-01T12:00:00Z is not finite"), std::string::npos) << message;
   world->barrier();
+}
+INSTANTIATE_TEST_SUITE_P(Meshes, FaultOnMesh, testing::Values("", "spatial=2", "spatial=4"));
+
+TEST(VerifyRanks, AMeshOfAnotherSizeIsRefused) {
+  const Setting setting;
+  ScratchFolder folder("verify-mesh-" + std::to_string(world->rank()));
+  VerifyConfig config;
+  config.mesh = "data=1,spatial=16";
+  const auto [kind, message] = error_of([&] {
+    verify(config, *world, setting.truth, setting.forecasts.starts(), setting.forecasts.opener(), folder.path());
+  });
+  EXPECT_EQ(kind, ErrorKind::usage);
+  EXPECT_NE(message.find("verify.mesh: "), std::string::npos) << message;
 }
 
 }  // namespace
