@@ -72,6 +72,10 @@ Trajectories::Trajectories(model::ForecastModel& model, const model::ForecastSte
       known_(model.network.backend().memory(), image_shape(step, starts_.size(), known_channels(model.layout))),
       condition_(model.network.backend().memory(), {static_cast<std::int64_t>(starts_.size()),
                                                     static_cast<std::int64_t>(ForecastLayout::condition_size)}) {
+  if (model.layout.boundary)
+    fail(ErrorKind::usage,
+         "a regional model on {} needs the boundary of a host at every step; this forecast is of global models",
+         model.layout.grid.to_string());
   histories_.resize(plan_.strategy == Strategy::homogeneous_mean ? plan_.steps.size() : 1);
   const ForecastLayout& layout = model_.layout;
   model::Memory& memory = model.network.backend().memory();

@@ -19,7 +19,8 @@ std::size_t ForecastLayout::prognostic_channels() const {
 }
 
 std::size_t ForecastLayout::input_channels() const {
-  return 2 * prognostic_channels() + static_channels.size() + 2 * forcings.size();
+  const std::size_t of_boundary = boundary ? 2 * prognostic_channels() + 1 : 0;
+  return 2 * prognostic_channels() + static_channels.size() + 2 * forcings.size() + of_boundary;
 }
 
 std::string ForecastLayout::static_hash() const {
@@ -36,20 +37,26 @@ json ForecastLayout::to_json() const {
   for (const Channel& c : static_channels) statics.push_back(c.name());
   for (const Duration step : steps) seconds.push_back(step.count());
   for (const auto& [step, stddev] : normalisation.tendency_stddev) tendencies[std::to_string(step.count())] = stddev;
-  return {{"grid", grid.to_string()},
-          {"first_latitude", grid.latitudes().front()},
-          {"first_longitude", grid.longitudes().front()},
-          {"rows", "north first"},
-          {"channels", list},
-          {"static_channels", statics},
-          {"static_hash", static_hash()},
-          {"forcings", forcings},
-          {"steps_seconds", seconds},
-          {"target", target == Target::tendency ? "tendency" : "state"},
-          {"mean", normalisation.mean},
-          {"stddev", normalisation.stddev},
-          {"tendency_stddev", tendencies},
-          {"trained_lead_seconds", trained_lead.count()}};
+  json layout = {{"grid", grid.to_string()},
+                 {"first_latitude", grid.latitudes().front()},
+                 {"first_longitude", grid.longitudes().front()},
+                 {"rows", "north first"},
+                 {"channels", list},
+                 {"static_channels", statics},
+                 {"static_hash", static_hash()},
+                 {"forcings", forcings},
+                 {"steps_seconds", seconds},
+                 {"target", target == Target::tendency ? "tendency" : "state"},
+                 {"mean", normalisation.mean},
+                 {"stddev", normalisation.stddev},
+                 {"tendency_stddev", tendencies},
+                 {"trained_lead_seconds", trained_lead.count()}};
+  if (boundary) layout["boundary"] = {{"width", boundary->width}};
+  if (!static_mean.empty()) {
+    layout["static_mean"] = static_mean;
+    layout["static_stddev"] = static_stddev;
+  }
+  return layout;
 }
 
 ForecastLayout ForecastLayout::from_json(const json& j) {
@@ -75,6 +82,9 @@ ForecastLayout ForecastLayout::from_json(const json& j) {
     layout.normalisation.stddev = j.at("stddev").get<std::vector<double>>();
     for (const auto& [key, value] : j.at("tendency_stddev").items())
       layout.normalisation.tendency_stddev[Duration{std::stoll(key)}] = value.get<std::vector<double>>();
+    if (j.contains("boundary")) layout.boundary = LateralBoundary{j.at("boundary").at("width").get<int>()};
+    layout.static_mean = j.value("static_mean", std::vector<double>{});
+    layout.static_stddev = j.value("static_stddev", std::vector<double>{});
     return layout;
   } catch (const json::exception& error) {
     fail(ErrorKind::data, "not the description of a forecast model: {}", error.what());
@@ -105,14 +115,21 @@ ForecastStep::ForecastStep(const ForecastLayout& layout, parallel::Range rows)
          layout.grid.nlat());
   for (std::size_t c = 0; c < layout.channels.size(); ++c)
     if (!layout.channels[c].info().accumulated) prognostic_.push_back(c);
+  if (layout.boundary) {
+    if (rows.size() != layout.grid.nlat())
+      fail(ErrorKind::usage, "a regional model steps on whole fields, not on rows {} to {}", rows.begin, rows.end);
+    ring_.emplace(layout.grid, layout.boundary->width);
+  }
   const std::size_t points = layout.points(), nlon = layout.grid.nlon();
+  const bool given = layout.static_mean.size() == layout.static_channels.size() &&
+                     layout.static_stddev.size() == layout.static_channels.size();
   for (std::size_t s = 0; s < layout.static_channels.size(); ++s) {
     const float* field = layout.static_fields.data() + s * points;
     double sum = 0, squares = 0;
     for (std::size_t i = 0; i < points; ++i) sum += field[i];
-    const double mean = sum / static_cast<double>(points);
+    const double mean = given ? layout.static_mean[s] : sum / static_cast<double>(points);
     for (std::size_t i = 0; i < points; ++i) squares += (field[i] - mean) * (field[i] - mean);
-    const double stddev = std::sqrt(squares / static_cast<double>(points));
+    const double stddev = given ? layout.static_stddev[s] : std::sqrt(squares / static_cast<double>(points));
     const double scale = stddev > 0 ? 1 / stddev : 1;
     for (std::size_t i = rows.begin * nlon; i < rows.end * nlon; ++i)
       static_normalised_.push_back(static_cast<float>((field[i] - mean) * scale));
@@ -146,6 +163,15 @@ ForecastStep::Terms ForecastStep::input_terms(InputPart part, std::int32_t first
       break;
     case InputPart::forcing_next:
       block(2 * p + s + f, f);
+      break;
+    case InputPart::host_now:
+      block(2 * (p + f) + s, p);
+      break;
+    case InputPart::host_next:
+      block(2 * (p + f) + s + p, p);
+      break;
+    case InputPart::boundary_distance:
+      block(2 * (p + f) + s + 2 * p, 1);
       break;
   }
   return terms;
@@ -197,14 +223,49 @@ void ForecastStep::map(const Terms& terms, std::span<const float> from, std::spa
 }
 
 void ForecastStep::assemble(std::span<const float> previous, std::span<const float> current,
-                            std::span<const float> forcing_now, std::span<const float> forcing_next,
-                            std::span<float> u) const {
+                            std::span<const float> forcing_now, std::span<const float> forcing_next, std::span<float> u,
+                            std::span<const float> host_now, std::span<const float> host_next) const {
   std::fill(u.begin(), u.end(), 0.0F);
   map(input_terms(InputPart::previous), previous, u);
   map(input_terms(InputPart::current), current, u);
   map(input_terms(InputPart::statics), static_normalised_, u);
   map(input_terms(InputPart::forcing_now), forcing_now, u);
   map(input_terms(InputPart::forcing_next), forcing_next, u);
+  if (!ring_) return;
+  if (host_now.size() != strip_size() || host_next.size() != strip_size())
+    fail(ErrorKind::failure, "regional step: strips of the host of {} and {} numbers, expected {}", host_now.size(),
+         host_next.size(), strip_size());
+  std::vector<float> fields(prognostic_.size() * points());
+  ring_->scatter(host_now, fields);
+  map(input_terms(InputPart::host_now), fields, u);
+  ring_->scatter(host_next, fields);
+  map(input_terms(InputPart::host_next), fields, u);
+  map(input_terms(InputPart::boundary_distance), ring_->distance_field(), u);
+}
+
+const BoundaryRing& ForecastStep::ring() const {
+  if (!ring_) fail(ErrorKind::failure, "the boundary of a global model was asked for");
+  return *ring_;
+}
+
+void ForecastStep::gather_strip(std::span<const float> state, std::span<float> strip) const {
+  const BoundaryRing& ring = this->ring();
+  for (std::size_t p = 0; p < prognostic_.size(); ++p)
+    ring.gather(state.subspan(prognostic_[p] * points(), points()), strip.subspan(p * ring.size(), ring.size()));
+}
+
+void ForecastStep::relax(std::span<const float> host_strip, std::span<float> state) const {
+  const BoundaryRing& ring = this->ring();
+  for (std::size_t p = 0; p < prognostic_.size(); ++p) {
+    const auto host = host_strip.subspan(p * ring.size(), ring.size());
+    const auto field = state.subspan(prognostic_[p] * points(), points());
+    try {
+      ring.relax(host, field);
+      ring.require_edge(host, field);
+    } catch (const Error& error) {
+      fail(error.kind(), "{}: {}", layout_.channels[prognostic_[p]].name(), error.what());
+    }
+  }
 }
 
 void ForecastStep::condition(Time time, Duration step, Duration lead, std::span<float> c, double turned) const {

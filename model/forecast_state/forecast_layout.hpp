@@ -1,8 +1,10 @@
 #pragma once
 // What the network is fed and what it gives: u = [x(t-d), x(t), static, forcing(t), forcing(t+d)] -> tendency of x over
-// d. Both training and inference step through this one description, so they cannot disagree.
+// d; of a regional model besides the host's state at t and t+d near the edge, and the distance to the edge. Both
+// training and inference step through this one description, so they cannot disagree.
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "core/grid.hpp"
 #include "core/time.hpp"
 #include "core/variables.hpp"
+#include "model/forecast_state/boundary_ring.hpp"
 #include "model/forecast_state/normalisation.hpp"
 #include "model/forecast_state/state_bounds.hpp"
 #include "model/ops/backend.hpp"
@@ -19,6 +22,11 @@ namespace zonda::model {
 
 /// What the network's output means: x(t+d) - x(t) over its own standard deviation, or x(t+d) itself, normalised.
 enum class Target { tendency, state };
+
+/// Of a regional model: the ring of cells in which its state is relaxed to the host's.
+struct LateralBoundary {
+  int width = 8;  ///< cells
+};
 
 struct ForecastLayout {
   Grid grid;
@@ -30,6 +38,8 @@ struct ForecastLayout {
   Target target = Target::tendency;
   Normalisation normalisation;
   Duration trained_lead{0};  ///< the longest lead at which a step began in training; later ones count as this one
+  std::optional<LateralBoundary> boundary{};           ///< none: a global model
+  std::vector<double> static_mean{}, static_stddev{};  ///< [static channel] of a larger grid's; empty: of the fields
 
   std::size_t points() const { return grid.size(); }
   std::size_t prognostic_channels() const;
@@ -52,7 +62,16 @@ void normalised_forcing(const ForecastLayout& layout, Time time, std::span<float
 void normalised_forcing(const ForecastLayout& layout, Time time, parallel::Range rows, std::span<float> out);
 
 /// What the channels of u are made of, in their order.
-enum class InputPart { previous, current, statics, forcing_now, forcing_next };
+enum class InputPart {
+  previous,
+  current,
+  statics,
+  forcing_now,
+  forcing_next,
+  host_now,          ///< of a regional model, [prognostic channel, lat, lon]: the host at t in the ring, zero inside
+  host_next,         ///< at t + d
+  boundary_distance  ///< [1, lat, lon]: 0 at the edge, 1 from the ring's inner end on
+};
 
 /// States of all samples: the layout's channels of an image from `first` on.
 struct StateView {
@@ -80,9 +99,11 @@ class ForecastStep {
   /// The adjoint map.
   static Terms adjoint(Terms terms);
 
-  /// u `[input_channels, lat, lon]` from x(t-d), x(t) and the forcings `[forcing, lat, lon]` at t and t+d.
+  /// u `[input_channels, lat, lon]` from x(t-d), x(t) and the forcings `[forcing, lat, lon]` at t and t+d; of a
+  /// regional model from the host's strips `[prognostic channel, cell of the ring]` at t and t+d as well.
   void assemble(std::span<const float> previous, std::span<const float> current, std::span<const float> forcing_now,
-                std::span<const float> forcing_next, std::span<float> u) const;
+                std::span<const float> forcing_next, std::span<float> u, std::span<const float> host_now = {},
+                std::span<const float> host_next = {}) const;
   /// c `[condition_size]`: d in days, log2 of d in 6 h, lead in 10 days, sine and cosine of the year's and of the day's
   /// phase. `turned`: degrees east by which the fields were turned around the axis, which shifts the hour that belongs
   /// to them.
@@ -100,6 +121,18 @@ class ForecastStep {
   /// Rows of the grid that the states are of, and points of a channel.
   parallel::Range rows() const { return rows_; }
   std::size_t points() const { return rows_.size() * layout_.grid.nlon(); }
+  /// Channels of the state that are fed back.
+  std::span<const std::size_t> prognostic() const { return prognostic_; }
+  /// Of a regional model. Throws Error(failure) for a global one.
+  const BoundaryRing& ring() const;
+  /// Numbers of a strip: prognostic channels times cells of the ring.
+  std::size_t strip_size() const { return prognostic_.size() * ring().size(); }
+  /// The strip `[prognostic channel, cell]` of a state `[channel, lat, lon]`.
+  void gather_strip(std::span<const float> state, std::span<float> strip) const;
+  /// The state's prognostic channels, relaxed in place to the host's strip; at the edge they are it, bit by bit, which
+  /// is verified. Normalised like all states: the map is linear, so that relaxing in SI would give the same but for
+  /// rounding. Throws Error(numerical) where the strip is not finite.
+  void relax(std::span<const float> host_strip, std::span<float> state) const;
   /// `[static channel, lat, lon]` of these rows; over the whole grid of mean 0 and deviation 1.
   std::span<const float> statics() const { return static_normalised_; }
   const ForecastLayout& layout() const { return layout_; }
@@ -111,6 +144,7 @@ class ForecastStep {
   const ForecastLayout& layout_;
   parallel::Range rows_;
   StateBounds bounds_;
+  std::optional<BoundaryRing> ring_;
   std::vector<std::size_t> prognostic_;
   std::vector<float> static_normalised_;
 };

@@ -9,7 +9,7 @@
 namespace zonda::model {
 
 /// The level of each input channel, counted from 0: first all that is not on a pressure level (surface fields, static
-/// fields, forcings), then the pressure levels from the lowest pressure up.
+/// fields, forcings, the distance to a boundary), then the pressure levels from the lowest pressure up.
 std::vector<int> input_levels(const ForecastLayout& layout);
 
 /// `sharding`: how ranks share a sample.

@@ -31,6 +31,12 @@ void StateBounds::apply(Context& ctx, const Tensor& states) const {
   if (!ranges_.empty()) ctx->bound_channels(ctx, ranges_, states);
 }
 
+void StateBounds::apply(std::span<float> state, std::size_t points) const {
+  for (const ChannelRange& range : ranges_)
+    for (float& value : state.subspan(static_cast<std::size_t>(range.channel) * points, points))
+      value = value < range.lower ? range.lower : value > range.upper ? range.upper : value;
+}
+
 void StateBounds::adjoint(Context& ctx, const Tensor& applied, const Tensor& gradient) const {
   if (!ranges_.empty()) ctx->bound_channels_backward(ctx, ranges_, applied, gradient);
 }

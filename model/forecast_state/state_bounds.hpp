@@ -25,6 +25,8 @@ class StateBounds {
   StateBounds(std::span<const Channel> channels, const Normalisation& normalisation);
   /// Values beyond a bound become the bound; NaN stays NaN.
   void apply(Context& ctx, const Tensor& states) const;
+  /// Of one state `[channel, points]` on the host.
+  void apply(std::span<float> state, std::size_t points) const;
   /// Adjoint of apply about the states that it gave: where a value is at its bound the gradient becomes 0.
   void adjoint(Context& ctx, const Tensor& applied, const Tensor& gradient) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/error.hpp"
 #include "core/philox.hpp"
 
 namespace zonda::model {
@@ -50,6 +51,9 @@ StagedBatch::StagedBatch(const ForecastStep& step, Memory& memory, std::size_t s
       steps_(samples, step.layout().steps.front()),
       turned_(samples),
       lead_steps_(samples) {
+  if (step.layout().boundary)
+    fail(ErrorKind::usage, "a regional model on {} learns from a global one (zonda distill), not from an archive alone",
+         step.layout().grid.to_string());
   for (std::size_t k = 0; k < count; ++k)
     conditions_.emplace_back(
         memory, Shape{static_cast<std::int64_t>(samples), static_cast<std::int64_t>(ForecastLayout::condition_size)});
