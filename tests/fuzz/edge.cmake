@@ -1,2 +1,4 @@
 # What a station reads that came over the air.
 zonda_fuzz(fuzz_feed SOURCES feed.cpp LINK zonda::edge_feed SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/feed)
+zonda_fuzz(fuzz_forecast_file SOURCES forecast_file.cpp LINK zonda::edge_forecast
+           SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/forecast_file)

@@ -8,5 +8,6 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned 
   exit 77
 fi
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz --target fuzz_config fuzz_words fuzz_zarr fuzz_grib fuzz_netcdf fuzz_bufr fuzz_csv fuzz_feed fuzz_bundle
+cmake --build --preset fuzz --target fuzz_config fuzz_words fuzz_zarr fuzz_grib fuzz_netcdf fuzz_bufr fuzz_csv \
+  fuzz_bundle fuzz_feed fuzz_forecast_file
 ctest --test-dir build/fuzz --output-on-failure -L fuzz
