@@ -51,7 +51,7 @@ TensorFolder open_model(const fs::path& path) {
 std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix) {
   std::vector<TensorShape> shapes;
   for (const Parameter& parameter : store.list())
-    shapes.push_back({prefix + '/' + parameter.name, extents(parameter.shape)});
+    shapes.push_back({prefix + '/' + parameter.name, extents(parameter.whole_shape())});
   return shapes;
 }
 
@@ -64,6 +64,25 @@ void for_parameters_within(const ParameterStore& store, std::int64_t first, std:
   }
 }
 
+namespace {
+
+/// Numbers [from, from + values.size()) of this rank's part of a parameter.
+void read_part(const TensorFolder& folder, const std::string& name, const Parameter& parameter, std::int64_t from,
+               std::span<float> values) {
+  if (!parameter.cut) return folder.read_range(name, static_cast<std::size_t>(from), values);
+  const ParameterCut& cut = *parameter.cut;
+  if (cut.together()) return folder.read_range(name, static_cast<std::size_t>(cut.index(from)), values);
+  // The runs that hold them, of all parts.
+  const std::int64_t run = cut.run(), begin = from / run, end = (from + std::ssize(values) + run - 1) / run;
+  std::vector<float> whole(static_cast<std::size_t>((end - begin) * run * cut.parts())),
+      part(static_cast<std::size_t>((end - begin) * run));
+  folder.read_range(name, static_cast<std::size_t>(begin * run * cut.parts()), whole);
+  cut.take(cut.first / cut.part[cut.dimension], whole, part);
+  std::copy_n(part.begin() + (from - begin * run), values.size(), values.begin());
+}
+
+}  // namespace
+
 void read_parameters(const TensorFolder& folder, ParameterStore& store, const Tensor& arena, const std::string& prefix,
                      std::int64_t first, std::int64_t count) {
   std::vector<float> values;
@@ -71,12 +90,12 @@ void read_parameters(const TensorFolder& folder, ParameterStore& store, const Te
     const Parameter& parameter = store.list()[i];
     const std::string name = prefix + '/' + parameter.name;
     if (is_addition(parameter.name) && !folder.holds(name)) return;
-    const std::vector<std::size_t> expected = extents(parameter.shape);
+    const std::vector<std::size_t> expected = extents(parameter.whole_shape());
     if (folder.shape(name) != expected)
       fail(ErrorKind::data, "tensor {} is {}, this network's is {}: a file of another model", name,
            text_of(folder.shape(name)), text_of(expected));
     values.resize(static_cast<std::size_t>(numbers));
-    folder.read_range(name, static_cast<std::size_t>(from), values);
+    read_part(folder, name, parameter, from, values);
     store.memory().copy_in(arena.as<float>() + parameter.offset + from, values.data(), values.size() * sizeof(float));
   });
   store.values_changed();
@@ -94,7 +113,7 @@ ModelWriter::ModelWriter(const fs::path& path, const ForecastLayout& layout, con
       header_({{"kind", model_kind},
                {"layout", layout.to_json()},
                {"network", json(config::dump(network.config()))},
-               {"parameters", network.parameter_count()},
+               {"parameters", network.parameters().whole_count()},
                {"training",
                 {{"steps", origin.training_steps},
                  {"start", to_string(origin.training_start)},
@@ -121,6 +140,23 @@ void ModelWriter::write(std::int64_t first, std::span<const float> numbers) {
                           const std::int64_t at = store_.list()[parameter].offset + from - first;
                           file_->write(parameter, static_cast<std::size_t>(from),
                                        numbers.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+                        });
+}
+
+void ModelWriter::write(std::int64_t first, std::span<const std::vector<float>> numbers) {
+  std::vector<float> whole;
+  for_parameters_within(store_, first, static_cast<std::int64_t>(numbers[0].size()),
+                        [&](std::size_t parameter, std::int64_t, std::int64_t count) {
+                          const Parameter& p = store_.list()[parameter];
+                          const auto of_rank = [&](std::size_t r) {
+                            return std::span(numbers[r])
+                                .subspan(static_cast<std::size_t>(p.offset - first), static_cast<std::size_t>(count));
+                          };
+                          if (!p.cut) return file_->write(parameter, 0, of_rank(0));
+                          whole.resize(static_cast<std::size_t>(count * p.cut->parts()));
+                          for (std::size_t r = 0; r < numbers.size(); ++r)
+                            p.cut->put(static_cast<std::int64_t>(r), of_rank(r), whole);
+                          file_->write(parameter, 0, whole);
                         });
 }
 

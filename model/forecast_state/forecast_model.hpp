@@ -38,6 +38,8 @@ class ModelWriter {
   ModelWriter& operator=(const ModelWriter&) = delete;
   /// Weights: numbers from `first` on of an arena, in any order of calls.
   void write(std::int64_t first, std::span<const float> numbers);
+  /// The same where ranks share heads: `numbers[r]` are those of rank r's arena. Whole parameters.
+  void write(std::int64_t first, std::span<const std::vector<float>> numbers);
   void commit();
 
  private:

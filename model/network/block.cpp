@@ -116,7 +116,7 @@ void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Sa
                                const Tensor& dqkv) const {
   const bool queries = learns(ctx, q_gain_), keys = learns(ctx, k_gain_);
   const Tensor q_gain = store_->value(q_gain_), k_gain = store_->value(k_gain_);
-  if (ctx.chunks.empty()) {
+  if (ctx.chunks.empty() && ranks_.size() == 1) {
     ctx->attention_backward(
         ctx, shape_of(saved.attended, tokens.all), tokens.all, saved.qkv, q_gain, k_gain, saved.attended, saved.log_sum,
         dattended, dqkv, queries ? store_->gradient(q_gain_) : Tensor{}, keys ? store_->gradient(k_gain_) : Tensor{});
@@ -128,7 +128,11 @@ void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Sa
   ctx->fill(ctx, gains, 0);
   sum_over_chunks(ctx, gains, [&](std::size_t chunk, const Tensor& into) {
     const SequenceTable& table = ctx.chunks.empty() ? tokens.all : tokens.by_chunk[chunk];
-    for_samples_of_chunk(ctx, saved.qkv.shape[0], chunk, [&](const ChunkRows& rows) {
+    const auto for_samples = [&](auto&& use) {
+      if (ctx.chunks.empty()) return use(ChunkRows{0, saved.qkv.shape[0]});
+      for_samples_of_chunk(ctx, saved.qkv.shape[0], chunk, use);
+    };
+    for_samples([&](const ChunkRows& rows) {
       ctx->attention_backward(ctx, shape_of(rows.of(saved.qkv), table), table, rows.of(saved.qkv), q_gain, k_gain,
                               rows.of(saved.attended), rows.of(saved.log_sum), rows.of(dattended), rows.of(dqkv),
                               half(into, 0), half(into, 1));

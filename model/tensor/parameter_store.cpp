@@ -17,6 +17,39 @@ std::int64_t ParameterCut::index(std::int64_t i) const {
   return (i / run * whole[dimension] + first) * inner + i % run;
 }
 
+std::int64_t ParameterCut::run() const {
+  std::int64_t numbers = part[dimension];
+  for (int d = dimension + 1; d < part.rank(); ++d) numbers *= part[d];
+  return numbers;
+}
+
+void ParameterCut::put(std::int64_t which, std::span<const float> numbers, std::span<float> of_whole) const {
+  const auto length = static_cast<std::size_t>(run()), all = length * static_cast<std::size_t>(parts());
+  float* to = of_whole.data() + static_cast<std::size_t>(which) * length;
+  for (std::size_t at = 0; at < numbers.size(); at += length, to += all)
+    std::copy_n(numbers.begin() + static_cast<std::ptrdiff_t>(at), length, to);
+}
+
+void ParameterCut::take(std::int64_t which, std::span<const float> of_whole, std::span<float> numbers) const {
+  const auto length = static_cast<std::size_t>(run()), all = length * static_cast<std::size_t>(parts());
+  const float* from = of_whole.data() + static_cast<std::size_t>(which) * length;
+  for (std::size_t at = 0; at < numbers.size(); at += length, from += all)
+    std::copy_n(from, length, numbers.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+Shape Parameter::whole_shape() const {
+  if (!cut) return shape;
+  // Groups of columns are one dimension, the last, of the parameter.
+  const int dimension = cut->whole.rank() == shape.rank() ? cut->dimension : shape.rank() - 1;
+  return shape.with(dimension, shape[dimension] * cut->parts());
+}
+
+std::int64_t ParameterStore::whole_count() const {
+  std::int64_t count = 0;
+  for (const Parameter& p : parameters_) count += p.whole_shape().count();
+  return count;
+}
+
 ParameterId ParameterStore::add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value) {
   if (values_.data()) fail(ErrorKind::failure, "parameter {} added after the values were allocated", name);
   if (find(name) >= 0) fail(ErrorKind::failure, "two parameters are named {}", name);

@@ -20,6 +20,16 @@ struct ParameterCut {
   std::int64_t first = 0;
   /// The number in the whole of the part's i-th number.
   std::int64_t index(std::int64_t i) const;
+  /// Of how many equal parts the whole is made.
+  std::int64_t parts() const { return whole[dimension] / part[dimension]; }
+  /// So many numbers of a part lie together in the whole, and then as many of each other part.
+  std::int64_t run() const;
+  /// Whether all of the part's numbers lie together.
+  bool together() const { return run() == part.count(); }
+  /// Between `numbers` of part `which` from its number `first` on, whole runs, and the numbers of the whole that they
+  /// belong to: those from first * parts() on, of all parts.
+  void put(std::int64_t which, std::span<const float> numbers, std::span<float> of_whole) const;
+  void take(std::int64_t which, std::span<const float> of_whole, std::span<float> numbers) const;
 };
 
 /// One parameter tensor. `offset` and `count` in numbers, not bytes.
@@ -33,6 +43,8 @@ struct Parameter {
   float initial_value = 0;
   bool frozen = false;                   ///< the optimiser leaves it as it is, and its gradient is not computed
   std::optional<ParameterCut> cut = {};  ///< where this rank holds a part of it
+  /// Of the whole, as a rank that holds all of it would have it.
+  Shape whole_shape() const;
 };
 
 /// Handle of a parameter within its store.
@@ -40,13 +52,13 @@ using ParameterId = std::int32_t;
 
 /// Arenas of which only shares are written.
 struct SparseArenas {
-  bool values = false, gradients = false, moments = false;  ///< with the values the copies, with the moments the average
+  bool values = false, gradients = false,
+       moments = false;  ///< with the values the copies, with the moments the average
 };
 
 class ParameterStore {
  public:
-  explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory())
-      : dtype_(dtype), memory_(&memory) {}
+  explicit ParameterStore(DType dtype = DType::f32, Memory& memory = host_memory()) : dtype_(dtype), memory_(&memory) {}
   ParameterId add(std::string name, Shape shape, bool decay, float initial_scale, float initial_value = 0);
   /// Says that a parameter is a part of a larger one, of equal count.
   void cut(ParameterId id, const ParameterCut& cut) { parameters_[static_cast<std::size_t>(id)].cut = cut; }
@@ -75,6 +87,7 @@ class ParameterStore {
   /// Position of a name; -1 if there is none.
   ParameterId find(std::string_view name) const;
   std::int64_t count() const { return count_; }    ///< numbers that are parameters
+  std::int64_t whole_count() const;                ///< with what other ranks hold of those that are cut
   std::int64_t extent() const { return extent_; }  ///< numbers in one arena, alignment gaps (always zero) included
 
   /// Shape without memory before allocate_values(): enough to plan with.

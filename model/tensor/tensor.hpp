@@ -47,6 +47,11 @@ class Shape {
   int rank() const { return rank_; }
   std::int64_t operator[](int i) const { return extents_[static_cast<std::size_t>(i)]; }
   std::int64_t count() const;
+  Shape with(int dimension, std::int64_t extent) const {
+    Shape other = *this;
+    other.extents_[static_cast<std::size_t>(dimension)] = extent;
+    return other;
+  }
   std::string to_string() const;  ///< `[8, 16, 48, 96]`
   friend bool operator==(const Shape& a, const Shape& b) = default;
 

@@ -11,6 +11,7 @@
 #include "core/provenance.hpp"
 #include "model/forecast_state/forecast_model.hpp"
 #include "model/tensor/memory.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::model {
 
@@ -84,19 +85,57 @@ std::vector<TensorShape> checkpoint_shapes(const ParameterStore& store, std::spa
   return shapes;
 }
 
-std::vector<CheckpointPart> checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges) {
-  std::vector<CheckpointPart> list;
+namespace {
+
+/// Whole runs of a parameter of which each rank of `heads` holds a part: this rank gets some of them with the numbers
+/// of all parts. Returns the first one's number in the whole.
+std::size_t gather_runs(const ParameterCut& cut, std::int64_t first, std::span<const float> mine,
+                        const parallel::Communicator& heads, std::vector<float>& whole) {
+  const auto run = static_cast<std::size_t>(cut.run()), runs = mine.size() / run;
+  const auto ranks = static_cast<std::size_t>(heads.size());
+  const parallel::Range here = parallel::partition(runs, ranks, static_cast<std::size_t>(heads.rank()));
+  std::vector<std::size_t> sent{0}, received{0};
+  for (std::size_t r = 0; r < ranks; ++r) {
+    sent.push_back(parallel::partition(runs, ranks, r).end * run * sizeof(float));
+    received.push_back((r + 1) * here.size() * run * sizeof(float));
+  }
+  std::vector<float> incoming(ranks * here.size() * run);
+  heads.all_to_all(std::as_bytes(mine), sent, std::as_writable_bytes(std::span(incoming)), received).wait();
+  whole.resize(incoming.size());
+  for (std::size_t r = 0; r < ranks; ++r)
+    cut.put(static_cast<std::int64_t>(r), std::span(incoming).subspan(r * here.size() * run, here.size() * run), whole);
+  return (static_cast<std::size_t>(first) + here.begin * run) * ranks;
+}
+
+}  // namespace
+
+CheckpointParts checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges,
+                                 const parallel::Communicator& heads) {
+  CheckpointParts parts_here;
+  std::vector<CheckpointPart>& list = parts_here.list;
   std::size_t before = 0;
   for (const Part& part : parts(store)) {
     for (const ArenaRange range : ranges)
       for_parameters_within(
           store, range.first, range.count, [&](std::size_t parameter, std::int64_t first, std::int64_t numbers) {
-            const std::int64_t at = store.list()[parameter].offset + first;
-            list.push_back({before + parameter, static_cast<std::size_t>(first), part.arena.slice(at, numbers)});
+            const Parameter& p = store.list()[parameter];
+            const Tensor here = part.arena.slice(p.offset + first, numbers);
+            if (!p.cut) {
+              if (heads.is_root()) list.push_back({before + parameter, static_cast<std::size_t>(first), here});
+            } else if (p.cut->together()) {
+              list.push_back({before + parameter, static_cast<std::size_t>(p.cut->index(first)), here});
+            } else {
+              std::vector<float> whole;
+              const std::size_t at = gather_runs(*p.cut, first, here.span<float>(), heads, whole);
+              if (whole.empty()) return;
+              parts_here.gathered.push_back(std::move(whole));
+              std::vector<float>& kept = parts_here.gathered.back();
+              list.push_back({before + parameter, at, Tensor::of(std::span(kept), {std::ssize(kept)})});
+            }
           });
     before += store.list().size();
   }
-  return list;
+  return parts_here;
 }
 
 std::vector<std::int64_t> list_checkpoints(const fs::path& directory) {

@@ -48,8 +48,14 @@ struct CheckpointPart {
   std::size_t first;
   Tensor numbers;
 };
-/// What arena ranges hold of the four arenas.
-std::vector<CheckpointPart> checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges);
+struct CheckpointParts {
+  std::vector<CheckpointPart> list;
+  std::vector<std::vector<float>> gathered;  ///< where other ranks' numbers lie between this rank's
+};
+/// What arena ranges hold of the four arenas. `heads`: ranks that hold parts of the same parameters, and the same
+/// ranges; of what all of them hold, the first writes. Collective over them.
+CheckpointParts checkpoint_parts(const ParameterStore& store, std::span<const ArenaRange> ranges,
+                                 const parallel::Communicator& heads = parallel::Communicator::self());
 /// Removes checkpoints but the last `keep`, and those whose step is a multiple of `keep_every`.
 void prune_checkpoints(const std::filesystem::path& directory, const CheckpointConfig& config);
 /// Lets LATEST name `step` and prunes: what a run that was killed between them left undone.

@@ -1,6 +1,7 @@
 #include "model/training/parameter_shares.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.hpp"
 #include "model/ops/optimiser.hpp"
@@ -8,12 +9,17 @@
 namespace zonda::model {
 namespace {
 
+/// Whole pieces of the optimiser's, and of a parameter that ranks hold parts of whole runs.
+std::int64_t distance_of_cuts(const Parameter& p) {
+  return p.cut && !p.cut->together() ? std::lcm(optimiser_piece, p.cut->run()) : optimiser_piece;
+}
+
 /// Where a bucket may be cut, counted from its first number: before each piece, and at its end.
 std::vector<std::size_t> places_of(const ParameterStore& store, const Bucket& bucket) {
   std::vector<std::size_t> places;
   for (const Parameter& p : store.list())
     if (p.offset >= bucket.first && p.offset < bucket.first + bucket.count)
-      for (std::int64_t at = 0; at < p.count; at += optimiser_piece)
+      for (std::int64_t at = 0; at < p.count; at += distance_of_cuts(p))
         places.push_back(static_cast<std::size_t>(p.offset + at - bucket.first));
   places.push_back(static_cast<std::size_t>(bucket.count));
   return places;

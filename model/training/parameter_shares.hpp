@@ -21,11 +21,14 @@ struct TrainingRanks {
   parallel::Communicator data = parallel::Communicator::self();   ///< have other micro-batches
   parallel::Communicator slabs = parallel::Communicator::self();  ///< have other latitudes of the same
   parallel::Communicator all = parallel::Communicator::self();    ///< both; rank = slab x data ranks + data rank
+  parallel::Communicator heads = parallel::Communicator::self();  ///< have other heads and hidden columns
   static TrainingRanks of_data(const parallel::Communicator& data) {
     return {data, parallel::Communicator::self(), data};
   }
 };
 
+/// Where ranks share heads, each has parameters of its own, which it shares with the ranks of its heads.
+///
 /// A bucket's shares follow one another: those of the first slab, among them the data ranks', then the next slab's.
 /// Cuts lie between the optimiser's pieces (optimiser_piece), so that norms add up alike on any ranks.
 class ParameterShares {

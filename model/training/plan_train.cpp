@@ -10,6 +10,7 @@
 #include "model/training/train.hpp"
 #include "model/training/training_phase.hpp"
 #include "model/training/validation.hpp"
+#include "parallel/imagined.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/partition.hpp"
 
@@ -32,7 +33,7 @@ struct HeldParameters {
 
 HeldParameters held_parameters(const TrainConfig& config, const ForecastNetwork& network, const MeshShape& mesh,
                                std::size_t terms, int passes) {
-  const auto ranks = static_cast<std::size_t>(mesh.ranks());
+  const auto ranks = static_cast<std::size_t>(mesh.ranks() / mesh[parallel::Axis::tensor]);  // with the same heads
   const auto slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
   const std::size_t whole = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
   const std::size_t copies = network.trunk() == DType::bf16 ? whole / 2 : 0;
@@ -112,14 +113,17 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
                         .target = Target::tendency,
                         .normalisation = {},
                         .trained_lead = Duration{0}};
-  const ForecastNetwork network =
-      network_of_layout(config.network, layout, nullptr, Sharding{.chunks = training_chunks(config, archive.grid)});
   const MeshShape mesh = parallel::parse_mesh(config.mesh, ranks);
+  const int heads = mesh[parallel::Axis::tensor];
+  const ForecastNetwork network =
+      network_of_layout(config.network, layout, nullptr,
+                        Sharding{.chunks = training_chunks(config, archive.grid),
+                                 .heads = heads > 1 ? parallel::imagined(0, heads) : parallel::Communicator::self()});
   const auto data = static_cast<std::size_t>(mesh[parallel::Axis::data]),
              slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
   HeldParameters most;
   TrainPlan plan;
-  plan.parameters = network.parameter_count();
+  plan.parameters = network.parameters().whole_count();
   plan.steps = total_steps(config);
   plan.process_bytes = resident_memory() + library_bytes;
 

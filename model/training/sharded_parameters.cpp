@@ -30,9 +30,9 @@ ShardedParameters::ShardedParameters(ForecastNetwork& network, const TrainingRan
       last_two_(none, none),
       expected_(none) {
   if (network.dtype() != DType::f32) fail(ErrorKind::failure, "parameters are shared in f32");
-  if (!on_host() && (zero > 1 || ranks.slabs.size() > 1))
-    fail(ErrorKind::usage, "train.zero: {}{}; on a device every rank keeps all gradients and values: zero: 1", zero,
-         ranks.slabs.size() > 1 ? " and slabs of latitude" : "");
+  if (!on_host() && (zero > 1 || ranks.slabs.size() > 1 || ranks.heads.size() > 1))
+    fail(ErrorKind::usage, "train.zero: {}{}{}; on a device every rank keeps all gradients and values: zero: 1", zero,
+         ranks.slabs.size() > 1 ? " and slabs of latitude" : "", ranks.heads.size() > 1 ? " and shared heads" : "");
   if (shares_.alone() || !on_host()) return;
   const bool by_bucket = zero > 1 || ranks.slabs.size() > 1;
   network_.parameters().keep_sparse({.values = zero == 3, .gradients = by_bucket, .moments = true});
@@ -114,7 +114,8 @@ GradientSumOptions ShardedParameters::sum_options(int passes) const {
 
 double ShardedParameters::gradient_norm() const {
   const ParameterStore& store = network_.parameters();
-  if (shares_.alone() || !on_host()) return model::gradient_norm(store, &network_.backend());
+  if ((shares_.alone() && shares_.ranks().heads.size() == 1) || !on_host())
+    return model::gradient_norm(store, &network_.backend());
   std::vector<double> mine;
   for (const ArenaRange range : written())
     for (const double sum : gradient_square_sums(store, range.first, range.count)) mine.push_back(sum);
@@ -135,13 +136,29 @@ double ShardedParameters::gradient_norm() const {
   shares_.ranks()
       .all.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)), offsets)
       .wait();
-  double sum = 0;
+  std::vector<double> squares;
   for (std::size_t b = 0; b < buckets; ++b)
     for (std::size_t r = 0; r < ranks; ++r) {
-      for (std::size_t i = 0; i < pieces[r][b]; ++i) sum += all[first[r] + i];
+      for (std::size_t i = 0; i < pieces[r][b]; ++i) squares.push_back(all[first[r] + i]);
       first[r] += pieces[r][b];
     }
-  return std::sqrt(sum);
+  return std::sqrt(norm_over_heads(squares));
+}
+
+/// Of the pieces of this rank's arena: what ranks hold parts of is added over those that share heads.
+double ShardedParameters::norm_over_heads(std::span<const double> squares) const {
+  const ParameterStore& store = network_.parameters();
+  const parallel::Communicator& heads = shares_.ranks().heads;
+  double common = 0, own = 0;
+  std::size_t piece = 0;
+  for (const Parameter& p : store.list())
+    for (std::size_t left = count_pieces(store, p.offset, p.count); left > 0; --left)
+      (p.cut ? own : common) += squares[piece++];
+  if (heads.size() == 1) return common;
+  std::vector<double> of_all(static_cast<std::size_t>(heads.size()));
+  heads.all_gather(std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(of_all))).wait();
+  for (const double of_rank : of_all) common += of_rank;
+  return common;
 }
 
 void ShardedParameters::update(const AdamW& options, std::int64_t step, double average_decay) {
@@ -220,7 +237,39 @@ std::vector<int> ShardedParameters::ranks_that_differ() const {
   return wrong;
 }
 
-void ShardedParameters::gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const {
+bool ShardedParameters::heads_agree() const {
+  const parallel::Communicator& heads = shares_.ranks().heads;
+  if (heads.size() == 1) return true;
+  const ParameterStore& store = network_.parameters();
+  std::uint32_t hash = 0;
+  for (const ArenaRange range : written())
+    for (const Parameter& p : store.list()) {
+      const std::int64_t first = std::max(range.first, p.offset),
+                         end = std::min(range.first + range.count, p.offset + p.count);
+      if (!p.cut && first < end) hash = crc32c(bytes_of(store.values(), {first, end - first}), hash);
+    }
+  std::vector<std::uint32_t> hashes(static_cast<std::size_t>(heads.size()));
+  heads.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
+  return std::all_of(hashes.begin(), hashes.end(), [&](std::uint32_t h) { return h == hashes[0]; });
+}
+
+void ShardedParameters::gather_to_root(const Tensor& arena, std::size_t bucket,
+                                       std::vector<std::vector<float>>& wholes) const {
+  const parallel::Communicator& heads = shares_.ranks().heads;
+  constexpr int tag = 74;
+  wholes.resize(heads.is_root() ? static_cast<std::size_t>(heads.size()) : 1);
+  gather_shares(arena, bucket, wholes[0]);
+  if (!shares_.ranks().all.is_root()) return;
+  if (!heads.is_root()) return heads.send(std::as_bytes(std::span(wholes[0])), 0, tag).wait();
+  for (int r = 1; r < heads.size(); ++r) {
+    std::vector<float>& whole = wholes[static_cast<std::size_t>(r)];
+    whole.resize(wholes[0].size());
+    heads.receive(std::as_writable_bytes(std::span(whole)), r, tag).wait();
+  }
+}
+
+/// On the first rank of those that have this one's heads.
+void ShardedParameters::gather_shares(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const {
   const parallel::Communicator& all = shares_.ranks().all;
   const Bucket& range = shares_.buckets()[bucket];
   constexpr int tag = 73;

@@ -54,8 +54,10 @@ class ShardedParameters final : public BucketObserver {
   std::vector<std::uint32_t> gradient_hashes() const;
   /// The ranks whose values are not the first rank's, where all hold them: memory that was corrupted.
   std::vector<int> ranks_that_differ() const;
-  /// Numbers [0, bucket's count) of an arena, on rank 0; `whole` is resized there.
-  void gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const;
+  /// Whether what ranks that share heads hold in common is the same on all of them.
+  bool heads_agree() const;
+  /// Numbers [0, bucket's count) of an arena on rank 0, of each rank that shares heads: [heads' ranks].
+  void gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<std::vector<float>>& wholes) const;
 
   bool before_use(std::size_t bucket) override;
   void after_use(std::size_t bucket) override;
@@ -72,6 +74,8 @@ class ShardedParameters final : public BucketObserver {
   bool values_travel() const { return zero_ == 3 && !shares_.alone(); }
   bool on_host() const { return network_.parameters().memory().device() == Device::cpu; }
   std::vector<std::uint32_t> hashes_of(const Tensor& arena, std::span<const ArenaRange> ranges) const;
+  void gather_shares(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const;
+  double norm_over_heads(std::span<const double> squares) const;
   parallel::Event gather(std::size_t bucket);
   void start_gather(std::size_t bucket);
   void release(std::size_t bucket);

@@ -65,16 +65,17 @@ constexpr double straggling = 1.5;  // times the median step
 
 parallel::MeshShape mesh_shape(const TrainConfig& config, int ranks) {
   parallel::MeshShape shape = parallel::parse_mesh(config.mesh, ranks);
-  if (shape.ranks() != shape[parallel::Axis::data] * shape[parallel::Axis::spatial])
-    fail(ErrorKind::usage, "train.mesh: '{}'; training is cut along data and spatial", to_string(shape));
+  if (shape[parallel::Axis::pipeline] > 1)
+    fail(ErrorKind::usage, "train.mesh: '{}'; training is cut along data, spatial and tensor", to_string(shape));
   return shape;
 }
 
-/// Over both axes, the data ranks of a slab beside each other, as the shares of the parameters are.
+/// Over data and slabs, the data ranks of a slab beside each other, as the shares of the parameters are.
 TrainingRanks training_ranks(const parallel::Mesh& mesh) {
-  const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
+  const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial),
+            heads = mesh.coordinate(parallel::Axis::tensor);
   return {mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
-          mesh.world().split(0, slab * mesh.size(parallel::Axis::data) + data)};
+          mesh.world().split(heads, slab * mesh.size(parallel::Axis::data) + data), mesh.along(parallel::Axis::tensor)};
 }
 
 class Training {
@@ -92,11 +93,11 @@ class Training {
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
         network_(network_of_layout(config.network, layout_, make_backend(chosen_backend(config)),
-                                   Sharding{ranks_.slabs, training_chunks(config, layout_.grid)})),
+                                   Sharding{ranks_.slabs, training_chunks(config, layout_.grid), ranks_.heads})),
         step_(layout_, network_.slab().image_rows()),
         parameters_(network_, ranks_, config.zero, config.reduction == "fast"),
         identity_{archive_.identity(), result_keys(config, layout_)},
-        checkpoints_(directory, identity_, config.checkpoint, ranks_.all,
+        checkpoints_(directory, identity_, config.checkpoint, communicator_,
                      {{"mesh", to_string(mesh_.shape())}, {"zero", config.zero}}),
         cache_(archive_, layout_, static_cast<std::size_t>(config.cache), step_.rows()),
         options_{config.loss == "mae" ? LossKind::absolute : LossKind::squared,
@@ -111,13 +112,14 @@ class Training {
   TrainSummary run(bool resume) {
     TrainSummary summary;
     summary.model = directory_ / "model";
-    summary.parameters = network_.parameter_count();
+    summary.parameters = network_.parameters().whole_count();
     if (finished(summary)) return summary;
     start(resume);
     choose_recompute();
     log::info("training {} parameters on {} ({} channels), {} to {}, {} rank(s), on {}, the trunk in {}",
-              network_.parameter_count(), layout_.grid.to_string(), layout_.channels.size(), to_string(periods_.first),
-              to_string(periods_.last), communicator_.size(), network_.backend().name(), name_of(network_.trunk()));
+              network_.parameters().whole_count(), layout_.grid.to_string(), layout_.channels.size(),
+              to_string(periods_.first), to_string(periods_.last), communicator_.size(), network_.backend().name(),
+              name_of(network_.trunk()));
     if (communicator_.size() > 1)
       log::info("mesh {}, zero {}, sums over {} chunks of latitude", to_string(mesh_.shape()), config_.zero,
                 network_.slab().chunks());
@@ -488,17 +490,19 @@ class Training {
   void save() {
     compare_replicas();
     std::vector<TensorShape> more;
-    std::vector<CheckpointPart> parts = checkpoint_parts(network_.parameters(), parameters_.written());
+    CheckpointParts of_parameters = checkpoint_parts(network_.parameters(), parameters_.written(), ranks_.heads);
+    std::vector<CheckpointPart>& parts = of_parameters.list;
     if (replay_) {
       const TrainingPhase& phase = phases_[static_cast<std::size_t>(position_.phase)];
       const auto fields = replay_->buffer.sample_size() / step_.points();
       const std::size_t tensor = checkpoint_shapes(network_.parameters()).size();
       more.push_back(
           {replay_tensor, {static_cast<std::size_t>(phase.batch), fields, layout_.grid.nlat(), layout_.grid.nlon()}});
-      for (const auto& [first, place] : replay_pieces(*replay_))
-        parts.push_back({tensor, first,
-                         Tensor::of(replay_->buffer.values().subspan(place.begin, place.size()),
-                                    {static_cast<std::int64_t>(place.size())})});
+      if (ranks_.heads.is_root())
+        for (const auto& [first, place] : replay_pieces(*replay_))
+          parts.push_back({tensor, first,
+                           Tensor::of(replay_->buffer.values().subspan(place.begin, place.size()),
+                                      {static_cast<std::int64_t>(place.size())})});
     }
     on_root([&] {
       position_.guard = guard_.to_json();
@@ -535,6 +539,11 @@ class Training {
 
   /// What ranks hold in common must be the same bits; where it is not, some memory has erred.
   void compare_replicas() {
+    if (!parameters_.heads_agree())
+      fail(ErrorKind::temporary,
+           "step {}: ranks that share heads hold other weights where all hold the same: memory was corrupted; continue "
+           "from the last checkpoint with --resume",
+           position_.step);
     const std::vector<int> wrong = parameters_.ranks_that_differ();
     if (wrong.empty()) return;
     fail(ErrorKind::temporary,
@@ -612,7 +621,7 @@ class Training {
                                                          .configuration_hash = identity_.hash(),
                                                          .licence = config_.licence});
     });
-    std::vector<float> weights;
+    std::vector<std::vector<float>> weights;
     for (std::size_t b = 0; b < network_.buckets().size(); ++b) {
       parameters_.gather_to_root(network_.parameters().average(), b, weights);
       on_writer([&] { writer->write(network_.buckets()[b].first, weights); });

@@ -128,8 +128,9 @@ void describe(config::Table& table, TrainConfig& c) {
       .range(0, 1e15);
   table.key(
       "mesh", c.mesh,
-      "Ranks along the axes `data` (other samples of the batch) and `spatial` (slabs of latitude, a power of two), "
-      "as data=2,spatial=4 (default: all on data). Changes no result");
+      "Ranks along the axes `data` (other samples of the batch), `spatial` (slabs of latitude, a power of two) and "
+      "`tensor` (other heads and hidden columns), as data=2,spatial=4 (default: all on data). Changes no result, but "
+      "that sums over heads round differently");
   table
       .key(
           "zero", c.zero,
@@ -166,8 +167,7 @@ void describe(config::Table& table, TrainConfig& c) {
   table.check("mesh", [&c]() -> std::string {
     try {
       const parallel::MeshShape shape = parallel::parse_mesh(c.mesh);
-      if (shape[parallel::Axis::pipeline] > 1 || shape[parallel::Axis::tensor] > 1)
-        return "training is cut along data and spatial";
+      if (shape[parallel::Axis::pipeline] > 1) return "training is cut along data, spatial and tensor";
       if (!std::has_single_bit(static_cast<unsigned>(shape[parallel::Axis::spatial]))) return "spatial: a power of two";
       if (c.chunks > 0 && c.chunks < shape[parallel::Axis::spatial])
         return "spatial: at most as many ranks as train.chunks";

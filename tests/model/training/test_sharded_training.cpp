@@ -31,6 +31,26 @@ TrainConfig on(TrainConfig config, const Layout& layout) {
   return config;
 }
 
+/// All tensors, to what rounding becomes in a few steps.
+void expect_nearly_equal(const fs::path& first, const fs::path& second) {
+  const TensorFolder one(first), two(second);
+  ASSERT_EQ(one.names(), two.names());
+  for (const std::string& name : one.names()) {
+    ASSERT_EQ(one.shape(name), two.shape(name)) << name;
+    std::size_t count = 1;
+    for (const std::size_t n : one.shape(name)) count *= n;
+    std::vector<float> a(count), b(count);
+    one.read(name, a);
+    two.read(name, b);
+    double norm = 0, distance = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      norm += double(a[i]) * a[i];
+      distance += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+    }
+    EXPECT_LE(std::sqrt(distance), 1e-3 * std::sqrt(norm) + 1e-5 * std::sqrt(double(count))) << name;
+  }
+}
+
 struct ShardedTraining : testing::Test {
   TemporaryFolder folder;
   TurningWaves waves{.times = 60};
@@ -137,12 +157,52 @@ TEST_F(ShardedTraining, GoesOnOnOtherRanks) {
   EXPECT_EQ(difference(whole, parts), "");
 }
 
+TEST_F(ShardedTraining, OverHeadsDependsOnTheirRanksAlone) {
+  TrainConfig config = training_in_phases();
+  config.chunks = 4;
+  train(config, {1, "", 1}, "alone");
+  train(config, {2, "tensor=2", 1}, "heads");
+  const auto heads = files_of(folder / "heads");
+  for (const Layout& layout : {Layout{4, "data=2,tensor=2", 1}, Layout{4, "spatial=2,tensor=2", 3},
+                               Layout{4, "data=2,tensor=2", 2}, Layout{8, "data=2,spatial=2,tensor=2", 3}}) {
+    train(config, layout, "shared");
+    EXPECT_EQ(difference(heads, files_of(folder / "shared")), "") << layout;
+    fs::remove_all(folder / "shared");
+  }
+  // Of one rank's, they differ by rounding.
+  expect_nearly_equal(folder / "alone" / "model", folder / "heads" / "model");
+}
+
+TEST_F(ShardedTraining, OverHeadsKeepsWhatIsCommonEqual) {
+  TrainConfig config = small_training(5);
+  config.chunks = 1;  // sums over all tokens at once
+  config.checkpoint.every = 2;
+  train(config, {1, "", 1}, "alone");
+  train(config, {2, "tensor=2", 1}, "heads");  // compares at each checkpoint
+  expect_nearly_equal(folder / "alone" / "model", folder / "heads" / "model");
+}
+
+TEST_F(ShardedTraining, GoesOnWithOtherHeads) {
+  TrainConfig config = small_training(6);
+  config.chunks = 2;
+  config.checkpoint.every = 1000;
+  const Layout layouts[] = {
+      {4, "data=2,tensor=2", 3}, {1, "", 1}, {2, "tensor=2", 1}, {4, "spatial=2,tensor=2", 1}, {2, "", 2}};
+  train(config, layouts[1], "whole");
+  train_a_step(config, layouts[0], "parts", false);
+  for (std::size_t i = 1; i < 5; ++i) train_a_step(config, layouts[i], "parts", true);
+  train(config, layouts[1], "parts", true);
+  expect_nearly_equal(folder / "whole" / "model", folder / "parts" / "model");
+}
+
 TEST_F(ShardedTraining, SaysWhatDoesNotFit) {
   const TrainConfig config = small_training(2);
   EXPECT_NE(message_of(config, {2, "data=4", 1}, "run", ErrorKind::usage).find("is of 4 ranks"), std::string::npos);
   EXPECT_NE(message_of(config, {3, "", 2}, "run", ErrorKind::usage).find("every rank needs as many"),
             std::string::npos);
-  EXPECT_NE(message_of(config, {2, "tensor=2", 1}, "run", ErrorKind::usage).find("data and spatial"),
+  EXPECT_NE(message_of(config, {2, "pipeline=2", 1}, "run", ErrorKind::usage).find("data, spatial and tensor"),
+            std::string::npos);
+  EXPECT_NE(message_of(config, {3, "tensor=3", 1}, "run", ErrorKind::usage).find("3 ranks of the mesh's tensor axis"),
             std::string::npos);
 }
 
