@@ -30,6 +30,9 @@ class Event {
 
 /// What this thread has spent in Event::wait() so far: communication, and waiting for slower ranks, that no work hides.
 double seconds_waited();
+/// Of a processor, by the calling thread, without what it spent in Event::wait(): its own work, however many ranks
+/// share a processor.
+double processor_seconds_worked();
 
 enum class Reduction { sum, min, max };
 

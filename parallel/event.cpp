@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -37,7 +39,13 @@ struct Continuation {
 };
 
 thread_local std::vector<std::weak_ptr<Continuation>> continuations;
-thread_local double waited = 0;
+thread_local double waited = 0, processor_waited = 0;
+
+double processor_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 void advance_continuations() {
   std::erase_if(continuations, [](const std::weak_ptr<Continuation>& weak) {
@@ -63,12 +71,18 @@ bool Event::test() {
 void Event::wait() {
   if (poll(false)) return;
   const auto begin = std::chrono::steady_clock::now();
+  const double processor_begin = processor_seconds();
   while (!poll(true)) advance_continuations();
+  processor_waited += processor_seconds() - processor_begin;
   waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 double seconds_waited() {
   return waited;
+}
+
+double processor_seconds_worked() {
+  return processor_seconds() - processor_waited;
 }
 
 Event when_all(std::vector<Event> events, std::function<void()> then) {

@@ -1,5 +1,7 @@
 #include "communicator_checks.hpp"
 
+#include <time.h>
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -96,6 +98,25 @@ void messages_match_by_tag_and_order(const Communicator& c) {
   first.wait();
   for (Event& event : events) event.wait();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(received[static_cast<std::size_t>(i)][0], 100 * from + i);
+}
+
+double processor_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// What a rank spends in waiting, however busily, does not count as its work.
+void waiting_is_no_work(const Communicator& c) {
+  const double worked = processor_seconds_worked(), processor = processor_seconds();
+  if (c.is_root()) {
+    while (processor_seconds_worked() < worked + 0.05) {
+    }
+  }
+  c.barrier();
+  const double work = processor_seconds_worked() - worked;
+  EXPECT_GE(work, c.is_root() ? 0.05 : 0.0);
+  EXPECT_LE(work, processor_seconds() - processor);
 }
 
 void all_gather(const Communicator& c) {
@@ -448,6 +469,7 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"broadcast", broadcast},
       {"send_and_receive", send_and_receive},
       {"messages_match_by_tag_and_order", messages_match_by_tag_and_order},
+      {"waiting_is_no_work", waiting_is_no_work},
       {"all_gather", all_gather},
       {"all_to_all_uneven", all_to_all_uneven},
       {"all_reduce_in_rank_order", all_reduce_in_rank_order},
