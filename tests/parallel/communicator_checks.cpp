@@ -108,7 +108,7 @@ double processor_seconds() {
 
 /// What a rank spends in waiting, however busily, does not count as its work.
 void waiting_is_no_work(const Communicator& c) {
-  const double worked = processor_seconds_worked(), processor = processor_seconds();
+  const double processor = processor_seconds(), worked = processor_seconds_worked();
   if (c.is_root()) {
     while (processor_seconds_worked() < worked + 0.05) {
     }
