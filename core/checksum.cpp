@@ -132,4 +132,21 @@ std::string sha256_file(const std::filesystem::path& path) {
   return hexadecimal(digest);
 }
 
+Sha256::Sha256() {
+  static_assert(sizeof(State) >= sizeof(crypto_hash_sha256_state));
+  crypto_hash_sha256_init(reinterpret_cast<crypto_hash_sha256_state*>(&state_));
+}
+
+void Sha256::add(std::span<const std::byte> data) {
+  crypto_hash_sha256_update(reinterpret_cast<crypto_hash_sha256_state*>(&state_),
+                            reinterpret_cast<const unsigned char*>(data.data()), data.size());
+}
+
+std::string Sha256::hexadecimal() const {
+  State copy = state_;
+  std::array<unsigned char, crypto_hash_sha256_BYTES> digest;
+  crypto_hash_sha256_final(reinterpret_cast<crypto_hash_sha256_state*>(&copy), digest.data());
+  return zonda::hexadecimal(digest);
+}
+
 }  // namespace zonda

@@ -18,4 +18,18 @@ std::string sha256(std::string_view text);
 /// Of a file's bytes; of a folder, of its files' relative names and contents in sorted order. Throws Error(data).
 std::string sha256_file(const std::filesystem::path& path);
 
+/// SHA-256 of data that comes in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  void add(std::span<const std::byte> data);
+  /// Lower-case hexadecimal, of all data added so far.
+  std::string hexadecimal() const;
+
+ private:
+  struct alignas(8) State {
+    std::byte bytes[128];
+  } state_;
+};
+
 }  // namespace zonda
