@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <mutex>
+#include <thread>
 
 #include "core/error.hpp"
 
@@ -53,6 +55,8 @@ struct Exchange {
   const Request* request = nullptr;
   const BodySink* sink = nullptr;
   const std::function<bool()>* cancelled = nullptr;
+  std::uint64_t maximum_rate = 0;  // bytes/s; libcurl's own cap does not hold for short transfers
+  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
   Reply reply{};
   std::optional<std::uint64_t> content_length{};
   std::optional<ContentRange> range{};
@@ -87,6 +91,19 @@ struct Exchange {
       fail(ErrorKind::data, "{}: more than the {} bytes expected", request->url, request->maximum_bytes);
     (*sink)(reply, piece);
     reply.body_bytes += piece.size();
+    keep_to_rate();
+  }
+
+  bool stopped() const { return cancelled && *cancelled && (*cancelled)(); }
+
+  void keep_to_rate() const {
+    if (maximum_rate == 0) return;
+    const std::chrono::duration<double> due(static_cast<double>(reply.body_bytes) / static_cast<double>(maximum_rate));
+    while (!stopped()) {
+      const std::chrono::duration<double> left = due - (std::chrono::steady_clock::now() - began);
+      if (left.count() <= 0) return;
+      std::this_thread::sleep_for(std::min(left, std::chrono::duration<double>(0.1)));
+    }
   }
 };
 
@@ -124,8 +141,7 @@ extern "C" std::size_t zonda_curl_body(char* data, std::size_t size, std::size_t
 }
 
 extern "C" int zonda_curl_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  const auto& exchange = *static_cast<Exchange*>(user);
-  return exchange.cancelled && *exchange.cancelled && (*exchange.cancelled)() ? 1 : 0;
+  return static_cast<const Exchange*>(user)->stopped() ? 1 : 0;
 }
 
 bool temporary_status(int status) {
@@ -160,7 +176,6 @@ struct HttpTransport::Session {
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_seconds * 1000));
     set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits.minimum_bytes_per_second));
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(limits.slow_seconds)));
-    set(CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(limits.maximum_bytes_per_second));
     set(CURLOPT_BUFFERSIZE, 65536L);
     set(CURLOPT_USERAGENT, limits.user_agent.c_str());
     if (!limits.certificate_authorities.empty()) set(CURLOPT_CAINFO, limits.certificate_authorities.c_str());
@@ -212,7 +227,10 @@ void HttpTransport::set_cancelled(std::function<bool()> cancelled) {
 }
 
 Reply HttpTransport::get(const Request& request, const BodySink& sink) {
-  Exchange exchange{.request = &request, .sink = &sink, .cancelled = &session_->cancelled};
+  Exchange exchange{.request = &request,
+                    .sink = &sink,
+                    .cancelled = &session_->cancelled,
+                    .maximum_rate = session_->limits.maximum_bytes_per_second};
   session_->prepare(request.url, exchange);
   const std::string range = fmt::format("{}-", request.offset);
   if (request.offset > 0) session_->set(CURLOPT_RANGE, range.c_str());
@@ -226,7 +244,10 @@ Reply HttpTransport::get(const Request& request, const BodySink& sink) {
 Reply HttpTransport::post(const std::string& url, std::string_view content_type, std::string_view body) {
   const Request request{.url = url, .maximum_bytes = 65536};
   const BodySink ignore = [](const Reply&, std::span<const std::byte>) {};
-  Exchange exchange{.request = &request, .sink = &ignore, .cancelled = &session_->cancelled};
+  Exchange exchange{.request = &request,
+                    .sink = &ignore,
+                    .cancelled = &session_->cancelled,
+                    .maximum_rate = session_->limits.maximum_bytes_per_second};
   session_->prepare(url, exchange);
   curl_slist* headers = curl_slist_append(nullptr, fmt::format("Content-Type: {}", content_type).c_str());
   headers = curl_slist_append(headers, "Expect:");

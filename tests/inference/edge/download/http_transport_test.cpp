@@ -106,7 +106,8 @@ TEST_F(HttpTransportTest, FollowsARedirectionButNoCircleAndNoOtherProtocol) {
   EXPECT_TRUE(get("/moved").body == server.file());
   EXPECT_EQ(refused([&] { get("/circle"); }).kind(), ErrorKind::data);
   EXPECT_EQ(refused([&] { get("/to-file"); }).kind(), ErrorKind::data);
-  EXPECT_EQ(refused([&] { get_document(transport, "file:///etc/passwd", 100000); }).kind(), ErrorKind::data);
+  const Error error = refused([&] { get_document(transport, "file:///etc/passwd", 100000); });
+  EXPECT_EQ(error.kind(), ErrorKind::data) << error.what();
 }
 
 TEST_F(HttpTransportTest, PostsABody) {
