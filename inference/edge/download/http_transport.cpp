@@ -176,7 +176,6 @@ struct HttpTransport::Session {
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_seconds * 1000));
     set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits.minimum_bytes_per_second));
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(limits.slow_seconds)));
-    set(CURLOPT_BUFFERSIZE, 65536L);
     set(CURLOPT_USERAGENT, limits.user_agent.c_str());
     if (!limits.certificate_authorities.empty()) set(CURLOPT_CAINFO, limits.certificate_authorities.c_str());
     set(CURLOPT_HEADERFUNCTION, zonda_curl_header);
