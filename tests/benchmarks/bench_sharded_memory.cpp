@@ -1,5 +1,5 @@
 // Peak memory of a rank that trains a network with others, under mpirun:
-//   bench_sharded_memory [MESH [ZERO]]      the default is all ranks on `spatial`, stage 3
+//   bench_sharded_memory [MESH [ZERO [WIDTH]]]      the default is all ranks on `spatial`, stage 3, width 192
 // Two optimiser steps of one sample for each data rank; what the program held before is taken off.
 #include <algorithm>
 #include <cstdio>
@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
   try {
     const std::string text = argc > 1 ? argv[1] : "spatial=" + std::to_string(world.size());
     const int zero = argc > 2 ? std::atoi(argv[2]) : 3;
+    const int width = argc > 3 ? std::atoi(argv[3]) : 192;
     const parallel::Mesh mesh(world, parallel::parse_mesh(text, world.size()));
     const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
     const TrainingRanks ranks{mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
@@ -92,7 +93,7 @@ int main(int argc, char** argv) {
     train({64, 1, 256, 32}, ranks, zero);  // libraries make their code and buffers
     const double before = megabytes("VmRSS");
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
-    const std::int64_t count = train({192, 40, 256, 32}, ranks, zero);
+    const std::int64_t count = train({width, 40, 256, 32}, ranks, zero);
     double peak = megabytes("VmHWM") - before;
     world.all_reduce(std::span(&peak, 1), parallel::Reduction::max).wait();
     if (world.is_root())
