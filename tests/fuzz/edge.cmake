@@ -2,3 +2,5 @@
 zonda_fuzz(fuzz_feed SOURCES feed.cpp LINK zonda::edge_feed SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/feed)
 zonda_fuzz(fuzz_forecast_file SOURCES forecast_file.cpp LINK zonda::edge_forecast
            SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/forecast_file)
+zonda_fuzz(fuzz_trust SOURCES trust.cpp LINK zonda::edge_catalogue zonda::edge_trust dep::json
+           SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/trust)
