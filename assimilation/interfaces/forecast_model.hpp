@@ -11,6 +11,8 @@ class ForecastModel {
   virtual std::size_t size() const = 0;
   /// state(n) becomes state(n + 1), in place.
   virtual void step(std::size_t n, View state) const = 0;
+  /// step() of each member of an ensemble, with the same bits; here threads share the members.
+  virtual void step_members(std::size_t n, std::span<const View> states) const;
   /// perturbation <- M'(state) perturbation; `state` is that at the step's beginning.
   virtual void tangent(std::size_t n, ConstView state, View perturbation) const = 0;
   /// sensitivity <- M'(state)^T sensitivity

@@ -20,7 +20,7 @@ struct DifferentiableMap {
 };
 
 struct DifferentialTolerances {
-  double adjoint = 1e-12, tangent = 1e-6, linearity = 1e-12;
+  double adjoint = 1e-12, tangent = 1e-6, linearity = 1e-12, rounding = 1e-14;
 };
 
 inline void check_zero_stays_zero(const DifferentiableMap& map) {
@@ -52,7 +52,7 @@ inline void check_tangent(const DifferentiableMap& map, const DifferentialTolera
   ASSERT_GT(norm(slope), 0);
   constexpr double first = 1e-3;
   double before = 0, h = first;
-  const double rounding = 1e-14 * norm(at);
+  const double rounding = tolerances.rounding * norm(at);
   for (int halving = 0; halving <= 10; ++halving, h /= 2) {
     Vector moved = map.state;
     axpy(h, direction, moved);

@@ -7,22 +7,10 @@
 #include "assimilation/models/lorenz96.hpp"
 #include "assimilation/models/quasi_geostrophic.hpp"
 #include "core/error.hpp"
-#include "differential_checks.hpp"
+#include "forecast_model_checks.hpp"
 
 namespace zonda::assimilation {
 namespace {
-
-struct ModelCase {
-  const char* name;
-  std::shared_ptr<const ForecastModel> model;
-  Vector state;
-  double scale;
-};
-
-Vector spun_up(const ForecastModel& model, Vector state, std::size_t steps) {
-  for (std::size_t n = 0; n < steps; ++n) model.step(n, state);
-  return state;
-}
 
 std::vector<ModelCase> models() {
   const auto of = [](std::shared_ptr<const Tendency> tendency, double dt) {
@@ -42,59 +30,8 @@ std::vector<ModelCase> models() {
           {"quasi_geostrophic_uneven", uneven_qg, random_vector(uneven_qg->size(), 0, 1e-5), 1e-5}};
 }
 
-DifferentiableMap over(const ModelCase& c, std::size_t steps) {
-  const auto model = c.model;
-  std::vector<Vector> trajectory{c.state};
-  for (std::size_t n = 0; n + 1 < steps; ++n) {
-    trajectory.push_back(trajectory.back());
-    model->step(n, trajectory.back());
-  }
-  return {model->size(),
-          model->size(),
-          c.state,
-          c.scale,
-          [model, steps](ConstView x) { return spun_up(*model, Vector(x.begin(), x.end()), steps); },
-          [model, trajectory](ConstView x) {
-            Vector result(x.begin(), x.end());
-            for (std::size_t n = 0; n < trajectory.size(); ++n) model->tangent(n, trajectory[n], result);
-            return result;
-          },
-          [model, trajectory](ConstView y) {
-            Vector result(y.begin(), y.end());
-            for (std::size_t n = trajectory.size(); n-- > 0;) model->adjoint(n, trajectory[n], result);
-            return result;
-          }};
-}
-
-class EveryModel : public testing::TestWithParam<std::tuple<ModelCase, std::size_t>> {
- protected:
-  DifferentiableMap map() const { return over(std::get<0>(GetParam()), std::get<1>(GetParam())); }
-};
-
-TEST_P(EveryModel, zero_stays_zero) {
-  check_zero_stays_zero(map());
-}
-TEST_P(EveryModel, has_linear_derivatives) {
-  check_linearity(map());
-}
-TEST_P(EveryModel, has_a_tangent_of_first_order) {
-  check_tangent(map());
-}
-TEST_P(EveryModel, has_the_adjoint_of_its_tangent) {
-  check_adjoint(map());
-}
-
-TEST_P(EveryModel, repeats_itself_bit_for_bit) {
-  const DifferentiableMap m = map();
-  EXPECT_EQ(m.apply(m.state), m.apply(m.state));
-  EXPECT_NE(m.apply(m.state), m.state);
-}
-
 INSTANTIATE_TEST_SUITE_P(assimilation, EveryModel,
-                         testing::Combine(testing::ValuesIn(models()), testing::Values(1, 10)), [](const auto& test) {
-                           return std::string(std::get<0>(test.param).name) + "_" +
-                                  std::to_string(std::get<1>(test.param)) + "_steps";
-                         });
+                         testing::Combine(testing::ValuesIn(models()), testing::Values(1, 10)), name_of_case);
 
 /// One step of length h against 64 of h / 64: the error of one step is of fifth order.
 TEST(RungeKutta4, is_of_fourth_order) {
