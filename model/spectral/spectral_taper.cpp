@@ -104,7 +104,7 @@ double SpectralTaper::weight(int n) const {
   return 0.5 * (1 + std::cos(constants::pi * (n - from_) / (to_ - from_)));
 }
 
-void SpectralTaper::fit(std::span<double> coefficients) const {
+void SpectralTaper::solve(Solve which, std::span<double> coefficients) const {
   const SpectralIndex& index = transform_->index();
   for (int m = 0; m <= index.truncation(); ++m)
     for (int parity = 0; parity < 2 && m + parity <= index.truncation(); ++parity) {
@@ -113,7 +113,9 @@ void SpectralTaper::fit(std::span<double> coefficients) const {
       for (int i = 0; i < values.rows(); ++i)
         for (int k = 0; k < 2; ++k)
           values(i, k) = coefficients[2 * index(m, m + parity + 2 * i) + static_cast<std::size_t>(k)];
-      part.solveInPlace(values);
+      if (which == Solve::whole) part.solveInPlace(values);
+      if (which == Solve::lower) part.matrixL().solveInPlace(values);
+      if (which == Solve::upper) part.matrixU().solveInPlace(values);
       for (int i = 0; i < values.rows(); ++i)
         for (int k = 0; k < 2; ++k)
           coefficients[2 * index(m, m + parity + 2 * i) + static_cast<std::size_t>(k)] = values(i, k);
@@ -140,7 +142,7 @@ void SpectralTaper::apply_to(std::size_t fields, float* values) const {
   transform_->analyse(fields, grid, spectral);
   for (std::size_t f = 0; f < fields; ++f) {
     const auto coefficients = std::span(spectral).subspan(f * index.size() * 2, index.size() * 2);
-    if (fit_) fit(coefficients);
+    if (fit_) solve(Solve::whole, coefficients);
     for (int m = 0; m <= index.truncation(); ++m)
       for (int n = m; n <= index.truncation() + 1; ++n)
         for (std::size_t k = 0; k < 2; ++k) coefficients[2 * index(m, n) + k] *= weight(n);
@@ -159,6 +161,48 @@ void SpectralTaper::apply(std::span<float> fields) const {
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t first = 0; first < count; first += together)
     apply_to(std::min(together, count - first), fields.data() + first * points_);
+}
+
+std::span<const double> SpectralTaper::quadrature_weights() const {
+  return transform_->weights();
+}
+
+void SpectralTaper::smooth_fields(std::size_t fields, double* values) const {
+  const SpectralIndex& index = transform_->index();
+  const std::span grid(values, fields * points_);
+  std::vector<double> spectral(fields * index.size() * 2);
+  transform_->analyse(fields, grid, spectral);
+  for (std::size_t f = 0; f < fields; ++f) {
+    const auto coefficients = std::span(spectral).subspan(f * index.size() * 2, index.size() * 2);
+    if (fit_) solve(Solve::lower, coefficients);
+    for (int m = 0; m <= index.truncation(); ++m)
+      for (int n = m; n <= index.truncation() + 1; ++n)
+        for (std::size_t k = 0; k < 2; ++k) coefficients[2 * index(m, n) + k] *= weight(n);
+    if (fit_) solve(Solve::upper, coefficients);
+  }
+  transform_->synthesise(fields, spectral, grid);
+}
+
+void SpectralTaper::smooth(std::span<double> fields) const {
+  constexpr std::size_t together = 8;
+  const std::size_t count = fields.size() / points_;
+#pragma omp parallel for schedule(dynamic)
+  for (std::size_t first = 0; first < count; first += together)
+    smooth_fields(std::min(together, count - first), fields.data() + first * points_);
+}
+
+void SpectralTaper::scale_rows(std::span<double> fields, bool divide) const {
+  const auto weights = transform_->weights();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const double weight = weights[i % points_ / columns_];
+    fields[i] = divide ? fields[i] / weight : fields[i] * weight;
+  }
+}
+
+void SpectralTaper::smooth_adjoint(std::span<double> fields) const {
+  scale_rows(fields, true);
+  smooth(fields);
+  scale_rows(fields, false);
 }
 
 }  // namespace zonda::model

@@ -29,10 +29,24 @@ class SpectralTaper {
   /// The weight of total wavenumber n.
   double weight(int n) const;
 
+  /// In f64, as a linear operator on increments: S x, self-adjoint in the inner product of the rows' quadrature
+  /// weights, sum of w(row) x y. Harmonics up to `from` stay as they are; where harmonics are not orthonormal on the
+  /// grid those beyond are made so, from long waves to short. On Gaussian grids apply() does the same but for the
+  /// area-weighted mean.
+  void smooth(std::span<double> fields) const;
+  /// Its adjoint in the plain inner product, for gradients: w S (x / w).
+  void smooth_adjoint(std::span<double> fields) const;
+  /// Of the inner product, [lat].
+  std::span<const double> quadrature_weights() const;
+
  private:
+  void scale_rows(std::span<double> fields, bool divide) const;
   void apply_to(std::size_t fields, float* values) const;
-  /// Coefficients of the fit from those of the quadrature, [coefficients, 2] in place.
-  void fit(std::span<double> coefficients) const;
+  void smooth_fields(std::size_t fields, double* values) const;
+  enum class Solve { whole, lower, upper };
+  /// With the normal equations G = L L^T: by G, L or L^T, [coefficients, 2] in place. G turns coefficients of the
+  /// quadrature into those of the fit, L into those of orthonormal harmonics, L^T these into those of the fit.
+  void solve(Solve which, std::span<double> coefficients) const;
 
   int from_, to_;
   std::vector<double> area_weights_;  ///< [lat], sum 1 / columns

@@ -53,6 +53,50 @@ class TaperedGrids : public testing::TestWithParam<std::string> {
   const SpectralTaper taper{grid, from, to};
 };
 
+std::vector<double> noise(std::size_t size, std::uint64_t seed) {
+  const Philox random(seed, "noise");
+  std::vector<double> values(size);
+  for (std::size_t i = 0; i < size; ++i) values[i] = random.normal(i);
+  return values;
+}
+
+TEST_P(TaperedGrids, SmoothIsSelfAdjointInItsInnerProduct) {
+  const std::vector<double> x = noise(2 * grid.size(), 1), y = noise(2 * grid.size(), 2);
+  std::vector<double> sx = x, sy = y, adjoint = y;
+  taper.smooth(sx);
+  taper.smooth(sy);
+  taper.smooth_adjoint(adjoint);
+  double left = 0, right = 0, plain = 0, plain_adjoint = 0, size = 0, plain_size = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double w = taper.quadrature_weights()[i % grid.size() / grid.nlon()];
+    left += w * sx[i] * y[i];
+    right += w * x[i] * sy[i];
+    size += w * std::abs(sx[i] * y[i]);
+    plain += sx[i] * y[i];
+    plain_adjoint += x[i] * adjoint[i];
+    plain_size += std::abs(sx[i] * y[i]);
+  }
+  EXPECT_NE(left, 0);
+  EXPECT_NEAR(left, right, 1e-12 * size);
+  EXPECT_NEAR(plain, plain_adjoint, 1e-12 * plain_size);
+  EXPECT_NE(sx, x);
+}
+
+TEST_P(TaperedGrids, SmoothLeavesLowWavenumbersAndLowersTheRest) {
+  const std::vector<float> low = harmonics(grid, 0, from, 1);
+  std::vector<double> field(low.begin(), low.end()), smooth = noise(grid.size(), 3);
+  taper.smooth(field);
+  for (std::size_t i = 0; i < field.size(); ++i) EXPECT_NEAR(field[i], low[i], 1e-6 * largest(low));
+  const auto square = [&](const std::vector<double>& f) {
+    double sum = 0;
+    for (std::size_t i = 0; i < f.size(); ++i) sum += taper.quadrature_weights()[i / grid.nlon()] * f[i] * f[i];
+    return sum;
+  };
+  const double before = square(smooth);
+  taper.smooth(smooth);
+  EXPECT_LT(square(smooth), before);
+}
+
 TEST_P(TaperedGrids, LowWavenumbersStay) {
   const std::vector<float> field = harmonics(grid, 0, from, 1);
   std::vector<float> tapered = field;
