@@ -5,8 +5,17 @@
 namespace zonda::assimilation {
 
 Window::Window(std::shared_ptr<const ForecastModel> model, std::vector<TimeSlot> slots, IncrementModel increments,
-               std::size_t first_step)
-    : model_(std::move(model)), slots_(std::move(slots)), increments_(increments), first_step_(first_step) {
+               std::size_t first_step, std::size_t keep_every)
+    : model_(std::move(model)),
+      slots_(std::move(slots)),
+      increments_(increments),
+      first_step_(first_step),
+      keep_every_(keep_every) {
+  if (increments_ == IncrementModel::tangent && length() > 0 && !model_->differentiable())
+    fail(ErrorKind::usage,
+         "increments cannot travel {} steps through a model without tangent and adjoint: let them stay as they are "
+         "(3D-FGAT), observe at the window's beginning alone, or take another model",
+         length());
   for (std::size_t s = 0; s < slots_.size(); ++s) {
     if (s > 0 && slots_[s].step <= slots_[s - 1].step)
       fail(ErrorKind::usage, "time slots at steps {} and {}, expected in order", slots_[s - 1].step, slots_[s].step);
@@ -28,15 +37,12 @@ Vector Window::forecast(ConstView state, std::size_t steps) const {
   return result;
 }
 
-Linearisation::Linearisation(const Window& window, ConstView initial_state) : window_(window) {
+Linearisation::Linearisation(const Window& window, ConstView initial_state)
+    : window_(window),
+      trajectory_(*window.model_, window.first_step_, initial_state, window.length(), window.keep_every_) {
   require_size("the initial state", initial_state.size(), window.state_size());
-  trajectory_.emplace_back(initial_state.begin(), initial_state.end());
-  for (std::size_t n = 0; n < window.length(); ++n) {
-    trajectory_.push_back(trajectory_.back());
-    window.model_->step(window.first_step_ + n, trajectory_.back());
-  }
   for (const TimeSlot& slot : window.slots_)
-    departures_.push_back(slot.observations.departures(trajectory_[slot.step]));
+    departures_.push_back(slot.observations.departures(trajectory_.at(slot.step)));
 }
 
 double Linearisation::observation_cost() const {
@@ -56,9 +62,9 @@ std::vector<Vector> Linearisation::observe(ConstView increment) const {
   for (const TimeSlot& slot : window_.slots_) {
     for (; n < slot.step; ++n)
       if (window_.increments_ == IncrementModel::tangent)
-        window_.model_->tangent(window_.first_step_ + n, trajectory_[n], at);
+        window_.model_->tangent(window_.first_step_ + n, trajectory_.at(n), at);
     result.emplace_back(slot.observations.size());
-    slot.observations.instrument->tangent(trajectory_[n], at, result.back());
+    slot.observations.instrument->tangent(trajectory_.at(n), at, result.back());
   }
   return result;
 }
@@ -68,11 +74,11 @@ Vector Linearisation::collect(std::vector<Vector> values) const {
   for (std::size_t s = window_.slots_.size(); s-- > 0;) {
     const TimeSlot& slot = window_.slots_[s];
     slot.observations.weigh(values[s]);
-    slot.observations.instrument->adjoint(trajectory_[slot.step], values[s], from_slot);
+    slot.observations.instrument->adjoint(trajectory_.at(slot.step), values[s], from_slot);
     axpy(1, from_slot, sensitivity);
     for (std::size_t n = slot.step; n > (s == 0 ? 0 : window_.slots_[s - 1].step); --n)
       if (window_.increments_ == IncrementModel::tangent)
-        window_.model_->adjoint(window_.first_step_ + n - 1, trajectory_[n - 1], sensitivity);
+        window_.model_->adjoint(window_.first_step_ + n - 1, trajectory_.at(n - 1), sensitivity);
   }
   return sensitivity;
 }

@@ -4,6 +4,7 @@
 
 #include "assimilation/interfaces/forecast_model.hpp"
 #include "assimilation/interfaces/observations.hpp"
+#include "assimilation/variational/trajectory.hpp"
 
 namespace zonda::assimilation {
 
@@ -22,11 +23,13 @@ enum class IncrementModel {
 /// An assimilation window: model, observations by time, and how increments travel.
 class Window {
  public:
-  /// `first_step` is the model's number of the window's first step. Throws Error(usage) unless the slots are in order
-  /// of time; checks each slot's observations.
+  /// `first_step` is the model's number of the window's first step. Linearisations keep every `keep_every`-th state of
+  /// their trajectory. Throws Error(usage) unless the slots are in order of time, and where increments need a tangent
+  /// that the model does not have; checks each slot's observations.
   Window(std::shared_ptr<const ForecastModel> model, std::vector<TimeSlot> slots,
-         IncrementModel increments = IncrementModel::tangent, std::size_t first_step = 0);
+         IncrementModel increments = IncrementModel::tangent, std::size_t first_step = 0, std::size_t keep_every = 1);
   std::size_t state_size() const { return model_->size(); }
+  const std::vector<TimeSlot>& slots() const { return slots_; }
   /// Number of observations.
   std::size_t size() const;
   /// Steps from the beginning to the last slot.
@@ -39,10 +42,10 @@ class Window {
   std::shared_ptr<const ForecastModel> model_;
   std::vector<TimeSlot> slots_;
   IncrementModel increments_;
-  std::size_t first_step_;
+  std::size_t first_step_, keep_every_;
 };
 
-/// A window about one trajectory, which is kept. With G the linearised way from increment to all observations:
+/// A window about one trajectory. With G the linearised way from increment to all observations:
 class Linearisation {
  public:
   Linearisation(const Window& window, ConstView initial_state);
@@ -52,12 +55,15 @@ class Linearisation {
   Vector forcing() const;
   /// G^T R^-1 G increment
   Vector curvature(ConstView increment) const;
+  /// G increment, [slot]
+  std::vector<Vector> observe(ConstView increment) const;
+  /// y - H(M(x)), [slot]
+  const std::vector<Vector>& departures() const { return departures_; }
 
  private:
-  std::vector<Vector> observe(ConstView increment) const;
   Vector collect(std::vector<Vector> weighted) const;
   const Window& window_;
-  std::vector<Vector> trajectory_;  ///< [step]
+  Trajectory trajectory_;
   std::vector<Vector> departures_;  ///< [slot]
 };
 
