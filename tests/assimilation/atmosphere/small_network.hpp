@@ -1,5 +1,7 @@
 #pragma once
 // A network small enough for tests, with open gates and random weights, and a state for it.
+#include <cmath>
+
 #include "../../model/engine/network_sample.hpp"
 #include "assimilation/atmosphere/network_model.hpp"
 #include "model/forecast_state/layout_network.hpp"
