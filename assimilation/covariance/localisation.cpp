@@ -25,6 +25,18 @@ double Localisation::reach_in_y() const {
   return metric_ ? metric_->reach_in_y(2 * horizontal_) : std::numeric_limits<double>::infinity();
 }
 
+double Localisation::reach_in_x(double y) const {
+  return metric_ ? metric_->reach_in_x(2 * horizontal_, y) : std::numeric_limits<double>::infinity();
+}
+
+double Localisation::reach_in_z() const {
+  return metric_ ? 2 * vertical_ : std::numeric_limits<double>::infinity();
+}
+
+double Localisation::period_in_x() const {
+  return metric_ ? metric_->period_in_x() : std::numeric_limits<double>::infinity();
+}
+
 double Localisation::weight(const Position& a, const Position& b) const {
   if (!metric_) return 1;
   const double vertical = gaspari_cohn((a.z - b.z) / vertical_);

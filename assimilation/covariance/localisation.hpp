@@ -24,6 +24,10 @@ class Localisation {
   double weight(const Position& a, const Position& b) const;
   /// Positions whose y differ by more have weight 0.
   double reach_in_y() const;
+  double reach_in_x(double y) const;  ///< the same, from a position at `y`
+  double reach_in_z() const;
+  /// Of the metric's x; infinity without one.
+  double period_in_x() const;
 
  private:
   std::shared_ptr<const Metric> metric_;

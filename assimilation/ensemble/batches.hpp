@@ -8,10 +8,18 @@
 
 namespace zonda::assimilation {
 
-/// State variables that are analysed with one set of weights.
+/// A part of another batch's weights.
+struct WeightShare {
+  std::size_t batch;
+  double weight;
+};
+
+/// State variables that are analysed with one set of weights: those of the observations near `position`, or, where
+/// there are `shares`, a combination of other batches' weights (Yang et al. 2009), which have no shares themselves.
 struct Batch {
   Position position;
   std::vector<std::size_t> variables;
+  std::vector<WeightShare> shares = {};
 };
 
 /// Batches of `width` neighbours on a ring of `size` variables, one grid length apart.
@@ -23,7 +31,8 @@ struct LocalObservation {
   double weight;  ///< of its 1/error^2
 };
 
-/// Finds the observations near a position.
+/// Finds the observations near a position: they are sorted into cells of x and y, in each by z, and only cells within
+/// reach are looked at.
 class LocalSearch {
  public:
   /// Observations count whose weight exceeds `smallest`; where more than `most` do, the heaviest, of equals the ones
@@ -38,7 +47,19 @@ class LocalSearch {
   std::span<const Position> observations_;
   double smallest_;
   std::size_t most_;
-  std::vector<std::size_t> by_y_;
+  struct Axis {
+    double first = 0, width = 1;
+    std::size_t cells = 1;
+    std::size_t cell(double at) const;
+  };
+  template <class Use>
+  void for_each_cell(const Position& centre, Use use) const;
+  double turned(double x) const;
+  Axis x_, y_;
+  double period_;
+  std::vector<std::size_t> first_;    ///< [cell + 1], in the two below
+  std::vector<std::size_t> by_cell_;  ///< observations
+  std::vector<double> z_;             ///< theirs, ascending within a cell
 };
 
 /// Contiguous shares of about equal total work.

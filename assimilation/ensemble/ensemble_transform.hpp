@@ -6,9 +6,10 @@
 
 namespace zonda::assimilation {
 
-/// The analysis in the space of N members (Hunt et al. 2007, eqs 21 to 24). With S = R^(-1/2) Y' and d = R^(-1/2) (y -
-/// mean of H x): P = ((N - 1) I + S^T S)^-1, mean weights w = P S^T d, transform T = ((N - 1) P)^(1/2), symmetric. One
-/// object per thread.
+/// The analysis in the space of N members (Hunt et al. 2007, eqs 21 to 24). With S = R^(-1/2) Y', d = R^(-1/2) (y -
+/// mean of H x) and a = (N - 1) / rho, rho the background's inflation: P = (a I + S^T S)^-1, mean weights w = P S^T d,
+/// transform T = ((N - 1) P)^(1/2), symmetric. Solved in the space of observations where they are fewer than members.
+/// One object per thread.
 class EnsembleTransform {
  public:
   explicit EnsembleTransform(std::size_t members);
@@ -16,15 +17,18 @@ class EnsembleTransform {
   EnsembleTransform(const EnsembleTransform&) = delete;
   EnsembleTransform& operator=(const EnsembleTransform&) = delete;
 
-  /// S [observation, N], d [observation].
-  void solve(ConstView anomalies, ConstView departures);
+  /// S [observation, N], d [observation]; `inflation` multiplies the background's covariance.
+  void solve(ConstView anomalies, ConstView departures, double inflation = 1);
+  /// w [N] and T [N, N] from elsewhere (weight interpolation) instead.
+  void use(ConstView weights, ConstView transform);
   ConstView weights() const;    ///< w [N]
   ConstView transform() const;  ///< T [N, N]
-  /// One variable of all members [N]: x_j = mean + sum_i x'_i (w_i + T_ij), its anomalies inflated. In place.
-  void update(const Inflation& inflation, View variable);
+  /// Variables of all members [variable, N]: x_j = mean + sum_i x'_i (w_i + T_ij), anomalies inflated. In place.
+  void update(const Inflation& inflation, View variables);
 
  private:
   struct Scratch;
+  void form_transform() const;
   std::unique_ptr<Scratch> scratch_;
 };
 

@@ -37,6 +37,13 @@ double SphereMetric::reach_in_y(double distance) const {
   return distance / (constants::earth_radius * degree);
 }
 
+/// A circle of angular radius r about latitude phi that holds no pole spans asin(sin r / cos phi) to either side.
+double SphereMetric::reach_in_x(double distance, double latitude) const {
+  const double radius = distance / constants::earth_radius, to_pole = (90 - std::abs(latitude)) * degree;
+  if (!(radius < to_pole)) return 180;
+  return std::asin(std::min(1.0, std::sin(radius) / std::cos(latitude * degree))) / degree;
+}
+
 double SphereMetric::distance(const Position& a, const Position& b) const {
   const double half_dx = std::sin((a.x - b.x) * degree / 2), half_dy = std::sin((a.y - b.y) * degree / 2);
   const double h = half_dy * half_dy + std::cos(a.y * degree) * std::cos(b.y * degree) * half_dx * half_dx;

@@ -17,6 +17,9 @@ class Metric {
   virtual double distance(const Position& a, const Position& b) const = 0;
   /// Positions whose y differ by more than this are farther apart than `distance`; infinity where y says nothing.
   virtual double reach_in_y(double distance) const = 0;
+  /// The same in x, from a position at `y`; x comes round after `period_in_x`.
+  virtual double reach_in_x(double distance, double y) const = 0;
+  virtual double period_in_x() const = 0;
 };
 
 /// A torus; a ring where `length_y` is 0 (y is then ignored).
@@ -25,6 +28,8 @@ class PeriodicMetric final : public Metric {
   explicit PeriodicMetric(double length_x, double length_y = 0);
   double distance(const Position& a, const Position& b) const override;
   double reach_in_y(double distance) const override;
+  double reach_in_x(double distance, double) const override { return distance; }
+  double period_in_x() const override { return length_x_; }
 
  private:
   double length_x_, length_y_;
@@ -35,6 +40,8 @@ class SphereMetric final : public Metric {
  public:
   double distance(const Position& a, const Position& b) const override;
   double reach_in_y(double distance) const override;
+  double reach_in_x(double distance, double latitude) const override;
+  double period_in_x() const override { return 360; }
 };
 
 }  // namespace zonda::assimilation

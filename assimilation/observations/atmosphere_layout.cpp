@@ -1,8 +1,10 @@
 #include "assimilation/observations/atmosphere_layout.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.hpp"
+#include "core/standard_atmosphere.hpp"
 
 namespace zonda::assimilation {
 
@@ -83,6 +85,33 @@ AtmosphereLayout sigma_layout(const Grid& grid, std::span<const std::string> upp
   for (const std::string& variable : surface) layout.fields.push_back({variable, {next()}, {}, {}});
   layout.check();
   return layout;
+}
+
+std::vector<SharedLevel> shared_levels(const AtmosphereLayout& layout) {
+  constexpr double surface = 1000e2;
+  std::vector<SharedLevel> levels;
+  for (const LaidField& field : layout.fields)
+    for (std::size_t k = 0; k < field.a.size(); ++k) {
+      const double p = field.a[k] + field.b[k] * surface;
+      const auto same = std::find_if(levels.begin(), levels.end(), [&](const SharedLevel& level) {
+        return std::abs(level.pressure(surface) - p) <= 1e-6 * p;
+      });
+      if (same != levels.end())
+        same->offsets.push_back(field.offset[k]);
+      else
+        levels.push_back({field.a[k], field.b[k], {field.offset[k]}});
+    }
+  std::sort(levels.begin(), levels.end(),
+            [](const SharedLevel& x, const SharedLevel& y) { return x.pressure(surface) < y.pressure(surface); });
+  if (levels.empty()) levels.push_back({surface, 0, {}});
+  for (const LaidField& field : layout.fields)
+    if (!field.upper_air())
+      levels.back().offsets.insert(levels.back().offsets.end(), field.offset.begin(), field.offset.end());
+  return levels;
+}
+
+double surface_pressure_by_height(double height) {
+  return 1000e2 * standard_pressure(height) / standard_pressure(0);
 }
 
 }  // namespace zonda::assimilation

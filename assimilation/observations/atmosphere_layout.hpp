@@ -45,4 +45,18 @@ AtmosphereLayout channel_layout(const Grid& grid, std::span<const Channel> chann
 AtmosphereLayout sigma_layout(const Grid& grid, std::span<const std::string> upper_air, ConstView sigma,
                               std::span<const std::string> surface, Vector orography = {});
 
+/// What lies on one level at p = a + b ps: offsets in a slot, of all fields.
+struct SharedLevel {
+  double a, b;
+  std::vector<std::size_t> offsets;
+  double pressure(double at_surface) const { return a + b * at_surface; }
+};
+/// From the top down. Levels of different fields are one where their pressures agree to 1e-6; fields at the surface are
+/// with the lowest level, or on one of their own at 1000 hPa where there is none.
+std::vector<SharedLevel> shared_levels(const AtmosphereLayout& layout);
+
+/// Where localisation places the ground at a height in m: 1000 hPa at sea level, and as the standard atmosphere's
+/// falls.
+double surface_pressure_by_height(double height);
+
 }  // namespace zonda::assimilation

@@ -1,8 +1,10 @@
 #include "assimilation/observations/atmosphere_observations.hpp"
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
+#include "assimilation/observations/horizontal_stencil.hpp"
 #include "core/error.hpp"
 
 namespace zonda::assimilation {
@@ -52,23 +54,58 @@ void reject_uncovered(ingest::ObservationTable& table, const AtmosphereLayout& l
 
 namespace {
 
+using Operators = std::function<std::shared_ptr<const ObservationOperator>(const AtmosphereLayout&,
+                                                                           const std::vector<AtmosphericObservation>&)>;
+
+std::shared_ptr<const ObservationOperator> whole(const AtmosphereLayout& layout,
+                                                 const std::vector<AtmosphericObservation>& list) {
+  return std::make_shared<AtmosphereOperator>(layout, list);
+}
+
+Operators shared_by(const parallel::Communicator& communicator) {
+  return [&communicator](const AtmosphereLayout& layout, const std::vector<AtmosphericObservation>& list) {
+    return std::make_shared<DistributedOperator>(
+        communicator, layout.state_size(), list.size(), [&](parallel::Range range) {
+          return std::make_shared<AtmosphereOperator>(layout, std::span(list).subspan(range.begin, range.size()));
+        });
+  };
+}
+
 SelectedObservations select(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
-                            const TimeSlots& slots, std::vector<std::size_t> entries) {
+                            const TimeSlots& slots, std::vector<std::size_t> entries, const Operators& make) {
   std::vector<AtmosphericObservation> list;
   SelectedObservations selected;
-  constexpr double surface = 1e5;
+  const auto surface_at = [&](std::size_t i) {
+    double height = 0;
+    if (const auto place = horizontal_stencil(layout.grid, table.latitude[i], table.longitude[i]);
+        place && !layout.orography.empty())
+      for (std::size_t c = 0; c < 4; ++c) height += place->weight[c] * layout.orography[place->index[c]];
+    return surface_pressure_by_height(height);
+  };
   for (const std::size_t i : entries) {
     list.push_back(observation_of(table, i, slots));
     selected.observations.values.push_back(table.value[i]);
     selected.observations.errors.push_back(table.error[i]);
     selected.observations.positions.push_back(
-        {table.longitude[i], table.latitude[i], std::log(table.pressure[i] > 0 ? table.pressure[i] : surface)});
+        {table.longitude[i], table.latitude[i], std::log(table.pressure[i] > 0 ? table.pressure[i] : surface_at(i))});
   }
   selected.entries = std::move(entries);
   AtmosphereLayout timed = layout;
   timed.slots = slots.count;
-  selected.observations.instrument = std::make_shared<AtmosphereOperator>(std::move(timed), list);
+  selected.observations.instrument = make(timed, list);
   selected.observations.check();
+  return selected;
+}
+
+std::vector<SelectedObservations> by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
+                                          const TimeSlots& slots, const Operators& make) {
+  std::vector<std::vector<std::size_t>> entries(slots.count);
+  for (const std::size_t i : table.used()) {
+    if (!slots.within(table.time[i])) fail(ErrorKind::data, "{}: outside the window", table.describe(i));
+    entries[slots.nearest(table.time[i])].push_back(i);
+  }
+  std::vector<SelectedObservations> selected;
+  for (auto& list : entries) selected.push_back(select(table, layout, TimeSlots{}, std::move(list), make));
   return selected;
 }
 
@@ -76,19 +113,22 @@ SelectedObservations select(const ingest::ObservationTable& table, const Atmosph
 
 SelectedObservations select_observations(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
                                          const TimeSlots& slots) {
-  return select(table, layout, slots, table.used());
+  return select(table, layout, slots, table.used(), whole);
+}
+
+SelectedObservations select_observations(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
+                                         const TimeSlots& slots, const parallel::Communicator& communicator) {
+  return select(table, layout, slots, table.used(), shared_by(communicator));
 }
 
 std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
                                                  const TimeSlots& slots) {
-  std::vector<std::vector<std::size_t>> entries(slots.count);
-  for (const std::size_t i : table.used()) {
-    if (!slots.within(table.time[i])) fail(ErrorKind::data, "{}: outside the window", table.describe(i));
-    entries[slots.nearest(table.time[i])].push_back(i);
-  }
-  std::vector<SelectedObservations> selected;
-  for (auto& list : entries) selected.push_back(select(table, layout, TimeSlots{}, std::move(list)));
-  return selected;
+  return by_slot(table, layout, slots, whole);
+}
+
+std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
+                                                 const TimeSlots& slots, const parallel::Communicator& communicator) {
+  return by_slot(table, layout, slots, shared_by(communicator));
 }
 
 void observe_background(ingest::ObservationTable& table, const AtmosphereLayout& layout, const TimeSlots& slots,

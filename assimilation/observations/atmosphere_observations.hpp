@@ -2,6 +2,7 @@
 // From a table of observations to what the filters and variational methods take.
 #include "assimilation/interfaces/observations.hpp"
 #include "assimilation/observations/atmosphere_operator.hpp"
+#include "assimilation/observations/distributed_operator.hpp"
 #include "ingest/observations/observation_table.hpp"
 
 namespace zonda::assimilation {
@@ -24,19 +25,24 @@ AtmosphericObservation observation_of(const ingest::ObservationTable& table, std
 /// Rejects accepted entries that the state cannot give: `unsupported` variables, `window` and `domain`.
 void reject_uncovered(ingest::ObservationTable& table, const AtmosphereLayout& layout, const TimeSlots& slots);
 
-/// The accepted entries, which must be covered and have errors: positions are (longitude, latitude, ln p), with the
-/// surface at 1000 hPa. `entries` says which. Throws Error(data).
+/// The accepted entries, which must be covered and have errors: positions are (longitude, latitude, ln p), those
+/// at the surface at surface_pressure_by_height of the state's ground. `entries` says which. Throws Error(data).
 struct SelectedObservations {
   Observations observations;
   std::vector<std::size_t> entries;
 };
 SelectedObservations select_observations(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
                                          const TimeSlots& slots);
+/// The same table on all ranks; they share the operator (variational methods). Collective.
+SelectedObservations select_observations(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
+                                         const TimeSlots& slots, const parallel::Communicator& communicator);
 
 /// The accepted entries whose time is nearest to each slot, for a Window that takes observations step by step: each
 /// list observes a state of one slot.
 std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
                                                  const TimeSlots& slots);
+std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
+                                                 const TimeSlots& slots, const parallel::Communicator& communicator);
 
 /// table.background = H(state) for the accepted entries, which must be covered.
 void observe_background(ingest::ObservationTable& table, const AtmosphereLayout& layout, const TimeSlots& slots,
