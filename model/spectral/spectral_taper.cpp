@@ -7,45 +7,10 @@
 #include "core/constants.hpp"
 #include "core/error.hpp"
 #include "core/grid.hpp"
+#include "model/spectral/row_quadrature.hpp"
 #include "model/spectral/spherical_transform.hpp"
 
 namespace zonda::model {
-namespace {
-
-/// Weights of the rows, sum 2, for integrals over the sine of latitude.
-std::vector<double> quadrature(const Grid& grid) {
-  const std::size_t n = grid.nlat();
-  std::vector<double> nodes, weights(n);
-  if (grid.kind() == GridKind::gaussian) {
-    gauss_legendre(n, nodes, weights);
-    return weights;
-  }
-  // Of the cosine series of a function of the colatitude theta, interpolated on the rows and integrated term by term:
-  // Fejer's rule at theta_j = (j + 1/2) pi / n, Clenshaw and Curtis' at theta_j = j pi / (n - 1).
-  const bool poles = grid.has_poles();
-  const std::size_t intervals = poles ? n - 1 : n;
-  for (std::size_t j = 0; j < n; ++j) {
-    const double theta = (static_cast<double>(j) + (poles ? 0 : 0.5)) * constants::pi / static_cast<double>(intervals);
-    double sum = 1;
-    for (std::size_t k = 1; 2 * k <= intervals; ++k) {
-      const double wave = 2 * static_cast<double>(k);
-      const double share = poles && 2 * k == intervals ? 1 : 2;
-      sum -= share * std::cos(wave * theta) / (wave * wave - 1);
-    }
-    const bool end = poles && (j == 0 || j == n - 1);
-    weights[j] = (end ? 1 : 2) * sum / static_cast<double>(intervals);
-  }
-  return weights;
-}
-
-/// The quadrature integrates polynomials in the sine of latitude up to this degree.
-int exact_degree(const Grid& grid) {
-  const int rows = static_cast<int>(grid.nlat());
-  return grid.kind() == GridKind::gaussian ? 2 * rows - 1 : rows - 1;
-}
-
-}  // namespace
-
 /// The normal equations of the fit, apart for each wave m and parity of n - m.
 struct SpectralTaper::Fit {
   std::vector<Eigen::LLT<Eigen::MatrixXd>> parts;  ///< [m][parity]
@@ -89,8 +54,8 @@ SpectralTaper::SpectralTaper(const Grid& grid, int from, int to)
     fail(ErrorKind::usage, "spectral taper: to {}, but the grid {} resolves total wavenumbers up to {}", to,
          grid.to_string(), resolved);
   for (const double weight : grid.row_weights()) area_weights_.push_back(weight / static_cast<double>(points_));
-  transform_ =
-      std::make_unique<SphericalTransform>(to - 1, grid.latitudes(), static_cast<int>(grid.nlon()), quadrature(grid));
+  transform_ = std::make_unique<SphericalTransform>(to - 1, grid.latitudes(), static_cast<int>(grid.nlon()),
+                                                    row_quadrature(grid));
   if (2 * (to - 1) > exact_degree(grid)) fit_ = std::make_unique<Fit>(*transform_);
 }
 
