@@ -20,6 +20,7 @@ struct Fleet::Member {
   std::unique_ptr<Station> station;
   std::unique_ptr<Philox> random;
   std::uint64_t steps = 0;
+  Steady stepped{0};
   Time mended{};  ///< when the calendar is set right again
   bool had_model = false, lost_model = false;
   int rollbacks_before = 0;
@@ -63,7 +64,8 @@ void Fleet::start(Member& member) {
 
 void Fleet::live(Member& member, Time until) {
   while (member.clock->truth() < until) {
-    const double days = std::chrono::duration<double>(settings_.poll_interval).count() / 86400;
+    const double days = (member.clock->steady() - member.stepped).count() / 86400;  // since the last step
+    member.stepped = member.clock->steady();
     const std::uint64_t step = member.steps++;
     if (member.random->uniform(4 * step) < settings_.restarts_per_day * days) {
       ++restarts_;
@@ -128,6 +130,9 @@ FleetCounts Fleet::counts() const {
     counts.lost_their_model += member->lost_model ? 1 : 0;
     ++counts.versions[view.update.release ? view.update.release->name + " " + view.update.release->version : "none"];
     ++counts.conditions[std::string(to_string(view.condition))];
+    if (member->station->agent().model()) continue;
+    std::string& why = counts.without_model[member->settings.id];
+    for (const std::string& reason : view.reasons) why += (why.empty() ? "" : "; ") + reason;
   }
   return counts;
 }
@@ -139,6 +144,7 @@ nlohmann::ordered_json to_json(const FleetCounts& counts) {
           {"lost_their_model", counts.lost_their_model},
           {"versions", counts.versions},
           {"conditions", counts.conditions},
+          {"without_model", counts.without_model},
           {"restarts", counts.restarts},
           {"clock_jumps", counts.clock_jumps},
           {"rollbacks", counts.rollbacks},

@@ -39,6 +39,7 @@ struct FleetCounts {
   int lost_their_model = 0;               ///< had one, then had none: at any moment so far
   std::map<std::string, int> versions{};  ///< `name version`: stations that serve it
   std::map<std::string, int> conditions{};
+  std::map<std::string, std::string> without_model{};  ///< why, by station
   std::int64_t restarts = 0, clock_jumps = 0, rollbacks = 0;
   std::int64_t exchanges = 0, lost = 0, truncated = 0, corrupted = 0, bytes = 0;
 };

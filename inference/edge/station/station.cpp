@@ -67,8 +67,9 @@ void Station::tick() {
 }
 
 Steady Station::until_due() const {
-  const Steady now = parts_.clock.steady();
-  return std::max(Steady(0), std::min({next_poll_, next_remember_, next_publish_}) - now);
+  Steady next = std::min(next_poll_, next_remember_);
+  if (parts_.publish) next = std::min(next, next_publish_);
+  return std::max(Steady(0), next - parts_.clock.steady());
 }
 
 void Station::run() {
