@@ -14,6 +14,7 @@ struct RunDirectory {
   std::filesystem::path archive() const { return root / "archive"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   std::filesystem::path model() const { return checkpoints() / "model"; }
+  std::filesystem::path distilled() const { return root / "distilled"; }
   std::filesystem::path forecast() const { return root / "forecast"; }
 };
 

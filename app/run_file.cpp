@@ -19,6 +19,7 @@ void describe(config::Table& table, Sections& sections) {
   table.section("simulate", sections.simulate, "Stage: the embedded atmosphere writes NetCDF files");
   table.section("ingest", sections.ingest, "Stage: sources to archive");
   table.section("train", sections.train, "Stage: archive to model");
+  table.section("distill", sections.distill, "Stage: a trained model to a small regional one");
   table.section("forecast", sections.forecast, "Stage: model to CF NetCDF forecasts");
   table.section("verify", sections.verify, "Stage: forecasts to scores");
   table.section("report", sections.report, "Stage: pictures and index.html");
@@ -47,6 +48,7 @@ std::vector<std::string> RunFile::stages() const {
   if (sections.simulate) names.emplace_back("simulate");
   if (sections.ingest) names.emplace_back("ingest");
   if (sections.train) names.emplace_back("train");
+  if (sections.distill) names.emplace_back("distill");
   if (sections.forecast) names.emplace_back("forecast");
   if (sections.verify) names.emplace_back("verify");
   if (sections.report) names.emplace_back("report");
@@ -57,6 +59,7 @@ std::map<std::string, std::uint64_t> RunFile::seeds() const {
   std::map<std::string, std::uint64_t> seeds;
   if (sections.simulate) seeds["simulate"] = sections.simulate->seed;
   if (sections.train) seeds["train"] = sections.train->seed;
+  if (sections.distill) seeds["distill"] = sections.distill->seed;
   return seeds;
 }
 
@@ -72,7 +75,8 @@ RunFile load_run_file(const RunFileWords& words) {
   config::read(document, run_file.sections);
   if (run_file.stages().empty() && !(words.plan_suffices && run_file.sections.plan)) {
     fail(ErrorKind::usage,
-         "{}: no stage; expected at least one of the sections simulate, ingest, train, forecast, verify, report",
+         "{}: no stage; expected at least one of the sections simulate, ingest, train, distill, forecast, verify, "
+         "report",
          words.path.string());
   }
   // What a stage takes from the one before it, unless the file says otherwise.

@@ -11,6 +11,7 @@
 #include "inference/rollout/forecast_config.hpp"
 #include "ingest/pipeline/ingest_config.hpp"
 #include "model/dynamics/simulate_config.hpp"
+#include "model/training/distillation/distill_config.hpp"
 #include "model/training/train_config.hpp"
 #include "postproc/report/report.hpp"
 #include "postproc/verification/verify.hpp"
@@ -32,6 +33,7 @@ struct Sections {
   std::optional<model::SimulateConfig> simulate;
   std::optional<ingest::IngestConfig> ingest;
   std::optional<model::TrainConfig> train;
+  std::optional<model::DistillConfig> distill;
   std::optional<inference::ForecastConfig> forecast;
   std::optional<postproc::VerifyConfig> verify;
   std::optional<postproc::ReportConfig> report;

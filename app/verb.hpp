@@ -29,6 +29,7 @@ Verb run_verb();
 Verb simulate_verb();
 Verb ingest_verb();
 Verb train_verb();
+Verb distill_verb();
 Verb forecast_verb();
 Verb verify_verb();
 Verb submit_verb();

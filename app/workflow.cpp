@@ -14,7 +14,7 @@ std::size_t initial_times(const inference::ForecastConfig& config) {
 }  // namespace
 
 const std::vector<std::string>& known_stages() {
-  static const std::vector<std::string> names{"simulate", "ingest", "train", "forecast", "verify", "report"};
+  static const std::vector<std::string> names{"simulate", "ingest", "train", "distill", "forecast", "verify", "report"};
   return names;
 }
 
@@ -24,6 +24,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
       {"simulate", [&] { simulate(run_file, directory, session); }},
       {"ingest", [&] { ingest(run_file, directory, session); }},
       {"train", [&] { train(run_file, directory, session, true); }},
+      {"distill", [&] { distill(run_file, directory, session, true); }},
       {"forecast", [&run_file, &directory, &session, share] { forecast(run_file, directory, session, share); }},
       {"verify", [&] { verify(run_file, directory, session); }},
       {"report",
@@ -36,6 +37,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
       {"simulate", {directory.simulation()}},
       {"ingest", {directory.archive() / "archive.json"}},
       {"train", {directory.model()}},
+      {"distill", {directory.distilled() / "model"}},
       {"forecast", {directory.forecast()}},
       {"verify", {directory.root / "scores.json"}},
       {"report", {directory.root / "index.html"}},
@@ -48,7 +50,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
     jobs::Stage stage{name, before, sha256(configuration[name].dump()), bodies.at(name), results.at(name)};
     if (name == "simulate") stage.most_ranks = static_cast<std::size_t>(sections.simulate->members);
     if (name == "forecast") stage.pieces = stage.most_ranks = initial_times(*sections.forecast);
-    if (name == "report") stage.most_ranks = 1;
+    if (name == "distill" || name == "report") stage.most_ranks = 1;
     workflow.add(std::move(stage));
     before = {name};
   }

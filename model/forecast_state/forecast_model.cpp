@@ -46,6 +46,17 @@ TensorFolder open_model(const fs::path& path) {
   return folder;
 }
 
+/// What a gate has found too costly in int8 stays as it is: `int8.json` beside the model, of this very model.
+void keep_exact_matrices(const fs::path& path, ForecastModel& model) {
+  const fs::path file = path.parent_path() / "int8.json";
+  if (!fs::exists(file)) return;
+  const json verdict = json::parse(read_file(file), nullptr, false);
+  if (!verdict.is_object() || verdict.value("model", "") != model.identity) return;
+  const auto exact = verdict.value("exact", std::vector<std::string>{});
+  model.network.keep_precise(
+      [exact](std::string_view name) { return std::find(exact.begin(), exact.end(), name) != exact.end(); });
+}
+
 }  // namespace
 
 std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix) {
@@ -211,6 +222,7 @@ std::unique_ptr<ForecastModel> load_model(const fs::path& path, const ModelUse& 
                                  .configuration_hash = training.at("configuration").get<std::string>(),
                                  .licence = header.at("licence").get<std::string>()},
                       .identity = sha256(read_file(path / "manifest.json"))});
+    if (model->network.config().precision == "int8") keep_exact_matrices(path, *model);
     model->network.allocate();
     read_parameters(folder, model->network.parameters(), model->network.parameters().values(), "weights");
     return model;

@@ -60,8 +60,10 @@ struct ForecastModel {
 /// How a model is used.
 struct ModelUse {
   std::shared_ptr<Backend> backend{};  ///< none: the CPU
-  std::string precision{};             ///< of the trunk's products: `fp32`, `bf16` or `int8`; empty: as it was trained
-  Sharding sharding{};                 ///< where ranks share a sample: the network is of a slab's rows
+  /// Of the trunk's products: `fp32`, `bf16` or `int8`; empty: as it was trained. In int8, matrices that an `int8.json`
+  /// of this model beside its folder names as `exact` stay as they are.
+  std::string precision{};
+  Sharding sharding{};  ///< where ranks share a sample: the network is of a slab's rows
 };
 
 /// Throws Error(data): no model there, damaged (names the chunk), a checkpoint or another kind of file, of another

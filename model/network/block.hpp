@@ -52,6 +52,10 @@ class Block {
   void release(Context& ctx, Saved& saved) const;
   /// Adds the adapters of one bucket to the weights.
   void merge_adapters(Context& ctx, int bucket) const;
+  /// Of its four matrices, as Linear's.
+  void keep_precise(const std::function<bool(std::string_view parameter)>& choose) {
+    for (Linear* layer : {&qkv_, &projection_, &up_, &down_}) layer->keep_precise(choose);
+  }
 
  private:
   /// Everything up to the MLP's branch; what `keep` leaves out is released after its last use.

@@ -133,7 +133,8 @@ struct ForecastNetwork::Implementation {
     return {[this, &ctx](std::size_t layer) { begin_use(ctx, layer_buckets[layer]); },
             gradients ? std::function<void(std::size_t)>(
                             [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer], true); })
-                      : [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); }};
+                      : [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); },
+            &tap};
   }
 
   Shape token_shape(std::int64_t batch_size) const { return {batch_size * slab.token_count(), shape.width}; }
@@ -303,6 +304,9 @@ struct ForecastNetwork::Implementation {
   std::vector<std::size_t> layer_buckets;
   std::vector<std::uint64_t> copied;  // version of the values that each bucket's bf16 copy is of
   BucketObserver* observer = nullptr;
+  bool is_precise(std::string_view name) const { return precise && precise(name); }
+  TokenTap tap;
+  std::function<bool(std::string_view)> precise;
   bool adapters;                      // on
   std::vector<std::int32_t> buckets;  // [batch] of adapters
   RecomputePolicy recompute;
@@ -452,7 +456,8 @@ MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch
     plan.copies = static_cast<std::size_t>(self_->store.extent()) * size_of(DType::bf16);
   if (use == Use::inference && self_->config.precision == "int8")
     for (const Parameter& p : self_->store.list())
-      if (is_block_matrix(p.name)) plan.copies += Linear::quantised_bytes(p.shape[0], p.shape[1]);
+      if (is_block_matrix(p.name) && !self_->is_precise(p.name))
+        plan.copies += Linear::quantised_bytes(p.shape[0], p.shape[1]);
   if (use == Use::training) {
     plan.gradients = plan.parameters;
     plan.moments = 2 * plan.parameters;
@@ -503,6 +508,24 @@ void ForecastNetwork::tangent(const Tensor& dx, const Tensor& dy) {
   s.arena.rewind(s.sections.tangent);
   Context ctx = s.context(s.arena, s.use);
   s.tangent(ctx, s.activations, s.last_x, dx, dy);
+}
+
+void ForecastNetwork::set_tap(TokenTap tap) {
+  self_->tap = std::move(tap);
+  self_->forget_plan();
+}
+
+void ForecastNetwork::keep_precise(const std::function<bool(std::string_view parameter)>& choose) {
+  self_->blocks.keep_precise(choose);
+  self_->precise = choose;
+  self_->forget_plan();
+}
+
+std::vector<std::string> ForecastNetwork::int8_matrices() const {
+  std::vector<std::string> names;
+  for (const Parameter& p : self_->store.list())
+    if (is_block_matrix(p.name) && !self_->is_precise(p.name)) names.push_back(p.name);
+  return names;
 }
 
 void ForecastNetwork::set_adapters(bool on) {

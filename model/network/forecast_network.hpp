@@ -7,11 +7,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/network/buckets.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/slab.hpp"
+#include "model/network/token_tap.hpp"
 #include "model/tensor/parameter_store.hpp"
 #include "model/tensor/tensor.hpp"
 
@@ -104,6 +106,15 @@ class ForecastNetwork {
   /// Tells `observer` of every pass from now on; null: nobody. Without one, the gradients of a shared sample are this
   /// rank's term of the sum over slabs().
   void observe(BucketObserver* observer);
+
+  /// Lets `tap` see the tokens between layers from now on; an empty one: nobody. Replaces the plan.
+  void set_tap(TokenTap tap);
+
+  /// Matrices of the trunk whose products stay as they are where the others' are of int8 numbers. Kept, and asked
+  /// again. Replaces the plan.
+  void keep_precise(const std::function<bool(std::string_view parameter)>& choose);
+  /// Names of the others.
+  std::vector<std::string> int8_matrices() const;
 
   // Adapters (NetworkConfig::lora). A network without them takes these calls and does nothing.
   /// On after construction. Off: the base network. Replaces the plan.

@@ -41,7 +41,8 @@ void Linear::through_sum(Context& ctx, const Tensor& result, Product&& product, 
 
 void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    trunk_&& ctx.int8 ? int8_product(ctx, x, into, options) : ctx->gemm(ctx, x, operand(ctx), into, options);
+    trunk_&& ctx.int8 && !precise_ ? int8_product(ctx, x, into, options)
+                                   : ctx->gemm(ctx, x, operand(ctx), into, options);
   };
   if (sums(Split::Kind::rows)) {
     through_sum(

@@ -1,9 +1,11 @@
 #pragma once
 // Linear: y = x W + b, W [in, out]. The model of every module here: backward takes what forward was given.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "model/network/adapter.hpp"
 #include "model/network/split.hpp"
@@ -24,6 +26,10 @@ class Linear {
   Linear& in_trunk() {
     trunk_ = true;
     return *this;
+  }
+  /// Where the trunk's products are of int8 numbers, this layer's are not if `choose` says so of its matrix's name.
+  void keep_precise(const std::function<bool(std::string_view parameter)>& choose) {
+    precise_ = choose(store_->at(weight_).name);
   }
   /// Adds an adapter, unless its rank is 0.
   Linear& adapted(ParameterStore& store, const std::string& name, const AdapterShape& shape) {
@@ -70,7 +76,7 @@ class Linear {
   ParameterStore* store_;
   ParameterId weight_, bias_ = -1;
   std::int64_t in_, out_;
-  bool trunk_ = false;
+  bool trunk_ = false, precise_ = false;
   Split split_;
   std::optional<Adapter> adapter_;
   std::shared_ptr<Quantised> quantised_ = std::make_shared<Quantised>();

@@ -100,6 +100,7 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     layer.arrive = move_of(at, layer.convolution ? rows : layer.tokens);
     if (layer.convolution) layer.enter = move_of(rows, layer.tokens);
     at = layer.tokens;
+    layer.rows = move_of(at, rows);
   }
   leave_ = move_of(at, rows);
   for (LayerTokens& tokens : tokens_) tokens.forget_order();
@@ -113,6 +114,7 @@ void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation,
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (watch.before) watch.before(i);
     forward(ctx, i, modulation, a, recompute(i));
+    show(ctx, i, a, watch.tap);
     if (watch.after) watch.after(i);
   }
   moves_[leave_].forward(ctx, a.samples, a.output);
@@ -137,12 +139,34 @@ void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activ
   ctx.release(saved.input);
 }
 
+void Trunk::show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const {
+  if (!tap || !tap->output) return;
+  Tensor rows = ctx.take(a.output.shape);
+  ctx->copy(ctx, a.output, rows);
+  moves_[layers_[i].rows].forward(ctx, a.samples, rows);
+  if (!ctx.planning()) tap->output(i, rows);
+  ctx.release(rows);
+}
+
+/// Adds to `d`, the gradient of the layer's output, what the tap has of its own.
+void Trunk::collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const {
+  if (!tap || !tap->gradient) return;
+  const auto rows = static_cast<std::int64_t>(raster_tokens_) * a.samples;
+  Tensor mine = ctx.take({rows, width_});
+  ctx->fill(ctx, mine, 0);
+  if (!ctx.planning()) tap->gradient(i, mine);
+  moves_[layers_[i].rows].backward(ctx, a.samples, mine);
+  ctx->add(ctx, mine, d);
+  ctx.release(mine);
+}
+
 void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
   moves_[leave_].backward(ctx, a.samples, d);
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
     Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
+    collect(ctx, i, a, d, watch.tap);
     if (tokens(layer).count() > 0) {
       const ChunkScope chunks(ctx, tokens(layer).chunks());
       layer.block.backward(ctx, block_tokens(layer), layer.convolution ? saved.convolved : saved.input, saved.block, d,

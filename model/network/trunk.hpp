@@ -10,6 +10,7 @@
 #include "model/network/depthwise.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/token_order.hpp"
+#include "model/network/token_tap.hpp"
 #include "parallel/layout/halo_exchange.hpp"
 
 namespace zonda::model {
@@ -30,9 +31,11 @@ class Trunk {
     std::vector<Saved> layers;
     Tensor output;
   };
-  /// Is told when a layer's parameters come into use, and when they have been used.
+  /// Is told when a layer's parameters come into use, and when they have been used; `tap`, where there is one, sees the
+  /// layers' outputs.
   struct Watch {
     std::function<void(std::size_t layer)> before, after;
+    const TokenTap* tap = nullptr;
   };
 
   /// `input` [B T, D], the slab's tokens row after row, is taken by the caller and belongs to the trunk from then on.
@@ -46,6 +49,9 @@ class Trunk {
   Tensor tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const;
 
   void merge_adapters(Context& ctx, int bucket) const;
+  void keep_precise(const std::function<bool(std::string_view parameter)>& choose) {
+    for (Layer& layer : layers_) layer.block.keep_precise(choose);
+  }
   std::size_t layers() const { return layers_.size(); }
   const std::string& name(std::size_t layer) const { return layers_[layer].name; }
   /// What this rank sends to other slabs in forward(), or backward(); the residual stream travels in `dtype`.
@@ -62,8 +68,11 @@ class Trunk {
     std::size_t tokens;                    // of tokens_
     std::optional<Depthwise> convolution;  // of the lift's own blocks, ahead of attention, row after row
     std::size_t arrive = 0, enter = 0;     // of moves_: from the layer before; to the block from the convolution
+    std::size_t rows = 0;                  // of moves_: from the layer to row after row
   };
   void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const;
+  void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
+  void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
   const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
   BlockTokens block_tokens(const Layer& layer) const {
     return {tokens(layer).table(), tokens(layer).tables_of_chunks()};

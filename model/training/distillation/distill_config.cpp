@@ -1,0 +1,96 @@
+#include "model/training/distillation/distill_config.hpp"
+
+#include "core/config/table.hpp"
+
+namespace zonda::model {
+
+void describe(config::Table& table, RegionConfig& c) {
+  table.key("north", c.north, "Degrees north").range(-90, 90);
+  table.key("south", c.south, "Degrees north").range(-90, 90);
+  table.key("west", c.west, "Degrees east").range(0, 360);
+  table.key("east", c.east, "Degrees east; below west the region crosses the prime meridian").range(0, 360);
+  table.check("south", [&c] { return c.south < c.north ? std::string() : std::string("must be south of north"); });
+}
+
+void describe(config::Table& table, StudentConfig& c) {
+  table.key("every", c.every, "Block i of the student begins as block i * every of the teacher").range(1, 1000);
+  table.key("width", c.width, "Numbers a token holds: whole heads of the teacher's (default: the teacher's)")
+      .range(4, 16384);
+}
+
+void describe(config::Table& table, DistillLosses& c) {
+  table.key("truth", c.truth, "Weight of the squared error against the archive").range(0, 1e6);
+  table.key("teacher", c.teacher, "Weight of the squared error against the teacher").range(0, 1e6);
+  table.key("features", c.features, "Weight of the error of the blocks' tokens, through a linear map").range(0, 1e6);
+  table.key("spectral", c.spectral, "Weight of the error of the power spectrum").range(0, 1e6);
+}
+
+void describe(config::Table& table, DistillRolloutConfig& c) {
+  table.key("steps", c.steps, "Optimiser steps of the rollout phase").range(1, 1e9);
+  table.key("lead_steps", c.lead_steps, "Consecutive steps of the network in one rollout").range(2, 32);
+  table.key("learning_rate", c.learning_rate, "Peak learning rate of the rollout phase").range(0, 1);
+  table.key("warm_up", c.warm_up, "Steps of linear warm-up").range(0, 1e9);
+  table.key("starts", c.starts, "Initial times of the teacher's rollouts, spread evenly; 0: all").range(0, 1e9);
+}
+
+void describe(config::Table& table, AcceptanceConfig& c) {
+  table.key("start", c.start, "First time of the judged period (default: the last tenth of the period)");
+  table.key("end", c.end, "Last time of the judged period");
+  table.key("samples", c.samples, "Initial times, spread evenly").range(1, 1e6);
+  table.key("lead", c.lead, "Lead time of the rollout that is judged, a multiple of the smallest step");
+  table
+      .key("one_step_percent", c.one_step_percent,
+           "Most that the student's RMSE after one step may exceed the teacher's, in % of the standard deviation")
+      .range(0, 1e3);
+  table.key("lead_percent", c.lead_percent, "The same at the lead").range(0, 1e3);
+  table.key("spectrum_low", c.spectrum_low, "Least power over the teacher's in waves longer than four cells")
+      .range(0, 1);
+  table.key("spectrum_high", c.spectrum_high, "Most of it").range(1, 1e3);
+  table.check("end", [&c] {
+    if (c.start.has_value() != c.end.has_value()) return std::string("start and end are given together or not at all");
+    return c.start && *c.end <= *c.start ? std::string("must be later than start") : std::string();
+  });
+}
+
+void describe(config::Table& table, Int8Config& c) {
+  table
+      .key("percent", c.percent,
+           "Most that int8 may add to a variable's RMSE, in % of its standard deviation; matrices that cost more stay "
+           "as they are")
+      .range(0, 100);
+  table.key("samples", c.samples, "Initial times for calibration").range(1, 1e6);
+}
+
+void describe(config::Table& table, DistillConfig& c) {
+  table.key("teacher", c.teacher, "Model folder of the global teacher (default: the run's own model)");
+  table.key("archive", c.archive, "Archive to learn from (default: the run's own)");
+  table.section("region", c.region, "What the student is of: the teacher's whole patches within it");
+  table.key("ring", c.ring, "Cells at the edge in which the state is relaxed to the host's").range(1, 64);
+  table.section("student", c.student, "Sizes of the student");
+  table.key("between", c.steps_between, "Step lengths of the teacher that the student learns").at_least(1);
+  table
+      .key("boundary", c.boundary,
+           "Whose state forces the student in training: the teacher's, the archive's, or either")
+      .one_of({"teacher", "truth", "mixed"});
+  table.section("losses", c.losses, "Terms of the loss, on the interior");
+  table.key("start", c.start, "First time learnt from (default: the period of the archive's statistics)");
+  table.key("end", c.end, "Last time learnt from");
+  table.key("starts", c.starts, "Initial times of the first phase, spread evenly; 0: all").range(0, 1e9);
+  table.key("batch", c.batch, "Samples of one optimiser step").range(1, 65536);
+  table.key("steps", c.steps, "Optimiser steps of the first phase, of single steps").range(1, 1e9);
+  table.key("learning_rate", c.learning_rate, "Peak learning rate").range(0, 1);
+  table.key("final_learning_rate", c.final_learning_rate, "Learning rate at the end of the cosine").range(0, 1);
+  table.key("warm_up", c.warm_up, "Steps of linear warm-up").range(0, 1e9);
+  table.key("weight_decay", c.weight_decay, "AdamW: decoupled weight decay").range(0, 10);
+  table.key("clip", c.clip, "Largest norm of the gradient; 0: no clipping").range(0, 1e9);
+  table.key("ema_decay", c.ema_decay, "Decay of the averaged weights, which the model file holds").range(0, 0.999999);
+  table.section("rollout", c.rollout, "Second phase: gradients through several consecutive steps");
+  table.section("checkpoint", c.checkpoint, "Checkpoints");
+  table.section("acceptance", c.acceptance, "What the student is judged by");
+  table.section("int8", c.int8, "Quantisation to int8, with a gate for each variable");
+  table.key("cache", c.cache, "Bytes of the teacher's runs kept in memory").range(0, 1e13);
+  table.key("seed", c.seed, "Of random numbers");
+  table.key("licence", c.licence, "Licence of the student, an SPDX identifier");
+}
+
+}  // namespace zonda::model

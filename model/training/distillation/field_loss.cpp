@@ -1,0 +1,66 @@
+#include "model/training/distillation/field_loss.hpp"
+
+#include <cmath>
+
+namespace zonda::model {
+
+Interior::Interior(const Grid& grid, const BoundaryRing& ring)
+    : rows_(grid.nlat() - 2 * static_cast<std::size_t>(ring.width())),
+      columns_(grid.nlon() - 2 * static_cast<std::size_t>(ring.width())) {
+  double total = 0;
+  for (std::size_t cell = 0; cell < grid.size(); ++cell) {
+    if (!ring.interior(cell)) continue;
+    cells_.push_back(cell);
+    weights_.push_back(grid.cell_area(cell / grid.nlon()));
+    total += weights_.back();
+  }
+  for (double& weight : weights_) weight *= static_cast<double>(weights_.size()) / total;
+}
+
+std::vector<double> Interior::take(std::span<const float> field) const {
+  std::vector<double> values;
+  values.reserve(size());
+  for (const std::size_t cell : cells_) values.push_back(field[cell]);
+  return values;
+}
+
+double squared_error(const Interior& interior, std::span<const float> x, std::span<const float> wanted, double unit,
+                     double factor, std::span<float> gradient) {
+  const double n = static_cast<double>(interior.size()), scale = 1 / (unit * unit);
+  double sum = 0;
+  for (std::size_t i = 0; i < interior.size(); ++i) {
+    const std::size_t cell = interior.cells()[i];
+    const double error = static_cast<double>(x[cell]) - wanted[cell], weight = interior.weights()[i] / n;
+    sum += weight * error * error;
+    gradient[cell] += static_cast<float>(factor * 2 * weight * error * scale);
+  }
+  return sum * scale;
+}
+
+double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const float> x,
+                      std::span<const float> wanted, double factor, std::span<float> gradient) {
+  std::vector<double> mine(interior.size()), theirs(interior.size());
+  spectrum.transform(interior.take(x), mine);
+  spectrum.transform(interior.take(wanted), theirs);
+  std::vector<double> power(spectrum.bands()), asked(spectrum.bands());
+  spectrum.add_power(mine, power);
+  spectrum.add_power(theirs, asked);
+  // Fields are normalised: what is below a thousandth of a standard deviation does not count.
+  const double least = 1e-6 * static_cast<double>(interior.size()), bands = static_cast<double>(spectrum.bands());
+  double sum = 0;
+  std::vector<double> slope(spectrum.bands());
+  for (std::size_t b = 0; b < spectrum.bands(); ++b) {
+    const double difference = std::sqrt(power[b]) - std::sqrt(asked[b]), scale = asked[b] + least;
+    sum += difference * difference / scale / bands;
+    slope[b] = power[b] > 0 ? 2 * difference / scale / bands / std::sqrt(power[b]) : 0;
+  }
+  mine[0] = 0;
+  for (std::size_t i = 1; i < mine.size(); ++i) mine[i] *= slope[spectrum.band(i)];
+  std::vector<double> back(interior.size());
+  spectrum.inverse(mine, back);
+  for (std::size_t i = 0; i < interior.size(); ++i)
+    gradient[interior.cells()[i]] += static_cast<float>(factor * back[i]);
+  return sum;
+}
+
+}  // namespace zonda::model

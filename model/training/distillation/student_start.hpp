@@ -1,0 +1,30 @@
+#pragma once
+// What a student begins with: blocks 0, k, 2k ... of the teacher; embedding, position, conditioning and head of the
+// teacher as far as sizes fit. Inputs that the teacher does not have begin at zero.
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "model/network/forecast_network.hpp"
+
+namespace zonda::model {
+
+/// Sizes of a student.
+struct StudentConfig {
+  int every = 3;             ///< block i of the student is block i * every of the teacher
+  std::optional<int> width;  ///< at most the teacher's, whose head size is kept; default: the teacher's
+};
+
+/// The student's network. Throws Error(usage) for a lifted teacher, or a width that is no whole number of the teacher's
+/// heads.
+NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig& student);
+
+/// Blocks of the teacher whose output the student's blocks are to give: the last of each group of `every`.
+std::vector<std::size_t> matched_blocks(int teacher_blocks, int every);
+
+/// Draws the student's weights from `seed`, then takes the teacher's. A narrower student takes the leading channels of
+/// the residual stream, whole heads, and the leading hidden numbers. Both networks are on the host.
+void start_from_teacher(ForecastNetwork& student, const ForecastNetwork& teacher, const StudentConfig& config,
+                        std::uint64_t seed);
+
+}  // namespace zonda::model

@@ -1,0 +1,127 @@
+#include "model/training/distillation/distill.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "core/error.hpp"
+#include "core/signals.hpp"
+#include "model/forecast_state/forecast_model.hpp"
+#include "tests/model/distillation/small_distillation.hpp"
+
+namespace zonda::model {
+namespace {
+
+struct DistillTest : testing::Test {
+  TemporaryFolder folder;
+  std::filesystem::path teacher;
+  void SetUp() override {
+    write_waves(folder / "archive");
+    teacher = train_teacher(folder / "archive", folder / ".", 60);
+  }
+  void TearDown() override { request_stop(0); }
+  DistillSummary distill(const DistillConfig& config, const std::string& where, bool resume = false) {
+    return run_distill(config, parallel::Communicator::self(), teacher, folder / "archive", folder / where, resume);
+  }
+  static double mean_rmse(const DistillSummary& summary, std::size_t lead) {
+    double sum = 0;
+    for (const auto& variable : summary.acceptance.at("rmse").at(lead).at("variables"))
+      sum += variable.at("student_rmse").get<double>() / variable.at("stddev").get<double>();
+    return sum;
+  }
+};
+
+TEST_F(DistillTest, AStudentThatLearntIsBetterThanOneThatBegins) {
+  DistillConfig idle = small_distillation(1);
+  idle.learning_rate = 0;
+  idle.rollout.reset();
+  const DistillSummary before = distill(idle, "before"), after = distill(small_distillation(80), "after");
+  for (const std::size_t lead : {0U, 1U}) EXPECT_LT(mean_rmse(after, lead), 0.9 * mean_rmse(before, lead)) << lead;
+  EXPECT_EQ(after.steps, 84);
+  EXPECT_LT(3 * after.student_parameters, after.teacher_parameters);
+}
+
+TEST_F(DistillTest, TheModelIsRegionalAndItsVerdictsLieBesideIt) {
+  const DistillSummary summary = distill(small_distillation(6), "run");
+  const auto student = load_model(summary.model, {.precision = "int8"});
+  ASSERT_TRUE(student->layout.boundary.has_value());
+  EXPECT_EQ(student->layout.boundary->width, 2);
+  EXPECT_EQ(student->network.config().precision, "int8");
+  const auto acceptance = nlohmann::json::parse(read_file(folder / "run" / "acceptance.json"));
+  EXPECT_EQ(acceptance, summary.acceptance);
+  EXPECT_EQ(acceptance.at("model"), student->identity);
+  EXPECT_EQ(acceptance.at("rmse").size(), 2U);
+  EXPECT_EQ(acceptance.at("rmse")[1].at("lead_hours"), 12.0);
+  const auto int8 = nlohmann::json::parse(read_file(folder / "run" / "int8.json"));
+  EXPECT_EQ(int8.at("int8").size() + int8.at("exact").size(), 8U);  // four matrices in each of two blocks
+  EXPECT_TRUE(int8.at("accepted").get<bool>());
+  for (const auto& variable : int8.at("variables")) EXPECT_LE(variable.at("percent_of_stddev").get<double>(), 1.0);
+  EXPECT_EQ(int8.at("int8"), student->network.int8_matrices());
+  EXPECT_LT(int8.at("bytes_int8"), int8.at("bytes_fp32"));
+  EXPECT_TRUE(distill(small_distillation(6), "run").nothing_to_do);
+}
+
+TEST_F(DistillTest, AGateThatNothingPassesKeepsEveryMatrix) {
+  DistillConfig config = small_distillation(3);
+  config.int8->percent = 0;
+  const DistillSummary summary = distill(config, "run");
+  EXPECT_EQ(summary.int8.at("exact").size(), 8U);
+  EXPECT_EQ(summary.int8.at("bytes_int8"), summary.int8.at("bytes_fp32"));
+  for (const auto& variable : summary.int8.at("variables"))
+    EXPECT_EQ(variable.at("rms_difference").get<double>(), 0.0) << variable;
+}
+
+TEST_F(DistillTest, StoppedAndResumedItIsTheSameBytes) {
+  const DistillConfig config = small_distillation(7);
+  distill(config, "whole");
+  int stops = 0;
+  for (bool done = false; !done && stops < 20;) {
+    request_stop(SIGTERM);  // seen after the next step
+    try {
+      distill(config, "parts", stops > 0);
+      done = true;
+    } catch (const Interrupted& stop) {
+      EXPECT_EQ(stop.exit_code(), 128 + SIGTERM);
+      ++stops;
+    }
+    request_stop(0);
+  }
+  EXPECT_EQ(stops, 11);  // once after each step
+  auto a = files_of(folder / "whole"), b = files_of(folder / "parts");
+  // Each stop wrote a checkpoint of its own, so only the last one is common to both.
+  const auto older = [](const auto& file) {
+    return file.first.starts_with("step-") && !file.first.starts_with("step-11/");
+  };
+  std::erase_if(a, older);
+  std::erase_if(b, older);
+  EXPECT_EQ(difference(a, b), "");
+  EXPECT_TRUE(a.contains("model/rank-0.bin"));
+}
+
+TEST_F(DistillTest, OtherConfigurationsTeachersAndUnfinishedRunsAreRefused) {
+  const DistillConfig config = small_distillation(3);
+  request_stop(SIGTERM);
+  EXPECT_THROW(distill(config, "run"), Interrupted);
+  request_stop(0);
+  try {
+    distill(config, "run");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find("--resume"), std::string::npos);
+  }
+  DistillConfig other = config;
+  other.losses.spectral = 0.5;
+  try {
+    distill(other, "run", true);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("losses.spectral"), std::string::npos) << error.what();
+  }
+  DistillConfig small = config;
+  small.ring = 8;
+  EXPECT_THROW(distill(small, "other"), Error);
+}
+
+}  // namespace
+}  // namespace zonda::model
