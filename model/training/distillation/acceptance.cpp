@@ -98,7 +98,7 @@ bool Acceptance::accepted(const AcceptanceConfig& limits) const {
   };
   return within(one_step, limits.one_step_percent) && within(at_lead, limits.lead_percent) &&
          std::all_of(spectrum.begin(), spectrum.end(), [&](const SpectrumScore& s) {
-           return s.low_of_teacher >= limits.spectrum_low && s.high_of_teacher <= limits.spectrum_high;
+           return s.low_of_truth >= limits.spectrum_low && s.high_of_truth <= limits.spectrum_high;
          });
 }
 
@@ -167,6 +167,7 @@ Acceptance judge(ForecastNetwork& network, const ForecastLayout& layout, Teacher
     }
     result.step = example.step;
   }
+  for (std::size_t b = 0; b < bands; ++b) result.wavelengths.push_back(spectrum.wavelength(b));
   result.one_step = first.finished(interior);
   result.at_lead = last.finished(interior);
   for (std::size_t c = 0; c < channels; ++c) {
@@ -177,6 +178,8 @@ Acceptance judge(ForecastNetwork& network, const ForecastLayout& layout, Teacher
     std::tie(score.low_of_teacher, score.high_of_teacher) = extremes(part(student), part(of_teacher));
     std::tie(score.low_of_truth, score.high_of_truth) = extremes(part(student), part(of_truth));
     std::tie(score.teacher_low, score.teacher_high) = extremes(part(of_teacher), part(of_truth));
+    for (std::size_t b = 0; b < bands; ++b)
+      score.student_over_truth.push_back(part(of_truth)[b] > 0 ? part(student)[b] / part(of_truth)[b] : 0);
     result.spectrum.push_back(score);
   }
   return result;
@@ -188,13 +191,17 @@ json to_json(const Acceptance& a, const AcceptanceConfig& limits) {
     spectra.push_back({{"variable", s.variable},
                        {"over_teacher", {s.low_of_teacher, s.high_of_teacher}},
                        {"over_truth", {s.low_of_truth, s.high_of_truth}},
+                       {"over_truth_by_band", s.student_over_truth},
                        {"teacher_over_truth", {s.teacher_low, s.teacher_high}}});
   return {
       {"initial_times", a.samples},
       {"boundary", "teacher"},
       {"rmse", {to_json(a.one_step, a.step, limits.one_step_percent), to_json(a.at_lead, a.lead, limits.lead_percent)}},
       {"spectrum",
-       {{"bands", a.bands}, {"limits", {limits.spectrum_low, limits.spectrum_high}}, {"variables", spectra}}},
+       {{"bands", a.bands},
+        {"shortest_wave_cells", a.wavelengths},
+        {"limits", {limits.spectrum_low, limits.spectrum_high}},
+        {"variables", spectra}}},
       {"accepted", a.accepted(limits)}};
 }
 

@@ -25,12 +25,14 @@ struct SpectrumScore {
   std::string variable;
   double low_of_teacher = 0, high_of_teacher = 0, low_of_truth = 0, high_of_truth = 0;
   double teacher_low = 0, teacher_high = 0;  ///< the teacher's own over the truth's
+  std::vector<double> student_over_truth{};  ///< [band], longest waves first
 };
 
 struct Acceptance {
   std::size_t samples = 0, bands = 0;
   Duration step{0}, lead{0};
   std::vector<VariableScore> one_step{}, at_lead{};
+  std::vector<double> wavelengths{};      ///< [band] cells, of the shortest wave
   std::vector<SpectrumScore> spectrum{};  ///< at the lead
   bool accepted(const AcceptanceConfig& limits) const;
 };

@@ -278,7 +278,8 @@ class Distillation {
   void save() {
     ParameterStore& store = network_.parameters();
     const ArenaRange all{0, store.extent()};
-    std::vector<CheckpointPart> parts = checkpoint_parts(store, std::span(&all, 1));
+    CheckpointParts of_student = checkpoint_parts(store, std::span(&all, 1));
+    std::vector<CheckpointPart>& parts = of_student.list;
     std::vector<TensorShape> more;
     const std::size_t before = checkpoint_shapes(store).size();
     for (std::size_t i = 0; i < 3; ++i) {

@@ -43,7 +43,9 @@ void describe(config::Table& table, AcceptanceConfig& c) {
            "Most that the student's RMSE after one step may exceed the teacher's, in % of the standard deviation")
       .range(0, 1e3);
   table.key("lead_percent", c.lead_percent, "The same at the lead").range(0, 1e3);
-  table.key("spectrum_low", c.spectrum_low, "Least power over the teacher's in waves longer than four cells")
+  table
+      .key("spectrum_low", c.spectrum_low,
+           "Least power over the archive's in each band of waves longer than four cells")
       .range(0, 1);
   table.key("spectrum_high", c.spectrum_high, "Most of it").range(1, 1e3);
   table.check("end", [&c] {

@@ -34,7 +34,7 @@ struct AcceptanceConfig {
   Duration lead{24 * 3600};
   double one_step_percent = 2;  ///< most that a student's RMSE may exceed the teacher's, in % of the standard deviation
   double lead_percent = 5;
-  double spectrum_low = 0.8, spectrum_high = 1.2;  ///< of the power of waves longer than four cells over the teacher's
+  double spectrum_low = 0.8, spectrum_high = 1.2;  ///< of the power of waves longer than four cells over the archive's
 };
 
 /// Quantisation of the student to int8.
