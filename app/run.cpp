@@ -10,10 +10,10 @@ namespace {
 
 /// What a run made; the run file and the log stay.
 void remove_results(const RunDirectory& directory) {
-  for (const auto& path :
-       {directory.simulation(), directory.archive(), directory.checkpoints(), directory.distilled(),
-        directory.forecast(), directory.root / "stages.json", directory.root / "stages", directory.root / "scores.json",
-        directory.root / "scores.csv", directory.root / "report", directory.root / "index.html"}) {
+  for (const auto& path : {directory.simulation(), directory.archive(), directory.checkpoints(), directory.distilled(),
+                           directory.cycling(), directory.forecast(), directory.root / "stages.json",
+                           directory.root / "stages", directory.root / "scores.json", directory.root / "scores.csv",
+                           directory.root / "report", directory.root / "index.html"}) {
     std::error_code error;
     std::filesystem::remove_all(path, error);
     if (error) fail(ErrorKind::failure, "{}: cannot be removed: {}", path.string(), error.message());

@@ -15,6 +15,7 @@ struct RunDirectory {
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   std::filesystem::path model() const { return checkpoints() / "model"; }
   std::filesystem::path distilled() const { return root / "distilled"; }
+  std::filesystem::path cycling() const { return root / "cycling"; }
   std::filesystem::path forecast() const { return root / "forecast"; }
 };
 

@@ -20,6 +20,7 @@ void describe(config::Table& table, Sections& sections) {
   table.section("ingest", sections.ingest, "Stage: sources to archive");
   table.section("train", sections.train, "Stage: archive to model");
   table.section("distill", sections.distill, "Stage: a trained model to a small regional one");
+  table.section("cycle", sections.cycle, "Stage: observations to analyses, cycle by cycle");
   table.section("forecast", sections.forecast, "Stage: model to CF NetCDF forecasts");
   table.section("verify", sections.verify, "Stage: forecasts to scores");
   table.section("report", sections.report, "Stage: pictures and index.html");
@@ -49,6 +50,7 @@ std::vector<std::string> RunFile::stages() const {
   if (sections.ingest) names.emplace_back("ingest");
   if (sections.train) names.emplace_back("train");
   if (sections.distill) names.emplace_back("distill");
+  if (sections.cycle) names.emplace_back("cycle");
   if (sections.forecast) names.emplace_back("forecast");
   if (sections.verify) names.emplace_back("verify");
   if (sections.report) names.emplace_back("report");
@@ -60,6 +62,7 @@ std::map<std::string, std::uint64_t> RunFile::seeds() const {
   if (sections.simulate) seeds["simulate"] = sections.simulate->seed;
   if (sections.train) seeds["train"] = sections.train->seed;
   if (sections.distill) seeds["distill"] = sections.distill->seed;
+  if (sections.cycle && sections.cycle->seed()) seeds["cycle"] = *sections.cycle->seed();
   return seeds;
 }
 
@@ -75,8 +78,8 @@ RunFile load_run_file(const RunFileWords& words) {
   config::read(document, run_file.sections);
   if (run_file.stages().empty() && !(words.plan_suffices && run_file.sections.plan)) {
     fail(ErrorKind::usage,
-         "{}: no stage; expected at least one of the sections simulate, ingest, train, distill, forecast, verify, "
-         "report",
+         "{}: no stage; expected at least one of the sections simulate, ingest, train, distill, cycle, forecast, "
+         "verify, report",
          words.path.string());
   }
   // What a stage takes from the one before it, unless the file says otherwise.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/network_plan.hpp"
+#include "assimilation/cycling/cycle_section.hpp"
 #include "core/config/table.hpp"
 #include "inference/rollout/forecast_config.hpp"
 #include "ingest/pipeline/ingest_config.hpp"
@@ -34,6 +35,7 @@ struct Sections {
   std::optional<ingest::IngestConfig> ingest;
   std::optional<model::TrainConfig> train;
   std::optional<model::DistillConfig> distill;
+  std::optional<assimilation::CycleSection> cycle;
   std::optional<inference::ForecastConfig> forecast;
   std::optional<postproc::VerifyConfig> verify;
   std::optional<postproc::ReportConfig> report;

@@ -11,6 +11,7 @@ void simulate(const RunFile& run_file, const RunDirectory& directory, const Sess
 void ingest(const RunFile& run_file, const RunDirectory& directory, const Session& session);
 void train(const RunFile& run_file, const RunDirectory& directory, const Session& session, bool resume);
 void distill(const RunFile& run_file, const RunDirectory& directory, const Session& session, bool resume);
+void cycle(const RunFile& run_file, const RunDirectory& directory, const Session& session, bool resume);
 /// `share`: of the initial times, in a job array.
 void forecast(const RunFile& run_file, const RunDirectory& directory, const Session& session, Share share = {});
 void verify(const RunFile& run_file, const RunDirectory& directory, const Session& session);

@@ -30,6 +30,8 @@ Verb simulate_verb();
 Verb ingest_verb();
 Verb train_verb();
 Verb distill_verb();
+Verb assimilate_verb();
+Verb cycle_verb();
 Verb forecast_verb();
 Verb verify_verb();
 Verb submit_verb();

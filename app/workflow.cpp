@@ -14,7 +14,8 @@ std::size_t initial_times(const inference::ForecastConfig& config) {
 }  // namespace
 
 const std::vector<std::string>& known_stages() {
-  static const std::vector<std::string> names{"simulate", "ingest", "train", "distill", "forecast", "verify", "report"};
+  static const std::vector<std::string> names{"simulate", "ingest",   "train",  "distill",
+                                              "cycle",    "forecast", "verify", "report"};
   return names;
 }
 
@@ -25,6 +26,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
       {"ingest", [&] { ingest(run_file, directory, session); }},
       {"train", [&] { train(run_file, directory, session, true); }},
       {"distill", [&] { distill(run_file, directory, session, true); }},
+      {"cycle", [&] { cycle(run_file, directory, session, true); }},
       {"forecast", [&run_file, &directory, &session, share] { forecast(run_file, directory, session, share); }},
       {"verify", [&] { verify(run_file, directory, session); }},
       {"report",
@@ -38,6 +40,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
       {"ingest", {directory.archive() / "archive.json"}},
       {"train", {directory.model()}},
       {"distill", {directory.distilled() / "model"}},
+      {"cycle", {directory.cycling() / "assimilation.json"}},
       {"forecast", {directory.forecast()}},
       {"verify", {directory.root / "scores.json"}},
       {"report", {directory.root / "index.html"}},
@@ -49,6 +52,7 @@ jobs::Workflow make_workflow(const RunFile& run_file, const RunDirectory& direct
   for (const std::string& name : run_file.stages()) {
     jobs::Stage stage{name, before, sha256(configuration[name].dump()), bodies.at(name), results.at(name)};
     if (name == "simulate") stage.most_ranks = static_cast<std::size_t>(sections.simulate->members);
+    if (name == "cycle") stage.most_ranks = sections.cycle->members();
     if (name == "forecast") stage.pieces = stage.most_ranks = initial_times(*sections.forecast);
     if (name == "distill" || name == "report") stage.most_ranks = 1;
     workflow.add(std::move(stage));

@@ -11,6 +11,7 @@
 #include "core/provenance.hpp"
 #include "parallel/communicator.hpp"
 #include "postproc/maps/field_style.hpp"
+#include "postproc/report/assimilation_report.hpp"
 #include "postproc/report/headline.hpp"
 #include "postproc/report/html_page.hpp"
 #include "postproc/report/pictures.hpp"
@@ -83,9 +84,12 @@ class Report {
     const bool scored = fs::exists(run_dir_ / "scores.json");
     if (scored) scores_ = ScoreTable::read(run_dir_ / "scores.json");
     const fs::path metrics = metrics_file();
-    if (!scored && metrics.empty())
-      fail(ErrorKind::data, "{}: nothing to report: neither scores.json nor metrics.jsonl is there", run_dir_.string());
+    const bool cycled = fs::exists(run_dir_ / "cycling" / "assimilation.json");
+    if (!scored && !cycled && metrics.empty())
+      fail(ErrorKind::data, "{}: nothing to report: neither scores.json, metrics.jsonl nor cycling is there",
+           run_dir_.string());
     facts();
+    if (cycled) add_assimilation(page_, run_dir_, config_.coastlines);
     if (scored) {
       choose_channels();
       headline();
@@ -94,12 +98,12 @@ class Report {
       spectra();
       ensemble();
       regions();
-    } else {
+    } else if (!cycled) {
       page_.section("scores", "Scores");
       page_.paragraph("This run was not verified: there is no scores.json.", "note");
     }
     if (!metrics.empty()) training(metrics);
-    definitions();
+    if (scored || !metrics.empty()) definitions();
     run();
     write_file(
         run_dir_ / "index.html",

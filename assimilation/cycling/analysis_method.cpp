@@ -1,0 +1,55 @@
+#include "assimilation/cycling/analysis_method.hpp"
+
+#include <numeric>
+
+#include "assimilation/cycling/column_batches.hpp"
+#include "assimilation/ensemble/letkf.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+class FilterMethod final : public AnalysisMethod {
+ public:
+  explicit FilterMethod(std::unique_ptr<EnsembleFilter> filter) : filter_(std::move(filter)) {}
+  AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
+    filter_->analyse(ensemble, input.observations, input.cycle);
+    return {};
+  }
+
+ private:
+  std::unique_ptr<EnsembleFilter> filter_;
+};
+
+LetkfSettings letkf_settings(const AnalysisConfig& config, bool learned) {
+  LetkfSettings settings;
+  settings.inflation = resolved_inflation(config.inflation, learned);
+  if (config.most_observations > 0) settings.most_observations = static_cast<std::size_t>(config.most_observations);
+  return settings;
+}
+
+/// All variables with one set of weights, every observation in full: the ETKF.
+std::vector<Batch> one_batch(std::size_t size) {
+  Batch batch{{}, std::vector<std::size_t>(size)};
+  std::iota(batch.variables.begin(), batch.variables.end(), std::size_t{0});
+  return {std::move(batch)};
+}
+
+}  // namespace
+
+std::unique_ptr<AnalysisMethod> make_analysis_method(const AnalysisConfig& config, const AtmosphereModel& model,
+                                                     bool learned, const parallel::Communicator& communicator) {
+  if (config.method == "none") return nullptr;
+  const std::size_t size = model.layout.state_size();
+  const LetkfSettings settings = letkf_settings(config, learned);
+  if (config.method == "letkf") {
+    const Localisation localisation(std::make_shared<SphereMetric>(),
+                                    gaspari_cohn_half_support(config.localisation.horizontal),
+                                    gaspari_cohn_half_support(config.localisation.vertical));
+    return std::make_unique<FilterMethod>(
+        std::make_unique<Letkf>(communicator, size, column_batches(model.layout), localisation, settings));
+  }
+  return std::make_unique<FilterMethod>(
+      std::make_unique<Letkf>(communicator, size, one_batch(size), Localisation(), settings));
+}
+
+}  // namespace zonda::assimilation

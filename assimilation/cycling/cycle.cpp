@@ -1,0 +1,403 @@
+#include "assimilation/cycling/cycle.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "assimilation/atmosphere/increment_taper.hpp"
+#include "assimilation/cycling/analysis_method.hpp"
+#include "assimilation/cycling/cycle_log.hpp"
+#include "assimilation/cycling/cycle_model.hpp"
+#include "assimilation/cycling/cycle_observations.hpp"
+#include "assimilation/cycling/cycle_summary.hpp"
+#include "assimilation/cycling/launched_forecasts.hpp"
+#include "assimilation/cycling/member_exchange.hpp"
+#include "assimilation/cycling/member_files.hpp"
+#include "assimilation/diagnostics/departure_statistics.hpp"
+#include "assimilation/diagnostics/ensemble_scores.hpp"
+#include "assimilation/diagnostics/pressure_fields.hpp"
+#include "assimilation/diagnostics/spectrum_drift.hpp"
+#include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/progress.hpp"
+#include "core/provenance.hpp"
+#include "core/signals.hpp"
+#include "ingest/cf/cf_writer.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// What decides an analysis' bits: not how long the cycle goes on, nor what stays on disk.
+std::string identity_of(const CycleConfig& config, const AnalysisConfig& analysis, const AtmosphereModel& model) {
+  CycleConfig one = config;
+  one.analyses = {analysis};
+  one.end = one.start;
+  one.keep = 0;
+  return sha256(std::string_view(config::dump(one).dump() + model.identity));
+}
+
+/// One way of analysing, cycle by cycle.
+class Cycle {
+ public:
+  Cycle(const CycleConfig& config, const AnalysisConfig& analysis, const CycleModel& model,
+        const parallel::Communicator& communicator, const fs::path& directory)
+      : config_(config),
+        analysis_(analysis),
+        model_(model.model),
+        communicator_(communicator),
+        directory_(directory),
+        times_(cycle_times(config)),
+        identity_(identity_of(config, analysis, model_)),
+        files_(directory / "states", model_, communicator),
+        log_(directory / "cycles.jsonl"),
+        method_(make_analysis_method(analysis, model_, model.learned, communicator)),
+        stream_(config, model_, analysis.perfect_observations),
+        nature_(open_truth(config, model_)),
+        fields_(model_.layout, channels()),
+        ensemble_(members(), model_.layout.state_size(),
+                  parallel::partition(members(), static_cast<std::size_t>(communicator.size()),
+                                      static_cast<std::size_t>(communicator.rank()))) {
+    if (analysis.taper) taper_.emplace(model_.layout, analysis.taper->from, analysis.taper->to);
+  }
+
+  /// Members at the first cycle's time, from files.
+  void begin_from(const fs::path& folder) {
+    int kind = 0;
+    std::string message;
+    try {
+      read_members(folder, model_.identity, times_[0], ensemble_);
+    } catch (const Error& error) {
+      kind = error.exit_code();
+      message = error.what();
+    }
+    communicator_.agree(kind, message);
+    begin();
+  }
+
+  void run(bool resume) {
+    if (!resume || !restore()) {
+      files_.remove_all();
+      const std::vector<Vector> states = initial_members(config_, model_, ensemble_.total(), ensemble_.own());
+      for (std::size_t k = 0; k < states.size(); ++k) copy(states[k], ensemble_.member(k));
+      begin();
+    }
+    finish_cycles();
+  }
+
+  void finish_cycles() {
+    Progress progress("cycle " + analysis_.label(), static_cast<std::int64_t>(times_.size()), "cycle",
+                      static_cast<std::int64_t>(next_));
+    for (; next_ < times_.size(); ++next_) {
+      progress.update(static_cast<std::int64_t>(next_), note_);
+      one_cycle(next_);
+      stop_if_asked();
+    }
+    if (communicator_.is_root())
+      write_file(directory_ / "summary.json",
+                 summarise_cycle(log_.records(), times_[0] + config_.spin_up, stations_).dump(1) + "\n");
+    communicator_.barrier();
+    progress.finish(note_);
+  }
+
+ private:
+  std::size_t members() const { return static_cast<std::size_t>(config_.members); }
+
+  std::vector<Channel> channels() const {
+    std::vector<Channel> wanted;
+    for (const std::string& channel : config_.channels) wanted.push_back(parse_channel(channel));
+    return wanted;
+  }
+
+  void begin() {
+    if (communicator_.is_root()) log_.begin(0);
+    const std::vector<double> tail = tail_of_members(all_fields());
+    gate_ = make_gate(tail);
+    if (nature_) nature_->go_to(times_[0]);
+  }
+
+  /// False where there is nothing to go on from.
+  bool restore() {
+    const std::optional<Time> last = files_.last();
+    if (!last) return false;
+    const Json record = files_.record(*last);
+    if (record.at("identity") != identity_)
+      fail(ErrorKind::usage, "{}: cycles of another configuration; remove it to start anew", directory_.string());
+    next_ = record.at("cycle").get<std::size_t>() + 1;
+    if (next_ > times_.size() || times_[next_ - 1] != *last) {
+      log::info("cycle {}: {} cycles are there, of which {} were asked for; nothing is cut off", analysis_.label(),
+                next_, times_.size());
+    }
+    files_.read(*last, ensemble_);
+    gate_ = make_gate(record.at("gate_reference").get<std::vector<double>>());
+    stations_ = stations_of_record(record.at("stations"));
+    note_ = record.at("note");
+    if (communicator_.is_root()) log_.begin(record.at("log_bytes"));
+    if (nature_) nature_->restore(*last, carries_truth() ? files_.read_truth(*last) : Vector{});
+    return true;
+  }
+
+  bool carries_truth() const { return nature_ && !config_.truth; }
+
+  void one_cycle(std::size_t cycle) {
+    const Time time = times_[cycle];
+    Json record{{"cycle", cycle}, {"time", to_string(time)}};
+    if (cycle > 0) {
+      forecast_members(times_[cycle - 1], time);
+      if (nature_) nature_->go_to(time);
+    }
+    const ConstView truth = nature_ ? nature_->state() : ConstView{};
+    std::vector<std::vector<float>> background = all_fields();
+    std::vector<float> true_fields;
+    if (nature_ && communicator_.is_root()) true_fields = fields_.of(truth);
+    if (communicator_.is_root()) record["background"] = scores_of(background, true_fields, cycle);
+
+    if (method_) {
+      const CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
+      record["observations"] = observations.summary();
+      const AnalysisNotes notes = analyse(observations, cycle);
+      if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
+      Vector observed(observations.selected.entries.size());
+      observations.selected.observations.instrument->apply(ensemble_mean(communicator_, ensemble_), observed);
+      record["departures"] = to_record(
+          departure_statistics(observations.table, observations.selected.entries, observed, observations.spread));
+      if (time >= times_[0] + config_.spin_up)
+        add_stations(stations_, observations.table, observations.selected.entries, observed);
+    }
+    const std::vector<std::vector<float>> analysis = method_ ? all_fields() : background;
+    const std::vector<double> tail = tail_of_members(analysis);
+    launch(time, record);
+    if (communicator_.is_root()) {
+      record["analysis"] = scores_of(analysis, true_fields, cycle);
+      record["tail"] = gate_->ratios(tail);
+      note_ = note(record);
+      write_fields(time, background, analysis, true_fields);
+      log_.append(record);
+    }
+    communicator_.barrier();
+    check_gate(tail, time);
+    files_.write(time, ensemble_, carries_truth() ? truth : ConstView{},
+                 {{"time", to_string(time)},
+                  {"cycle", cycle},
+                  {"identity", identity_},
+                  {"model", model_.identity},
+                  {"log_bytes", log_.bytes()},
+                  {"gate_reference", gate_->reference()},
+                  {"note", note_},
+                  {"stations", to_record(stations_)}},
+                 static_cast<std::size_t>(config_.keep));
+  }
+
+  /// On every rank: the steps of a model may be theirs together.
+  void launch(Time time, Json& record) const {
+    if (!config_.forecasts || !nature_ || time < times_[0] + config_.spin_up ||
+        (time - times_[0]) % config_.forecasts->every != Duration{0})
+      return;
+    record["forecasts"] = score_launched_forecast(*config_.forecasts, model_, fields_, *nature_, time,
+                                                  ensemble_mean(communicator_, ensemble_));
+  }
+
+  AnalysisNotes analyse(const CheckedObservations& observations, std::size_t cycle) {
+    const std::vector<double> before(ensemble_.values().begin(), ensemble_.values().end());
+    const AnalysisNotes notes = method_->analyse(ensemble_, {observations.selected.observations, cycle});
+    if (!taper_) return notes;
+    for (std::size_t k = 0; k < ensemble_.own().size(); ++k) {
+      const ConstView background = ConstView(before).subspan(k * ensemble_.state_size(), ensemble_.state_size());
+      Vector increment = difference(ensemble_.member(k), background);
+      taper_->apply(increment);
+      copy(background, ensemble_.member(k));
+      axpy(1, increment, ensemble_.member(k));
+    }
+    return notes;
+  }
+
+  void forecast_members(Time from, Time to) {
+    int kind = 0;
+    std::string message;
+    try {
+      std::vector<View> members;
+      for (std::size_t k = 0; k < ensemble_.own().size(); ++k) members.push_back(ensemble_.member(k));
+      step_to(model_, from, to, members);
+    } catch (const Error& error) {
+      kind = error.exit_code();
+      message = fmt::format("cycle {} at {}: {}", analysis_.label(), to_string(to), error.what());
+    } catch (const std::exception& error) {
+      kind = static_cast<int>(ErrorKind::failure);
+      message = error.what();
+    }
+    communicator_.agree(kind, message);
+  }
+
+  std::vector<std::vector<float>> all_fields() const {
+    std::vector<std::vector<float>> own(ensemble_.own().size());
+#pragma omp parallel for schedule(dynamic)
+    for (std::size_t k = 0; k < own.size(); ++k) own[k] = fields_.of(ensemble_.member(k));
+    return gather_fields(communicator_, ensemble_.total(), std::move(own),
+                         fields_.channels().size() * fields_.grid().size());
+  }
+
+  /// Of the root; empty elsewhere.
+  std::vector<double> tail_of_members(const std::vector<std::vector<float>>& members) const {
+    std::vector<double> tail(fields_.channels().size());
+    const auto resolved = static_cast<std::size_t>((fields_.grid().nlon() - 1) / 3);
+    const std::size_t to = config_.gate.to > 0 ? static_cast<std::size_t>(config_.gate.to) : resolved,
+                      from = config_.gate.from > 0 ? static_cast<std::size_t>(config_.gate.from) : 2 * to / 3;
+    for (const std::vector<float>& member : members) {
+      const std::vector<double> one = tail_power(fields_.grid(), tail.size(), member, from, to);
+      for (std::size_t c = 0; c < tail.size(); ++c) tail[c] += one[c] / static_cast<double>(members.size());
+    }
+    return tail;
+  }
+
+  std::optional<SpectrumGate> make_gate(std::vector<double> reference) const {
+    return SpectrumGate(fields_.channels(), std::move(reference), config_.gate.factor);
+  }
+
+  void check_gate(const std::vector<double>& tail, Time time) {
+    int kind = 0;
+    std::string message;
+    if (communicator_.is_root() && config_.gate.factor > 0 && analysis_.stop_at_gate) {
+      try {
+        gate_->check(tail, fmt::format("cycle {} at {}", analysis_.label(), to_string(time)));
+      } catch (const Error& error) {
+        kind = error.exit_code();
+        message = error.what();
+      }
+    }
+    communicator_.agree(kind, message);
+  }
+
+  Json scores_of(const std::vector<std::vector<float>>& members, const std::vector<float>& truth,
+                 std::size_t cycle) const {
+    const std::size_t count = fields_.channels().size();
+    Json json = Json::object();
+    if (!truth.empty()) {
+      const std::vector<EnsembleScore> scores = score_ensemble(fields_.grid(), count, members, truth, cycle);
+      for (std::size_t c = 0; c < count; ++c) json[fields_.channels()[c].name()] = scores[c];
+      return json;
+    }
+    const std::vector<double> spread = ensemble_spread(fields_.grid(), count, members);
+    for (std::size_t c = 0; c < count; ++c) json[fields_.channels()[c].name()] = {{"spread", spread[c]}};
+    return json;
+  }
+
+  std::string note(const Json& record) const {
+    const std::string channel = fields_.channels()[0].name();
+    const Json& scores = record["analysis"][channel];
+    return scores.contains("error") ? fmt::format("{} error {:.3g}, spread {:.3g}", channel,
+                                                  scores["error"].get<double>(), scores["spread"].get<double>())
+                                    : fmt::format("{} spread {:.3g}", channel, scores["spread"].get<double>());
+  }
+
+  void write_fields(Time time, const std::vector<std::vector<float>>& background,
+                    const std::vector<std::vector<float>>& analysis, const std::vector<float>& truth) const {
+    ingest::CfOptions options;
+    options.source = fmt::format("zonda {} {}", code_version(), analysis_.method);
+    options.history = history_line("cycle");
+    const auto write = [&](const char* what, const std::vector<std::vector<float>>& members) {
+      options.title =
+          fmt::format("Zonda {} of the cycle {}: mean of {} members", what, analysis_.label(), members.size());
+      ingest::CfWriter writer(directory_ / fmt::format("{}_{}.nc", what, compact(time)), fields_.grid(),
+                              fields_.channels(), options);
+      const std::vector<float> mean = mean_field(members);
+      const std::size_t points = fields_.grid().size();
+      writer.write(time, [&](std::size_t c) { return std::span<const float>(mean).subspan(c * points, points); });
+      writer.close();
+    };
+    write("analysis", analysis);
+    if (time != times_.back()) return;
+    // Maps of increments and errors need these as well.
+    write("background", background);
+    if (!truth.empty()) write("truth", {truth});
+  }
+
+  void stop_if_asked() {
+    std::int64_t signal = stop_requested().value_or(0);
+    communicator_.all_reduce(std::span(&signal, 1), parallel::Reduction::max).wait();
+    if (signal != 0)
+      throw Interrupted(
+          static_cast<int>(signal),
+          fmt::format("cycle stopped on signal {} after {}; it goes on from there", signal, to_string(times_[next_])));
+  }
+
+  const CycleConfig& config_;
+  const AnalysisConfig& analysis_;
+  AtmosphereModel model_;
+  parallel::Communicator communicator_;
+  fs::path directory_;
+  std::vector<Time> times_;
+  std::string identity_;
+  MemberFiles files_;
+  CycleLog log_;
+  std::unique_ptr<AnalysisMethod> method_;
+  ObservationStream stream_;
+  std::unique_ptr<Truth> nature_;
+  PressureFields fields_;
+  Ensemble ensemble_;
+  std::optional<IncrementTaper> taper_;
+  std::optional<SpectrumGate> gate_;
+  StationStatistics stations_;
+  std::string note_;
+  std::size_t next_ = 0;
+};
+
+void make_directory(const parallel::Communicator& communicator, const fs::path& directory) {
+  if (communicator.is_root()) fs::create_directories(directory);
+  communicator.barrier();
+}
+
+void write_index(const CycleConfig& config, const CycleModel& model, const parallel::Communicator& communicator,
+                 const fs::path& directory) {
+  if (communicator.is_root()) {
+    Json index{{"start", to_string(config.start)},
+               {"end", to_string(config.end)},
+               {"every_hours", std::chrono::duration<double, std::ratio<3600>>(config.every).count()},
+               {"spin_up_hours", std::chrono::duration<double, std::ratio<3600>>(config.spin_up).count()},
+               {"members", config.members},
+               {"model", config.core ? "embedded atmosphere" : *config.network},
+               {"identity", model.model.identity},
+               {"grid", model.model.layout.grid.to_string()},
+               {"channels", config.channels},
+               {"analyses", Json::array()}};
+    for (const AnalysisConfig& analysis : config.analyses)
+      index["analyses"].push_back({{"name", analysis.label()}, {"method", analysis.method}});
+    write_file(directory / "assimilation.json", index.dump(1) + "\n");
+  }
+  communicator.barrier();
+}
+
+}  // namespace
+
+void run_cycle(const CycleConfig& config, const parallel::Communicator& communicator, const fs::path& directory,
+               bool resume) {
+  const CycleModel model = open_cycle_model(config);
+  for (const AnalysisConfig& analysis : config.analyses) {
+    make_directory(communicator, directory / analysis.label());
+    Cycle(config, analysis, model, communicator, directory / analysis.label()).run(resume);
+  }
+  write_index(config, model, communicator, directory);
+}
+
+void run_single_analysis(const CycleConfig& config, const parallel::Communicator& communicator,
+                         const fs::path& background, const fs::path& directory) {
+  CycleConfig single = config;
+  single.end = single.start;
+  single.analyses.resize(1);
+  single.spin_up = Duration{0};
+  const CycleModel model = open_cycle_model(single);
+  make_directory(communicator, directory / single.analyses[0].label());
+  Cycle cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label());
+  if (background.empty()) {
+    cycle.run(false);
+  } else {
+    cycle.begin_from(background);
+    cycle.finish_cycles();
+  }
+  write_index(single, model, communicator, directory);
+}
+
+}  // namespace zonda::assimilation

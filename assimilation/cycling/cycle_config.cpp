@@ -1,0 +1,116 @@
+#include "assimilation/cycling/cycle_config.hpp"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace zonda::assimilation {
+
+void describe(config::Table& table, LocalisationConfig& c) {
+  table.key("horizontal", c.horizontal, "Reach of an observation, m: standard deviation of the Gaussian it is like")
+      .range(1e3, 1e9);
+  table.key("vertical", c.vertical, "The same in ln p").range(1e-3, 1e3);
+}
+
+void describe(config::Table& table, InflationConfig& c) {
+  table.key("factor", c.factor, "Of the analysis anomalies; default 1.05, of networks 1").range(0.5, 5);
+  table.key("rtpp", c.rtpp, "Relaxation to the background's perturbations; default 0, of networks 0.6").range(0, 1);
+  table.key("rtps", c.rtps, "Relaxation to the background's spread").range(0, 2);
+}
+
+void describe(config::Table& table, TaperConfig& c) {
+  table.key("from", c.from, "Total wavenumbers up to this stay").required().range(0, 1e4);
+  table.key("to", c.to, "From this on nothing is left").required().range(1, 1e4);
+  table.check("to", [&c] { return c.from < c.to ? "" : "expected from < to"; });
+}
+
+void describe(config::Table& table, AnalysisConfig& c) {
+  table.key("name", c.name, "Of its folder; default: the method");
+  table.key("method", c.method, "How; `none` lets the members run freely").one_of({"letkf", "etkf", "none"});
+  table.key("perfect_observations", c.perfect_observations, "Synthetic observations without errors");
+  table.section("localisation", c.localisation, "How far observations reach");
+  table.section("inflation", c.inflation, "How analysis anomalies are widened");
+  table.key("most_observations", c.most_observations, "That one column level takes, the nearest; 0: all").range(0, 1e9);
+  table.section("taper", c.taper, "Takes small scales out of the increments of all members");
+  table.key("stop_at_gate", c.stop_at_gate, "Whether small-scale noise ends the run; else it is only recorded");
+}
+
+void describe(config::Table& table, InitialConfig& c) {
+  table.key("every", c.every, "Between the states that members begin with");
+  table.key("factor", c.factor, "Of their differences from their mean").range(0, 10);
+  table.key("seed", c.seed, "Of the run that the members come from");
+}
+
+void describe(config::Table& table, ObservationsConfig& c) {
+  table.list("files", c.files, "Files of reports");
+  table.section("synthetic", c.synthetic, "Observations of the truth instead");
+  table.section("quality_control", c.quality_control, "Checks");
+  table.check("", [&c]() -> std::string {
+    return c.files.empty() == c.synthetic.has_value() ? "" : "expected either files or synthetic";
+  });
+}
+
+void describe(config::Table& table, GateConfig& c) {
+  table
+      .key("factor", c.factor,
+           "The run stops where the tail of the spectrum has so many times its first power; 0: never")
+      .range(0, 1e9);
+  table.key("from", c.from, "First zonal wavenumber of the tail; 0: two thirds of the last").range(0, 1e5);
+  table.key("to", c.to, "Last one; 0: what the model resolves").range(0, 1e5);
+}
+
+void describe(config::Table& table, LaunchConfig& c) {
+  table.key("every", c.every, "Between analyses that forecasts start from");
+  table.key("lead", c.lead, "Length");
+  table.key("output_step", c.output_step, "Between states that are scored");
+  table.key("truth_age", c.truth_age, "Reference forecasts start from a truth that is so old");
+  table.check("output_step", [&c] { return c.output_step > Duration{0} ? "" : "expected more than 0"; });
+}
+
+void describe(config::Table& table, CycleConfig& c) {
+  table.section("core", c.core, "The embedded atmosphere as model");
+  table.key("network", c.network, "Folder of a trained model");
+  table.key("truth", c.truth,
+            "Archive that scores and synthetic observations take as truth; default with `core`: a run of it");
+  table.key("start", c.start, "First analysis").required();
+  table.key("end", c.end, "Last analysis").required();
+  table.key("every", c.every, "Between analyses");
+  table.key("window", c.window, "Of observations, about the analysis; default: every");
+  table.key("members", c.members, "Of the ensemble").range(2, 1e4);
+  table.section("initial", c.initial, "What members begin with");
+  table.section("observations", c.observations, "What is observed");
+  table.list("analyses", c.analyses, "Ways of analysing, one after another").required().at_least(1);
+  table.section("gate", c.gate, "Guard against small-scale noise");
+  table.key("channels", c.channels, "Fields that are scored, drawn and written");
+  table.key("spin_up", c.spin_up, "Before scores count");
+  table.section("forecasts", c.forecasts, "Forecasts from the analyses");
+  table.key("keep", c.keep, "Cycles whose members stay on disk; 0: all").range(0, 1e9);
+  table.check("", [&c]() -> std::string {
+    return c.core.has_value() != c.network.has_value() ? "" : "expected one of core and network";
+  });
+  table.check("truth", [&c]() -> std::string {
+    return c.core || c.truth ? "" : "members of a network begin with states of this archive";
+  });
+  table.check("end", [&c] { return c.end >= c.start ? "" : "before start"; });
+  table.check("every", [&c] {
+    return c.every > Duration{0} && c.every % std::chrono::hours(1) == Duration{0} ? "" : "expected whole hours";
+  });
+  table.check("analyses", [&c]() -> std::string {
+    std::set<std::string> names;
+    for (const AnalysisConfig& analysis : c.analyses)
+      if (!names.insert(analysis.label()).second) return fmt::format("two are called '{}'", analysis.label());
+    return "";
+  });
+}
+
+Inflation resolved_inflation(const InflationConfig& config, bool learned) {
+  return {config.factor.value_or(learned ? 1.0 : 1.05), config.rtpp.value_or(learned ? 0.6 : 0.0), config.rtps};
+}
+
+std::vector<Time> cycle_times(const CycleConfig& config) {
+  std::vector<Time> times;
+  for (Time time = config.start; time <= config.end; time += config.every) times.push_back(time);
+  return times;
+}
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,101 @@
+#pragma once
+// The `cycle` section of a run file.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "assimilation/ensemble/inflation.hpp"
+#include "assimilation/experiments/osse/synthetic_observations.hpp"
+#include "assimilation/quality_control/quality_control.hpp"
+#include "core/config/table.hpp"
+#include "ingest/observations/files/observation_file.hpp"
+#include "model/dynamics/simulate_config.hpp"
+
+namespace zonda::assimilation {
+
+struct LocalisationConfig {
+  double horizontal = 1000e3, vertical = 0.1;  ///< m, ln p: standard deviations of the Gaussian that the taper is like
+};
+void describe(config::Table& table, LocalisationConfig& config);
+
+struct InflationConfig {
+  std::optional<double> factor, rtpp;  ///< absent: by the model, see resolved_inflation()
+  double rtps = 0;
+};
+void describe(config::Table& table, InflationConfig& config);
+
+struct TaperConfig {
+  int from = 0, to = 0;  ///< total wavenumbers
+};
+void describe(config::Table& table, TaperConfig& config);
+
+/// One way of analysing.
+struct AnalysisConfig {
+  std::string name;  ///< of its folder; default: the method
+  std::string method = "letkf";
+  bool perfect_observations = false;
+  LocalisationConfig localisation;
+  InflationConfig inflation;
+  int most_observations = 0;  ///< for one batch; 0: all
+  std::optional<TaperConfig> taper;
+  bool stop_at_gate = true;
+  const std::string& label() const { return name.empty() ? method : name; }
+};
+void describe(config::Table& table, AnalysisConfig& config);
+
+struct InitialConfig {
+  Duration every = std::chrono::hours(120);  ///< between the states that members begin with
+  double factor = 1;                         ///< of their differences from their mean
+  std::uint64_t seed = 2;                    ///< of the run that they come from
+};
+void describe(config::Table& table, InitialConfig& config);
+
+struct ObservationsConfig {
+  std::vector<ingest::ObservationSourceConfig> files;
+  std::optional<SyntheticConfig> synthetic;
+  QualityControlConfig quality_control;
+};
+void describe(config::Table& table, ObservationsConfig& config);
+
+struct GateConfig {
+  double factor = 5;     ///< of the tail's power at the start; 0: the gate stays open
+  int from = 0, to = 0;  ///< zonal wavenumbers; 0: the upper third of what the model resolves
+};
+void describe(config::Table& table, GateConfig& config);
+
+struct LaunchConfig {
+  Duration truth_age = std::chrono::hours(12);  ///< of the truth that reference forecasts start from
+  Duration every = std::chrono::hours(24), lead = std::chrono::hours(120), output_step = std::chrono::hours(24);
+};
+void describe(config::Table& table, LaunchConfig& config);
+
+struct CycleConfig {
+  std::optional<model::SimulateConfig> core;  ///< the embedded atmosphere is the model ...
+  std::optional<std::string> network;         ///< ... or the network in this folder
+  std::optional<std::string> truth;           ///< archive; default with `core`: a run of it
+  Time start{};
+  Time end{};
+  Duration every = std::chrono::hours(6);
+  std::optional<Duration> window;  ///< centred on the analysis; default: `every`
+  int members = 20;
+  InitialConfig initial;
+  ObservationsConfig observations;
+  std::vector<AnalysisConfig> analyses;  ///< one after another, of the same truth and observations
+  GateConfig gate;
+  std::vector<std::string> channels{"u500", "t500", "sp"};  ///< scored, drawn and written
+  Duration spin_up = std::chrono::hours(240);               ///< before scores count
+  std::optional<LaunchConfig> forecasts;
+  int keep = 2;  ///< cycles whose members stay on disk; 0: all
+};
+void describe(config::Table& table, CycleConfig& config);
+
+/// Learned models gather small-scale noise and spread too little: by default their analysis perturbations are relaxed
+/// to those of the background (RTPP 0.6); the embedded atmosphere's are multiplied by 1.05.
+Inflation resolved_inflation(const InflationConfig& config, bool learned);
+
+/// Analysis times, start and end included.
+std::vector<Time> cycle_times(const CycleConfig& config);
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,58 @@
+#include "assimilation/cycling/cycle_model.hpp"
+
+#include "assimilation/atmosphere/dynamical_core.hpp"
+#include "assimilation/atmosphere/network_model.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+/// Calls use(k, state) for each of the states that members are made of.
+void for_each_lagged_state(const CycleConfig& config, const AtmosphereModel& model, std::size_t members,
+                           const std::function<void(std::size_t, ConstView)>& use) {
+  if (!config.core) {
+    const ArchiveTruth archive(*config.truth, model);
+    for (std::size_t k = 0; k < members; ++k)
+      use(k, archive.state_at(config.start - static_cast<std::int64_t>(k + 1) * config.initial.every));
+    return;
+  }
+  model::SimulateConfig core = *config.core;
+  core.seed = config.initial.seed;
+  // Seasons fit: the last state is of the start.
+  const Time begin = config.start - static_cast<std::int64_t>(members - 1) * config.initial.every;
+  Vector state = initial_core_state(core, begin, model.step);
+  const AtmosphereModel run = make_dynamical_core(core, begin, model.step);
+  for (std::size_t k = 0; k < members; ++k) {
+    const Time time = begin + static_cast<std::int64_t>(k) * config.initial.every;
+    if (k > 0) step_to(run, time - config.initial.every, time, state);
+    use(k, state);
+  }
+}
+
+}  // namespace
+
+CycleModel open_cycle_model(const CycleConfig& config) {
+  if (config.core) return {make_dynamical_core(*config.core, config.start, config.every), false};
+  return {open_network(*config.network, config.start), true};
+}
+
+std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model) {
+  if (config.truth) return std::make_unique<ArchiveTruth>(*config.truth, model);
+  if (!config.observations.synthetic) return nullptr;
+  return std::make_unique<ModelTruth>(model, config.start, initial_core_state(*config.core, config.start, model.step));
+}
+
+std::vector<Vector> initial_members(const CycleConfig& config, const AtmosphereModel& model, std::size_t members,
+                                    parallel::Range own) {
+  Vector mean(model.layout.state_size());
+  std::vector<Vector> states;
+  for_each_lagged_state(config, model, members, [&](std::size_t k, ConstView state) {
+    axpy(1 / static_cast<double>(members), state, mean);
+    if (k >= own.begin && k < own.end) states.emplace_back(state.begin(), state.end());
+  });
+  if (config.initial.factor != 1)
+    for (Vector& state : states)
+      for (std::size_t i = 0; i < state.size(); ++i) state[i] = mean[i] + config.initial.factor * (state[i] - mean[i]);
+  return states;
+}
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,124 @@
+#include "assimilation/cycling/cycle_observations.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "assimilation/cycling/member_exchange.hpp"
+#include "core/error.hpp"
+#include "ingest/observations/observation_summary.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+/// H of every member [member][selected] to mean and spread.
+struct ObservedBackground {
+  Vector mean, spread;
+};
+
+ObservedBackground observe(const Observations& observations, const Ensemble& ensemble,
+                           const parallel::Communicator& communicator) {
+  const std::size_t p = observations.size(), n = ensemble.total();
+  Vector own(ensemble.own().size() * p);
+  for (std::size_t k = 0; k < ensemble.own().size(); ++k)
+    observations.instrument->apply(ensemble.member(k), View(own).subspan(k * p, p));
+  const Vector all = gather_members(communicator, n, own, p);
+  ObservedBackground result{Vector(p), Vector(p)};
+  for (std::size_t k = 0; k < n; ++k) axpy(1 / static_cast<double>(n), ConstView(all).subspan(k * p, p), result.mean);
+  if (n < 2) return result;
+  for (std::size_t i = 0; i < p; ++i) {
+    double sum = 0;
+    for (std::size_t k = 0; k < n; ++k) sum += (all[k * p + i] - result.mean[i]) * (all[k * p + i] - result.mean[i]);
+    result.spread[i] = std::sqrt(sum / static_cast<double>(n - 1));
+  }
+  return result;
+}
+
+}  // namespace
+
+ObservationStream::ObservationStream(const CycleConfig& config, const AtmosphereModel& model, bool perfect)
+    : config_(config),
+      layout_(model.layout),
+      step_(model.step),
+      window_(config.window.value_or(config.every)),
+      perfect_(perfect) {
+  if (config.observations.synthetic) {
+    synthetic_ = std::make_unique<SyntheticObservations>(*config.observations.synthetic, layout_, window_);
+  } else {
+    files_ = read_sources(config.observations.files);
+  }
+}
+
+TimeSlots ObservationStream::slots(Time time) const {
+  return {time - static_cast<std::int64_t>(layout_.slots - 1) * step_, step_, layout_.slots};
+}
+
+ingest::ReadObservations ObservationStream::read(Time time, std::size_t cycle, ConstView truth) const {
+  if (synthetic_) return synthetic_->observe(truth, time, cycle, perfect_);
+  // Files are read once; a cycle is shown what lies in its window: an entry on the edge belongs to the later one.
+  ingest::ReadObservations part;
+  std::vector<std::size_t> inside;
+  for (std::size_t i = 0; i < files_.table.size(); ++i)
+    if (files_.table.time[i] >= time - window_ / 2 && files_.table.time[i] < time + window_ / 2) inside.push_back(i);
+  part.table = files_.table.select(inside);
+  if (cycle == 0) part.account = files_.account;
+  return part;
+}
+
+CheckedObservations ObservationStream::at(Time time, std::size_t cycle, ConstView truth, const Ensemble& background,
+                                          const parallel::Communicator& communicator) const {
+  ingest::ReadObservations found = read(time, cycle, truth);
+  CheckedObservations checked{std::move(found.table), std::move(found.account), {}, {}};
+  const QualityControlConfig& quality = config_.observations.quality_control;
+  const TimeSlots now = slots(time);
+  check_observations(checked.table, quality, time - window_ / 2, time + window_ / 2);
+  reject_uncovered(checked.table, layout_, now);
+
+  SelectedObservations candidates = select_observations(checked.table, layout_, now);
+  const ObservedBackground observed = observe(candidates.observations, background, communicator);
+  // The ensemble's own spread says how far from the background an observation may be, where there is one.
+  Vector background_error = background.total() > 1 ? background_errors(checked.table, quality.background_errors,
+                                                                       quality.background_error_fraction)
+                                                   : Vector{};
+  Vector spread_of(checked.table.size());
+  for (std::size_t n = 0; n < candidates.entries.size(); ++n) {
+    const std::size_t i = candidates.entries[n];
+    checked.table.background[i] = observed.mean[n];
+    spread_of[i] = observed.spread[n];
+    if (!background_error.empty()) background_error[i] = std::max(background_error[i], observed.spread[n]);
+  }
+  check_departures(checked.table, quality, background_error);
+  checked.selected = checked.table.used().size() == candidates.entries.size()
+                         ? std::move(candidates)
+                         : select_observations(checked.table, layout_, now);
+  for (const std::size_t i : checked.selected.entries) checked.spread.push_back(spread_of[i]);
+  return checked;
+}
+
+nlohmann::ordered_json CheckedObservations::summary() const {
+  std::map<std::string, std::size_t> rejected;
+  std::size_t used = 0, lost = 0;
+  for (const ingest::QualityFlag flag : table.flag) {
+    if (flag == ingest::QualityFlag::accepted) {
+      ++used;
+    } else {
+      ++rejected[std::string(name(flag))];
+      ++lost;
+    }
+  }
+  if (used != selected.entries.size() || used + lost != table.size() || !account.balanced())
+    fail(ErrorKind::failure, "of {} observed values {} are used and {} rejected, {} were analysed", table.size(), used,
+         lost, selected.entries.size());
+  nlohmann::ordered_json by_kind = nlohmann::ordered_json::array();
+  for (const auto& [key, count] : ingest::count_values(table)) {
+    nlohmann::ordered_json reasons = nlohmann::ordered_json::object();
+    for (const auto& [flag, number] : count.rejected) reasons[std::string(name(flag))] = number;
+    by_kind.push_back({{"kind", name(key.first)},
+                       {"variable", variable_table()[key.second].short_name},
+                       {"read", count.read},
+                       {"used", count.used},
+                       {"rejected", std::move(reasons)}});
+  }
+  return {{"read", table.size()}, {"used", used}, {"rejected", rejected}, {"values", std::move(by_kind)}};
+}
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,62 @@
+#pragma once
+// Observations of a known truth, with known errors.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "assimilation/observations/atmosphere_layout.hpp"
+#include "core/config/table.hpp"
+#include "ingest/observations/reading_account.hpp"
+
+namespace zonda::assimilation {
+
+struct NetworkConfig {
+  std::string kind = "soundings";  ///< soundings, surface, swath
+  int stations = 417;              ///< of soundings and surface networks
+  double spacing = 500e3;          ///< m, of a swath
+  double half_width = 1000e3;      ///< m, of a swath
+  std::vector<std::string>
+      variables;  ///< empty: of soundings u, v, t, q, of surface networks sp, of swaths t; those the model has
+  std::vector<int> levels{925, 850, 700, 500, 400, 300, 200, 70};  ///< hPa
+};
+void describe(config::Table& table, NetworkConfig& config);
+
+struct SyntheticConfig {
+  std::vector<NetworkConfig> networks;  ///< empty: soundings, and surface pressure at their places
+  double wind_error = 1, temperature_error = 1, humidity_error = 1e-3, pressure_error = 100;  ///< SI
+  std::uint64_t seed = 1;
+};
+void describe(config::Table& table, SyntheticConfig& config);
+
+/// Observations of states laid out as `layout`, at the time of the state. Soundings give the levels that are above the
+/// true ground there; heights are the model's.
+class SyntheticObservations {
+ public:
+  /// Throws Error(usage) on a variable without an error.
+  SyntheticObservations(const SyntheticConfig& config, const AtmosphereLayout& layout, Duration window);
+  /// `truth`: the state. Errors are keyed by (seed, cycle, observation); `perfect` leaves them out of the values.
+  ingest::ReadObservations observe(ConstView truth, Time time, std::size_t cycle, bool perfect) const;
+
+ private:
+  struct Place {
+    double latitude, longitude, height;
+  };
+  struct Network {
+    ingest::ReportKind kind;
+    std::vector<std::string> stations;
+    std::vector<Place> places;  ///< empty: the swath of each time
+    std::vector<std::string> variables;
+    std::vector<int> levels;
+    NetworkConfig config;
+  };
+  Network make(const NetworkConfig& config) const;
+  double height(double latitude, double longitude) const;
+  double error_of(const std::string& variable) const;
+
+  SyntheticConfig config_;
+  AtmosphereLayout layout_;
+  Duration window_;
+  std::vector<Network> networks_;
+};
+
+}  // namespace zonda::assimilation

@@ -1,0 +1,79 @@
+"""zonda cycle and zonda assimilate: the same files on any number of ranks and after kill -9; scores, report, refusals."""
+
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from program import PROGRAM, SOURCE, InFolder, zonda  # noqa: E402
+
+CASE = SOURCE / "configs/osse-short.yaml"
+SMALL = ["cycle.core.levels=5", "cycle.core.spinup_days=20", "cycle.members=4", "cycle.end=2000-01-02",
+         "cycle.initial.every=1d", "cycle.spin_up=12h"]
+
+
+def digest(folder):
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((folder / "cycling").rglob("*")) if path.is_file()}
+
+
+class Cycle(InFolder):
+    def cycle(self, name, *words, verb="cycle", ranks=0, code=0):
+        result = zonda(verb, CASE, f"run.directory={self.folder / name}", *SMALL, *words, cwd=self.folder, ranks=ranks)
+        self.expect(result, code)
+        return result
+
+    def test_scores_and_report(self):
+        scores = json.loads(self.cycle("run", "--json").stdout)
+        summaries = {analysis["name"]: analysis["summary"] for analysis in scores["analyses"]}
+        for channel in ("u500", "t500", "sp"):
+            analysis = summaries["letkf"]["analysis"][channel]["error"]
+            self.assertLess(analysis, summaries["letkf"]["background"][channel]["error"])
+            self.assertLess(analysis, summaries["none"]["analysis"][channel]["error"])
+        counts = summaries["letkf"]["observations"]
+        self.assertEqual(counts["read"], counts["used"] + sum(counts["rejected"].values()))
+        page = (self.folder / "run/index.html").read_text()
+        for picture in ("cycle_errors.png", "cycle_ensemble_letkf.png", "cycle_departures_letkf.png"):
+            self.assertIn(picture, page)
+            self.assertTrue((self.folder / "run/report" / picture).exists())
+
+    def test_ranks(self):
+        self.cycle("one")
+        for ranks in (2, 4):
+            self.cycle(f"on{ranks}", ranks=ranks)
+            self.assertEqual(digest(self.folder / f"on{ranks}"), digest(self.folder / "one"))
+
+    def test_kill(self):
+        self.cycle("whole")
+        for seconds in (0.5, 1.5):
+            with subprocess.Popen([PROGRAM, "cycle", str(CASE), f"run.directory={self.folder / 'killed'}", *SMALL],
+                                  cwd=self.folder, env=dict(os.environ, SOURCE_DATE_EPOCH="1500000000"),
+                                  stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+                time.sleep(seconds)
+                process.send_signal(signal.SIGKILL)
+        self.cycle("killed")
+        self.assertEqual(digest(self.folder / "killed"), digest(self.folder / "whole"))
+
+    def test_background_of_another_model_is_refused(self):
+        self.cycle("run", "cycle.end=2000-01-01")
+        background = self.folder / "run/cycling/letkf/states/2000010100"
+        letkf = "cycle.analyses=[{method: letkf}]"
+        self.cycle("single", letkf, "--background", str(background), verb="assimilate")
+        refused = self.cycle("other", letkf, "cycle.core.diffusion_time=7200s", "--background", str(background),
+                             verb="assimilate", code=3)
+        self.assertIn("another model", refused.stderr)
+
+    def test_gate(self):
+        stopped = self.cycle("run", "cycle.gate.factor=1.01",
+                             "cycle.analyses=[{method: letkf, inflation: {factor: 4}}]", code=4)
+        self.assertIn("gate.factor", stopped.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

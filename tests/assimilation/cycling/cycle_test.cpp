@@ -1,0 +1,205 @@
+#include "assimilation/cycling/cycle.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "assimilation/cycling/cycle_log.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/signals.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+class CycleTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    log::set_level(log::Level::error);
+    root_ = fs::temp_directory_path() /
+            fmt::format("zonda_cycle_{}_{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root_);
+  }
+  void TearDown() override {
+    request_stop(0);
+    fs::remove_all(root_);
+  }
+  fs::path path(const std::string& name) const { return root_ / name; }
+
+  /// A young T21 atmosphere of 5 levels, four members, four cycles.
+  static CycleConfig small_cycle(const std::string& method) {
+    CycleConfig config;
+    config.core.emplace();
+    config.core->truncation = 21;
+    config.core->levels = 5;
+    config.core->spinup_days = 20;
+    config.start = parse_time("2000-01-01");
+    config.end = parse_time("2000-01-01T18");
+    config.members = 4;
+    config.initial.every = std::chrono::hours(24);
+    config.spin_up = Duration{0};
+    config.gate.factor = 0;
+    NetworkConfig soundings;
+    soundings.stations = 60;
+    soundings.levels = {850, 500, 250};
+    config.observations.synthetic.emplace();
+    config.observations.synthetic->networks = {soundings};
+    AnalysisConfig analysis;
+    analysis.method = method;
+    analysis.localisation = {1500e3, 0.4};
+    config.analyses = {analysis};
+    return config;
+  }
+
+  static void run(const CycleConfig& config, const fs::path& directory, bool resume = true, int ranks = 1) {
+    parallel::run_on_threads(
+        ranks, [&](const parallel::Communicator& communicator) { run_cycle(config, communicator, directory, resume); });
+  }
+
+  static std::vector<Json> records(const fs::path& directory, const std::string& name) {
+    return CycleLog(directory / name / "cycles.jsonl").records();
+  }
+
+  /// Members, truth and records of the last cycle, and the summary.
+  static std::string results(const fs::path& directory, const std::string& name, const CycleConfig& config) {
+    const fs::path folder = directory / name, states = folder / "states" / compact(config.end);
+    std::string all = read_file(folder / "cycles.jsonl") + read_file(folder / "summary.json") +
+                      read_file(states / "cycle.json") + read_file(states / "truth.state");
+    for (int k = 0; k < config.members; ++k) all += read_file(states / fmt::format("member_{:03d}.state", k));
+    return all;
+  }
+
+  fs::path root_;
+};
+
+TEST_F(CycleTest, AnalysesAreNearerToTheTruthThanBackgroundsAndThanAFreeRun) {
+  CycleConfig config = small_cycle("letkf");
+  config.analyses.push_back(config.analyses[0]);
+  config.analyses[1].method = "none";
+  run(config, path("run"));
+  const Json analysed = Json::parse(read_file(path("run") / "letkf" / "summary.json")),
+             free = Json::parse(read_file(path("run") / "none" / "summary.json"));
+  for (const std::string channel : {"u500", "t500"}) {
+    const double error = analysed["analysis"][channel]["error"];
+    EXPECT_LT(error, analysed["background"][channel]["error"].get<double>()) << channel;
+    EXPECT_LT(error, 0.9 * free["analysis"][channel]["error"].get<double>()) << channel;
+    EXPECT_GT(error, 0);
+  }
+}
+
+TEST_F(CycleTest, EveryValueIsUsedOrRejectedForAReason) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = config.start;
+  config.observations.quality_control.background_limit = 1.5;
+  run(config, path("run"));
+  const Json observations = records(path("run"), "letkf")[0]["observations"];
+  std::size_t rejected = 0;
+  for (const auto& [reason, count] : observations["rejected"].items()) rejected += count.get<std::size_t>();
+  EXPECT_GT(rejected, 0u);
+  EXPECT_EQ(observations["read"].get<std::size_t>(), observations["used"].get<std::size_t>() + rejected);
+  EXPECT_TRUE(observations["rejected"].contains("background")) << observations.dump();
+}
+
+TEST_F(CycleTest, AStoppedCycleGoesOnWithTheSameBits) {
+  const CycleConfig config = small_cycle("letkf");
+  run(config, path("whole"));
+  request_stop(SIGTERM);
+  EXPECT_THROW(run(config, path("broken")), Interrupted);
+  request_stop(0);
+  EXPECT_EQ(records(path("broken"), "letkf").size(), 1u);
+  // What a kill in the middle of a cycle leaves: a line without its states.
+  std::ofstream(path("broken") / "letkf" / "cycles.jsonl", std::ios::app) << "{\"cycle\": 1, \"ti";
+  run(config, path("broken"));
+  EXPECT_EQ(results(path("broken"), "letkf", config), results(path("whole"), "letkf", config));
+}
+
+TEST_F(CycleTest, ALongerCycleGoesOnWhereAShorterOneEnded) {
+  CycleConfig config = small_cycle("letkf");
+  run(config, path("whole"));
+  config.end = parse_time("2000-01-01T06");
+  run(config, path("parts"));
+  config.end = parse_time("2000-01-01T18");
+  run(config, path("parts"));
+  EXPECT_EQ(results(path("parts"), "letkf", config), results(path("whole"), "letkf", config));
+}
+
+TEST_F(CycleTest, RanksDoNotChangeTheBits) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = parse_time("2000-01-01T06");
+  run(config, path("one"));
+  for (const int ranks : {2, 4}) {
+    const fs::path directory = path(fmt::format("on {}", ranks));
+    run(config, directory, true, ranks);
+    EXPECT_EQ(results(directory, "letkf", config), results(path("one"), "letkf", config)) << ranks << " ranks";
+  }
+}
+
+TEST_F(CycleTest, StatesOfAnotherModelAreRefused) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = config.start;
+  run(config, path("run"));
+  const fs::path background = path("run") / "letkf" / "states" / compact(config.start);
+  const auto self = parallel::Communicator::self();
+  run_single_analysis(config, self, background, path("again"));
+  EXPECT_TRUE(fs::exists(path("again") / "letkf" / "summary.json"));
+
+  CycleConfig other = config;
+  other.core->diffusion_time = std::chrono::seconds(7200);
+  try {
+    run_single_analysis(other, self, background, path("other"));
+    FAIL() << "a background of another model was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data);
+    EXPECT_THAT(error.what(), testing::HasSubstr("another model"));
+  }
+  other = config;
+  other.start = other.end = parse_time("2000-01-01T06");
+  try {
+    run_single_analysis(other, self, background, path("later"));
+    FAIL() << "a background of another time was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data);
+    EXPECT_THAT(error.what(), testing::HasSubstr("2000-01-01T06:00:00Z"));
+  }
+}
+
+TEST_F(CycleTest, AnotherConfigurationDoesNotGoOn) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = config.start;
+  run(config, path("run"));
+  config.analyses[0].localisation.horizontal = 500e3;
+  EXPECT_THROW(run(config, path("run")), Error);
+  run(config, path("run"), false);
+  EXPECT_EQ(records(path("run"), "letkf").size(), 1u);
+}
+
+TEST_F(CycleTest, TheGateStopsARunThatGathersNoise) {
+  CycleConfig config = small_cycle("letkf");
+  config.gate.factor = 1.5;
+  config.analyses[0].inflation.factor = 4;
+  try {
+    run(config, path("run"));
+    FAIL() << "the gate stayed open";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numerical);
+    EXPECT_THAT(error.what(), testing::HasSubstr("gate.factor"));
+  }
+}
+
+TEST_F(CycleTest, OldMembersGo) {
+  CycleConfig config = small_cycle("none");
+  config.keep = 1;
+  run(config, path("run"));
+  EXPECT_FALSE(fs::exists(path("run") / "none" / "states" / compact(config.start)));
+  EXPECT_TRUE(fs::exists(path("run") / "none" / "states" / compact(config.end) / "cycle.json"));
+}
+
+}  // namespace
+}  // namespace zonda::assimilation
