@@ -1,38 +1,60 @@
 #include "assimilation/covariance/ensemble_covariance.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
+#include "parallel/canonical.hpp"
 
 namespace zonda::assimilation {
 
-EnsembleCovariance::EnsembleCovariance(std::vector<Vector> anomalies, std::shared_ptr<const Covariance> correlation)
-    : anomalies_(std::move(anomalies)), correlation_(std::move(correlation)) {
-  if (anomalies_.size() < 2) fail(ErrorKind::usage, "covariance of {} members, expected at least 2", anomalies_.size());
-  for (Vector& anomaly : anomalies_) {
-    require_size("an ensemble anomaly", anomaly.size(), correlation_->size());
-    scale(1 / std::sqrt(static_cast<double>(anomalies_.size() - 1)), anomaly);
+EnsembleCovariance::EnsembleCovariance(std::vector<Vector> anomalies, std::shared_ptr<const Covariance> correlation,
+                                       parallel::Communicator communicator)
+    : members_(anomalies.size()), communicator_(std::move(communicator)), correlation_(std::move(correlation)) {
+  if (members_ < 2) fail(ErrorKind::usage, "covariance of {} members, expected at least 2", members_);
+  for (const Vector& anomaly : anomalies) require_size("an ensemble anomaly", anomaly.size(), correlation_->size());
+  const parallel::Range mine = own(static_cast<std::size_t>(communicator_.rank()));
+  for (std::size_t k = mine.begin; k < mine.end; ++k) {
+    anomalies_.push_back(std::move(anomalies[k]));
+    scale(1 / std::sqrt(static_cast<double>(members_ - 1)), anomalies_.back());
   }
+}
+
+parallel::Range EnsembleCovariance::own(std::size_t rank) const {
+  return parallel::partition(members_, static_cast<std::size_t>(communicator_.size()), rank);
 }
 
 void EnsembleCovariance::square_root(ConstView control, View y) const {
-  const std::size_t width = correlation_->control_size();
-  Vector weight(size());
-  std::fill(y.begin(), y.end(), 0);
+  require_size("the control vector", control.size(), control_size());
+  const std::size_t width = correlation_->control_size(), state = size();
+  const std::size_t first = own(static_cast<std::size_t>(communicator_.rank())).begin;
+  Vector products(anomalies_.size() * state);
+#pragma omp parallel for schedule(dynamic)
   for (std::size_t k = 0; k < anomalies_.size(); ++k) {
-    correlation_->square_root(control.subspan(k * width, width), weight);
-    for (std::size_t i = 0; i < size(); ++i) y[i] += anomalies_[k][i] * weight[i];
+    const View product = View(products).subspan(k * state, state);
+    correlation_->square_root(control.subspan((first + k) * width, width), product);
+    for (std::size_t i = 0; i < state; ++i) product[i] *= anomalies_[k][i];
   }
+  parallel::canonical_all_reduce(communicator_, members_, state, std::span<const double>(products), y);
 }
 
 void EnsembleCovariance::square_root_adjoint(ConstView x, View control) const {
-  const std::size_t width = correlation_->control_size();
-  Vector product(size());
+  require_size("the control vector", control.size(), control_size());
+  const std::size_t width = correlation_->control_size(), ranks = static_cast<std::size_t>(communicator_.size());
+  const parallel::Range mine = own(static_cast<std::size_t>(communicator_.rank()));
+#pragma omp parallel for schedule(dynamic)
   for (std::size_t k = 0; k < anomalies_.size(); ++k) {
-    for (std::size_t i = 0; i < size(); ++i) product[i] = anomalies_[k][i] * x[i];
-    correlation_->square_root_adjoint(product, control.subspan(k * width, width));
+    Vector product(x.begin(), x.end());
+    for (std::size_t i = 0; i < product.size(); ++i) product[i] *= anomalies_[k][i];
+    correlation_->square_root_adjoint(product, control.subspan((mine.begin + k) * width, width));
   }
+  if (ranks == 1) return;
+  std::vector<std::size_t> bytes;
+  for (std::size_t r = 0; r < ranks; ++r) bytes.push_back(own(r).begin * width * sizeof(double));
+  bytes.push_back(control.size() * sizeof(double));
+  const auto all = std::as_writable_bytes(control);
+  communicator_
+      .all_gather(all.subspan(mine.begin * width * sizeof(double), mine.size() * width * sizeof(double)), all, bytes)
+      .wait();
 }
 
 }  // namespace zonda::assimilation

@@ -60,7 +60,7 @@ inline std::shared_ptr<const Covariance> shared_covariance(const AtmosphereLayou
   const auto horizontal = std::make_shared<IsotropicCorrelation>(
       layout.grid, [](double distance) { return gaspari_cohn(distance / 6e6); }, 0.02);
   const auto ensemble = std::make_shared<EnsembleCovariance>(
-      std::move(anomalies), std::make_shared<SharedLevelCorrelation>(layout, horizontal, 0.7));
+      std::move(anomalies), std::make_shared<SharedLevelCorrelation>(layout, horizontal, 0.7), communicator);
   if (method == "envar") return ensemble;
   return std::make_shared<HybridCovariance>(spectral, 0.5, ensemble, 0.5);
 }

@@ -282,6 +282,28 @@ TEST(AdaptiveInflation, learns_what_the_spread_lacks) {
   EXPECT_EQ(inflation.learned(1.3, {}, {}, 0), 1.3);
 }
 
+/// Two cycles, and one with what the other's factors were kept as.
+TEST(AdaptiveInflation, goes_on_from_its_factors_with_the_same_bits) {
+  const Observations observations = observe_components(layout(), spread_out(300, layout().state_size()));
+  const std::size_t batches = atmosphere_batches(layout()).size();
+  LetkfSettings settings;
+  settings.adaptive = std::make_shared<AdaptiveInflation>(batches, AdaptiveInflationSettings{1.1, 0.2, 0.9, 3});
+  const auto cycle = [&] {
+    Ensemble ensemble(members, layout().state_size());
+    for (std::size_t k = 0; k < members; ++k) copy(small_member(layout(), k), ensemble.member(k));
+    Letkf(Communicator::self(), layout().state_size(), atmosphere_batches(layout()), localisation(), settings)
+        .analyse(ensemble, observations, 0);
+    return Vector(ensemble.values().begin(), ensemble.values().end());
+  };
+  cycle();
+  const Vector kept(settings.adaptive->factors().begin(), settings.adaptive->factors().end());
+  const Vector second = cycle();
+  settings.adaptive = std::make_shared<AdaptiveInflation>(batches, AdaptiveInflationSettings{1, 0.2, 0.9, 3});
+  EXPECT_NE(cycle(), second);
+  copy(kept, settings.adaptive->factors());
+  EXPECT_EQ(cycle(), second);
+}
+
 TEST(AdaptiveInflation, stays_within_bounds_and_refuses_none) {
   const AdaptiveInflation inflation(1, {1, 1, 0.9, 1.2});
   const Vector anomalies{1, -1}, large{100}, none{0};

@@ -111,5 +111,41 @@ TEST(AtmosphereObservations, are_what_the_filters_take) {
   EXPECT_EQ(by_slot[3].observations.instrument->state_size(), atmosphere.slot_size);
 }
 
+/// An observation at the ground is where the ground is, for a station on a plateau far above 1000 hPa.
+TEST(AtmosphereObservations, at_the_surface_are_placed_at_its_height) {
+  AtmosphereLayout plateau = layout();
+  plateau.orography.assign(plateau.grid.size(), 4000);
+  ObservationTable table = table_of({entry("2t", 40, NAN, "2020-01-01"), entry("t", 40, 5e4, "2020-01-01")});
+  assign_errors(table);
+  const auto positions = select_observations(table, plateau, TimeSlots{}).observations.positions;
+  EXPECT_NEAR(std::exp(positions[0].z), 608e2, 2e2);
+  EXPECT_EQ(positions[1].z, std::log(5e4));
+}
+
+/// Ranks that share the operator see what one rank alone sees.
+TEST(AtmosphereObservations, are_the_same_where_ranks_share_them) {
+  std::vector<Observation> entries;
+  for (int i = 0; i < 40; ++i)
+    entries.push_back(entry(i % 5 ? "t" : "2t", 32 + 0.6 * i, i % 5 ? 4e4 + 500 * i : NAN, "2020-01-01T01:30"));
+  ObservationTable table = table_of(entries);
+  assign_errors(table);
+  AtmosphereLayout timed = layout();
+  timed.slots = 4;
+  Vector state(timed.state_size()), from(40), expected(timed.state_size());
+  for (std::size_t i = 0; i < state.size(); ++i) state[i] = 250 + static_cast<double>(i % 17);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = std::sin(static_cast<double>(i));
+  const SelectedObservations alone = select_observations(table, layout(), hours);
+  alone.observations.instrument->adjoint(state, from, expected);
+  parallel::run_on_threads(3, [&](const parallel::Communicator& communicator) {
+    const SelectedObservations shared = select_observations(table, layout(), hours, communicator);
+    EXPECT_EQ(shared.entries, alone.entries);
+    EXPECT_EQ(shared.observations.departures(state), alone.observations.departures(state));
+    Vector found(timed.state_size());
+    shared.observations.instrument->adjoint(state, from, found);
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-14);
+    EXPECT_EQ(select_by_slot(table, layout(), hours, communicator)[2].entries.size(), 40u);
+  });
+}
+
 }  // namespace
 }  // namespace zonda::assimilation
