@@ -4,3 +4,5 @@ zonda_fuzz(fuzz_forecast_file SOURCES forecast_file.cpp LINK zonda::edge_forecas
            SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/forecast_file)
 zonda_fuzz(fuzz_trust SOURCES trust.cpp LINK zonda::edge_catalogue zonda::edge_trust dep::json
            SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/trust)
+zonda_fuzz(fuzz_sensor_reports SOURCES sensor_reports.cpp LINK zonda::edge_correction
+           SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/sensor_reports)

@@ -34,7 +34,7 @@ class Meteogram {
     box.replaceChildren(svg);
   }
   draw(svg, panel, top, height) {
-    const s = shown(panel.unit, panel.name), inner = {top: top + (panel.direction ? 46 : 24), bottom: top + height - 12};
+    const s = shown(panel.unit, panel.name), inner = {top: top + (panel.direction ? 58 : 24), bottom: top + height - 12};
     const of = (list) => (list || []).map((v) => v === null || v === undefined ? null : s.of(v));
     const values = of(panel.values), corrected = of(panel.corrected), scale = s.of(1) - s.of(0);
     const spread = (panel.uncertainty || []).map((v) => v === null ? null : v * scale);
@@ -64,7 +64,7 @@ class Meteogram {
     } else {
       svg.append(svgNode('path', {class: `curve ${panel.style}`, d: path(values)}));
     }
-    if (panel.direction) this.barbs(svg, panel, inner.top - 10);
+    if (panel.direction) this.barbs(svg, panel, inner.top - 19);
   }
   // WMO wind barbs in knots: pennant 50, long 10, short 5; the shaft points to where the wind comes from.
   barbs(svg, panel, y) {

@@ -145,6 +145,34 @@ TEST(StationCorrection, StateOutlivesARestartAndStaysSmall) {
   std::filesystem::remove(path);
 }
 
+TEST(StationCorrection, TenDaysOfHourlyLeadsOfFourVariablesStayUnderAMegabyte) {
+  CorrectionConfig config;
+  config.variables = {{"2t", ""}, {"2d", ""}, {"msl", ""}, {"10si", ""}};
+  StationCorrection correction(config, 50, 10);
+  for (int cycle = 0; cycle < 50; ++cycle) {
+    RegionalForecast run(Grid::regional(51, 49, 2, 9, 11, 2));
+    for (const char* name : {"2t", "2d", "msl", "10u", "10v"}) run.channels.push_back(parse_channel(name));
+    run.initial = parse_time("2026-01-01") + std::chrono::hours(6 * cycle);
+    for (int h = 0; h <= 240; ++h) run.leads.emplace_back(h * 3600);
+    std::vector<float> values(241 * 5 * 4);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = 280.123f + static_cast<float>(std::sin(static_cast<double>(i)));
+    run.values = ForecastValues(std::move(values));
+    correction.follow(run);
+    for (int h = 1; h <= 6; ++h) {
+      const Time time = run.initial + std::chrono::hours(h);
+      correction.observe({{time, "2t", 281 + std::sin(h)}, {time, "2d", 279 + std::sin(h)}});
+    }
+  }
+  const auto path = std::filesystem::temp_directory_path() / ("zonda_correction_size_" + std::to_string(::getpid()));
+  correction.save(path);
+  EXPECT_GT(std::filesystem::file_size(path), 300'000u);
+  EXPECT_LT(std::filesystem::file_size(path), 1'000'000u);
+  StationCorrection again(config, 50, 10);
+  again.load(path);
+  std::filesystem::remove(path);
+}
+
 TEST(StationCorrection, WrongConfigurationsAreNamed) {
   CorrectionConfig config;
   config::read(config::parse_yaml("variables: [{observed: 2t, quantity: 2t}]\nlead_class: 12h\n", "c.yaml"), config);

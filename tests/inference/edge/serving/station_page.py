@@ -78,7 +78,7 @@ for condition in ("FRESH", "STALE", "DEGRADED"):
     process, port = serve(condition)
     try:
         picture = os.path.join(folder, f"station-{condition.lower()}.png")
-        size = "390,1500" if condition == "STALE" else "1120,1560"
+        size = "390,1560" if condition == "STALE" else "1120,1880"
         dom, urls = browse(port, "--dump-dom")
         browse(port, f"--screenshot={picture}", f"--window-size={size}")
         page = Page(dom)
