@@ -39,7 +39,7 @@ int run(int argc, char** argv) {
   std::function<void()> chosen;
   for (const Verb& verb : {run_verb(), simulate_verb(), ingest_verb(), train_verb(), distill_verb(), assimilate_verb(),
                            cycle_verb(), forecast_verb(), verify_verb(), submit_verb(), status_verb(), cancel_verb(),
-                           validate_verb(), plan_verb(), inspect_verb(), schema_verb(), version_verb()}) {
+                           validate_verb(), plan_verb(), inspect_verb(), hub_verb(), schema_verb(), version_verb()}) {
     CLI::App* command = program.add_subcommand(verb.name, verb.summary);
     command->footer("\nExample:\n  " + verb.example);
     command->add_flag("--json", session.json, "Print results on stdout as JSON");

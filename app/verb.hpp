@@ -40,6 +40,7 @@ Verb cancel_verb();
 Verb validate_verb();
 Verb plan_verb();
 Verb inspect_verb();
+Verb hub_verb();
 Verb schema_verb();
 Verb version_verb();
 

@@ -6,3 +6,5 @@ zonda_fuzz(fuzz_trust SOURCES trust.cpp LINK zonda::edge_catalogue zonda::edge_t
            SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/trust)
 zonda_fuzz(fuzz_sensor_reports SOURCES sensor_reports.cpp LINK zonda::edge_correction
            SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/sensor_reports)
+zonda_fuzz(fuzz_delta SOURCES delta.cpp LINK zonda::edge_delta zonda::inference_bundle dep::json RUNS 400
+           SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/seeds/delta)
