@@ -73,7 +73,6 @@ Steady Station::until_due() const {
 }
 
 void Station::run() {
-  start();
   while (!(parts_.cancelled && parts_.cancelled())) {
     tick();
     parts_.clock.wait(std::min(until_due(), Steady(1)), parts_.cancelled);

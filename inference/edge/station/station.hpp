@@ -58,7 +58,7 @@ class Station {
   void tick();
   /// How long until something is due.
   Steady until_due() const;
-  /// start(), then ticks until `cancelled`.
+  /// After start(): ticks until `cancelled`.
   void run();
   StationView view() const;
   /// The time it goes by; from any thread.

@@ -41,11 +41,6 @@ void describe(config::Table& table, ModelSection& model) {
   table.key("hardware", model.hardware, "Tags of this machine beside those that it finds itself");
 }
 
-void describe(config::Table& table, ServeSection& serve) {
-  table.key("address", serve.address, "Address that the page and the API listen on; 0.0.0.0: every one");
-  table.key("port", serve.port, "Port of the page and the API; 0: nothing is served").range(0, 65535);
-}
-
 void describe(config::Table& table, StationConfig& config) {
   table.key("id", config.id, "Name of the station, unique in the fleet").required();
   table.key("directory", config.directory, "Where the station keeps models, feeds, forecasts and its key");
@@ -55,6 +50,7 @@ void describe(config::Table& table, StationConfig& config) {
   table.section("place", config.place, "Where the station stands").required();
   table.section("model", config.model, "How the forecast is run");
   table.section("serve", config.serve, "Page, API and metrics");
+  table.section("correction", config.correction, "What the station's own sensors correct");
   table.check("id", [&config]() -> std::string {
     const bool plain = !config.id.empty() && config.id.size() <= 64 && config.id.front() != '.' &&
                        config.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._") == std::string::npos;

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "core/config/table.hpp"
+#include "inference/edge/correction/station_correction.hpp"
 #include "inference/edge/download/http_transport.hpp"
+#include "inference/edge/serving/serving_config.hpp"
 #include "inference/edge/station/station.hpp"
 
 namespace zonda::edge {
@@ -34,11 +36,6 @@ struct ModelSection {
   std::vector<std::string> hardware;
 };
 
-struct ServeSection {
-  std::string address = "127.0.0.1";
-  int port = 8080;
-};
-
 struct StationConfig {
   std::string id;
   std::filesystem::path directory = "/var/lib/zonda-station";
@@ -47,7 +44,8 @@ struct StationConfig {
   LinkSection link;
   PlaceSection place;
   ModelSection model;
-  ServeSection serve;
+  ServingConfig serve;
+  CorrectionConfig correction;
 
   StationSettings settings() const;
   HttpLimits http_limits() const;

@@ -66,11 +66,12 @@ bool UpdateAgent::open_slot(Slot slot) {
 }
 
 void UpdateAgent::recover() {
-  if (const auto& last = journal_.last(); last && last->value("to", "idle") != "idle")
-    log::info("an update was broken off while {}; what was fetched is kept", last->value("to", "?"));
+  const std::string last = journal_.last() ? journal_.last()->value("to", "idle") : "idle";
+  if (last != to_string(UpdateState::idle) && last != to_string(UpdateState::serving))
+    log::info("an update was broken off while {}; what was fetched is kept", last);
   const auto serving = slots_.serving();
   if (serving && open_slot(*serving)) {
-    summary_.on_trial = journal_.last() && journal_.last()->value("to", "") == to_string(UpdateState::serving);
+    summary_.on_trial = last == to_string(UpdateState::serving);
     return;
   }
   const Slot second = serving ? other(*serving) : Slot::a;

@@ -1,0 +1,281 @@
+#include "app/station/station_program.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <mutex>
+
+#include "app/station/bundle_runner.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/provenance.hpp"
+#include "inference/edge/catalogue/station_report.hpp"
+#include "inference/edge/hub_client/trusted_hub.hpp"
+#include "inference/edge/serving/station_server.hpp"
+
+namespace zonda::app {
+
+namespace fs = std::filesystem;
+using edge::StationView;
+
+namespace {
+
+/// One process a folder.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    const fs::path path = folder / "lock";
+    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail(ErrorKind::failure, "{}: cannot be opened; is the folder writable?", path.string());
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(descriptor_);
+      fail(ErrorKind::usage, "{}: another zonda-station runs in this folder", folder.string());
+    }
+  }
+  ~FolderLock() { ::close(descriptor_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+edge::SecretKey station_key(const fs::path& folder) {
+  const fs::path path = folder / "station.key";
+  if (!fs::exists(path)) edge::SecretKey::generate().write(path);
+  return edge::SecretKey::read(path);
+}
+
+edge::StationTraits traits_of(const edge::StationConfig& config, const edge::SecretKey& key) {
+  std::vector<std::string> tags = hardware_tags();
+  tags.insert(tags.end(), config.model.hardware.begin(), config.model.hardware.end());
+  return {key.public_key().id(), config.model.region.value_or(""), tags};
+}
+
+}  // namespace
+
+std::vector<std::string> hardware_tags() {
+#if defined(__x86_64__)
+  std::vector<std::string> tags{"x86-64"};
+  if (__builtin_cpu_supports("avx2")) tags.emplace_back("avx2");
+  if (__builtin_cpu_supports("avx512f")) tags.emplace_back("avx512");
+  return tags;
+#elif defined(__aarch64__)
+  return {"aarch64", "neon"};
+#else
+  return {};
+#endif
+}
+
+struct StationProgram::Parts {
+  edge::StationConfig config;
+  std::function<bool()> cancelled;
+  FolderLock folder_lock;
+  edge::SecretKey key;
+  edge::StationTraits traits;
+  edge::SystemClock clock;
+  edge::HttpTransport transport;
+  edge::TrustedHub hub;
+  edge::ServiceNotice notice;
+  std::unique_ptr<edge::StationServer> server;
+  std::string shown;  // on the last line of status
+  edge::StationCorrection correction;
+  std::mutex correction_mutex;
+  std::optional<Time> followed;  // initial time of the last run that reports are compared with
+  edge::Station station;
+
+  fs::path correction_file() const { return config.directory / "correction.state"; }
+  void load_correction();
+  edge::ObservationReceipt learn(const std::vector<edge::SensorReport>& reports);
+  void correct(const edge::RegionalForecast& forecast, edge::StationState& state);
+
+  Parts(edge::StationConfig given, std::function<bool()> stop)
+      : config(std::move(given)),
+        cancelled(std::move(stop)),
+        folder_lock(config.directory),
+        key(station_key(config.directory)),
+        traits(traits_of(config, key)),
+        transport(config.http_limits()),
+        hub({config.hub.url, config.directory / "hub", traits}, transport, read_file(config.hub.root)),
+        correction(config.correction, config.place.latitude, config.place.longitude),
+        station(config.settings(), {.clock = clock,
+                                    .transport = transport,
+                                    .hub = hub,
+                                    .open = bundle_opener(config.model.threads, [this] { notice.alive(); }),
+                                    .inventory = [this](const StationView& view) { return inventory(view); },
+                                    .publish = [this](const StationView& view) { publish(view); },
+                                    .heartbeat = [this] { notice.alive(); },
+                                    .cancelled = cancelled}) {
+    load_correction();
+    transport.set_cancelled([this] {
+      notice.alive();
+      return cancelled();
+    });
+  }
+
+  std::string inventory(const StationView& view) const {
+    const edge::UpdateSummary& update = view.update;
+    edge::StationReport report;
+    report.station = traits.id;
+    report.time = view.time;
+    report.region = traits.region;
+    report.hardware = traits.hardware;
+    if (update.release) {
+      report.model = update.release->name;
+      report.version = update.release->version;
+      report.tried = update.release->version;
+    }
+    if (update.failed) {
+      report.state = "failed";
+      report.tried = update.failed->version;
+      report.reason = update.failed_reason.substr(0, 500);
+    } else if (update.on_trial) {
+      report.state = "updating";
+    }
+    report.more = {{"name", config.id},
+                   {"condition", to_string(view.condition)},
+                   {"rollbacks", update.rollbacks},
+                   {"software", code_version()}};
+    return report.signed_by(key);
+  }
+
+  void publish(const StationView& view) {
+    write_file(config.directory / "status.json", status_record(config, view).dump(2) + "\n");
+    const std::string line = fmt::format(
+        "{} {}", to_string(view.condition),
+        view.update.release ? view.update.release->name + " " + view.update.release->version : "without a model");
+    if (line != shown) {
+      log::info("{}{}{}", line, view.reasons.empty() ? "" : ": ", fmt::join(view.reasons, "; "));
+      notice.status(line);
+      shown = line;
+    }
+    if (!server) return;
+    auto state = std::make_shared<edge::StationState>();
+    state->station = config.id;
+    state->latitude = config.place.latitude;
+    state->longitude = config.place.longitude;
+    state->stale_after = config.stale_after;
+    state->forecast = view.forecast;
+    if (view.condition != edge::StationCondition::stale) state->faults = view.reasons;
+    if (view.feed && view.forecast && view.feed->cycle == view.forecast->initial)
+      state->feed_reach = view.forecast->end();
+    if (view.forecast) correct(*view.forecast, *state);
+    state->software = code_version();
+    server->publish(state);
+  }
+};
+
+/// Reports come from a thread of the server.
+edge::ObservationReceipt StationProgram::Parts::learn(const std::vector<edge::SensorReport>& reports) {
+  const std::scoped_lock lock(correction_mutex);
+  edge::ObservationReceipt receipt = correction.observe(reports);
+  correction.save(correction_file());
+  return receipt;
+}
+
+void StationProgram::Parts::correct(const edge::RegionalForecast& forecast, edge::StationState& state) {
+  if (config.correction.variables.empty()) return;
+  const std::scoped_lock lock(correction_mutex);
+  try {
+    if (followed != forecast.initial) {
+      correction.follow(forecast);
+      correction.save(correction_file());
+      followed = forecast.initial;
+    }
+    state.corrected = correction.correct(forecast);
+  } catch (const Error& error) {
+    state.faults.push_back(fmt::format("the correction does not work: {}", error.what()));
+  }
+}
+
+void StationProgram::Parts::load_correction() {
+  if (!fs::exists(correction_file())) return;
+  try {
+    correction.load(correction_file());
+  } catch (const Error& damage) {
+    log::warning("{}; the correction learns anew", damage.what());
+  }
+}
+
+StationProgram::StationProgram(edge::StationConfig config, std::function<bool()> cancelled)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(cancelled))) {}
+
+StationProgram::~StationProgram() = default;
+
+void StationProgram::run() {
+  Parts& parts = *parts_;
+  edge::StationServer::Observe observe;
+  if (!parts.config.correction.variables.empty())
+    observe = [&parts](const std::vector<edge::SensorReport>& reports) { return parts.learn(reports); };
+  parts.server = std::make_unique<edge::StationServer>(
+      parts.config.serve, [&parts] { return parts.station.now(); }, observe);
+  const int port = parts.server->start();
+  log::info("station {} (key {:.12}) serves on http://{}:{}/", parts.config.id, parts.traits.id,
+            parts.config.serve.address, port);
+  parts.station.start();
+  parts.notice.ready();
+  parts.station.run();
+  parts.notice.stopping();
+  parts.server->stop();
+}
+
+void StationProgram::once() {
+  parts_->station.start();
+  parts_->station.tick();
+}
+
+nlohmann::ordered_json StationProgram::status() const {
+  return status_record(parts_->config, parts_->station.view());
+}
+
+nlohmann::ordered_json status_record(const edge::StationConfig& config, const StationView& view) {
+  nlohmann::ordered_json status;
+  status["station"] = config.id;
+  status["time"] = zonda::to_string(view.time);
+  status["condition"] = to_string(view.condition);
+  status["reasons"] = view.reasons;
+  status["update"] = {{"state", to_string(view.update.state)},
+                      {"on_trial", view.update.on_trial},
+                      {"rollbacks", view.update.rollbacks},
+                      {"problem", view.update.problem}};
+  if (view.update.release) {
+    status["model"] = {{"name", view.update.release->name},
+                       {"version", view.update.release->version},
+                       {"slot", to_string(*view.update.slot)}};
+  }
+  if (view.feed) status["feed"] = {{"name", view.feed->name}, {"cycle", zonda::to_string(view.feed->cycle)}};
+  if (view.forecast) {
+    status["forecast"] = {{"initial", zonda::to_string(view.forecast->initial)},
+                          {"end", zonda::to_string(view.forecast->end())},
+                          {"model", view.forecast->model}};
+  }
+  if (view.hub_contact != Time{}) status["hub_contact"] = zonda::to_string(view.hub_contact);
+  status["software"] = code_version();
+  return status;
+}
+
+std::string status_text(const nlohmann::ordered_json& status) {
+  const auto word = [&status](const char* section, const char* key) {
+    return status.contains(section) ? status[section].value(key, "") : std::string("none");
+  };
+  std::string text = fmt::format("{:<10}{}\n", "station", status.value("station", ""));
+  text += fmt::format("{:<10}{}, as of {}\n", "condition", status.value("condition", ""), status.value("time", ""));
+  for (const auto& reason : status["reasons"]) text += fmt::format("{:<10}- {}\n", "", reason.get<std::string>());
+  text += status.contains("model") ? fmt::format("{:<10}{} {} (slot {})\n", "model", word("model", "name"),
+                                                 word("model", "version"), word("model", "slot"))
+                                   : fmt::format("{:<10}none\n", "model");
+  text += fmt::format("{:<10}{}\n", "feed", word("feed", "cycle"));
+  text += status.contains("forecast")
+              ? fmt::format("{:<10}{} to {}\n", "forecast", word("forecast", "initial"), word("forecast", "end"))
+              : fmt::format("{:<10}none\n", "forecast");
+  text += fmt::format("{:<10}{}\n", "update", word("update", "state"));
+  text += fmt::format("{:<10}{}\n", "hub", status.value("hub_contact", "not reached yet"));
+  return text;
+}
+
+}  // namespace zonda::app
