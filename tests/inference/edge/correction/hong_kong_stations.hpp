@@ -75,12 +75,11 @@ inline double between(const Series& hourly, Time time) {
       static_cast<double>((time - before->first).count()) / static_cast<double>((after->first - before->first).count());
   return (1 - share) * before->second + share * after->second;
 }
-inline double between(const edge::RegionalForecast& run, const std::vector<double>& series, Time time) {
-  Series hourly;
-  for (std::size_t k = 0; k < run.leads.size(); ++k) {
-    if (std::chrono::abs(run.valid(k) - time) <= std::chrono::days(1)) hourly[run.valid(k)] = series[k];
-  }
-  return between(hourly, time);
+/// A run's values by their times.
+inline Series by_time(const edge::RegionalForecast& run, const std::vector<double>& series) {
+  Series values;
+  for (std::size_t k = 0; k < run.leads.size(); ++k) values[run.valid(k)] = series[k];
+  return values;
 }
 
 /// A day's forecast around a station from midnight: the climatology and a bias, hourly up to a day.

@@ -37,10 +37,12 @@ Outcome follow_station(const test::Series& truth, const test::Series& means, dou
     const CorrectedSeries series = correction.correct(run).at(0);
     correction.follow(run);
     std::vector<SensorReport> reports;
+    const test::Series raw_values = test::by_time(run, series.forecast);
+    const test::Series corrected_values = test::by_time(run, series.corrected);
     const auto end = truth.upper_bound(run.end());
     for (auto observed = truth.upper_bound(run.valid(0)); observed != end; ++observed) {
-      const double forecast = test::between(run, series.forecast, observed->first);
-      const double corrected = test::between(run, series.corrected, observed->first);
+      const double forecast = test::between(raw_values, observed->first);
+      const double corrected = test::between(corrected_values, observed->first);
       raw += std::pow(forecast - observed->second, 2);
       squares += std::pow(corrected - observed->second, 2);
       ++count;
