@@ -81,6 +81,7 @@ std::optional<Release> TrustedHub::assigned_release() {
                               assigned->name, assigned->version);
   published.require_hardware(settings_.station.hardware);
   region_ = published.region;
+  published_ = published;
   Release release{published.name, published.version, {}};
   for (const PublishedFile& file : published.files) {
     const auto target = repository_.find(file.target);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "inference/edge/catalogue/assignment_rules.hpp"
+#include "inference/edge/catalogue/published_release.hpp"
 #include "inference/edge/station/release.hpp"
 #include "inference/edge/trust/trusted_repository.hpp"
 
@@ -22,6 +23,9 @@ class TrustedHub final : public Hub {
   ~TrustedHub() override;
 
   Assignment poll(Time now) override;
+  /// By the delta from the release that is here, where the hub published one and it saves bytes. A delta that does not
+  /// give the signed files is not used.
+  bool fetch_cheaply(const Release& release, const std::optional<Release>& here, ContentStore& store) override;
   /// To URL/v1/reports.
   void report(const std::string& inventory) override;
   /// Bytes that the polls so far received, bodies alone.
@@ -40,7 +44,8 @@ class TrustedHub final : public Hub {
   std::unique_ptr<Metadata> metadata_;
   TrustedRepository repository_;
   ContentStore documents_;
-  std::string region_;  ///< of the assigned model; feeds are its region's
+  std::optional<PublishedRelease> published_;  ///< the assigned one
+  std::string region_;                         ///< of the assigned model; feeds are its region's
 };
 
 }  // namespace zonda::edge

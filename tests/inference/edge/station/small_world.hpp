@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 /// In memory where there is such a folder: these tests sync thousands of times.
 inline fs::path test_folder(const std::string& name) {
   const fs::path memory = "/dev/shm";
-  return (::access(memory.c_str(), W_OK) == 0 ? memory : fs::path(testing::TempDir())) /
+  return (::access(memory.c_str(), W_OK) == 0 ? memory : fs::path(::testing::TempDir())) /
          ("zonda_" + std::to_string(::getuid()) + "_" + name);
 }
 
