@@ -2,7 +2,8 @@
 
 #include <numeric>
 
-#include "assimilation/cycling/column_batches.hpp"
+#include "assimilation/cycling/variational_method.hpp"
+#include "assimilation/ensemble/atmosphere_batches.hpp"
 #include "assimilation/ensemble/letkf.hpp"
 
 namespace zonda::assimilation {
@@ -37,16 +38,23 @@ std::vector<Batch> one_batch(std::size_t size) {
 }  // namespace
 
 std::unique_ptr<AnalysisMethod> make_analysis_method(const AnalysisConfig& config, const AtmosphereModel& model,
-                                                     bool learned, const parallel::Communicator& communicator) {
+                                                     bool learned, const std::function<std::vector<Vector>()>& samples,
+                                                     const parallel::Communicator& communicator) {
   if (config.method == "none") return nullptr;
   const std::size_t size = model.layout.state_size();
   const LetkfSettings settings = letkf_settings(config, learned);
-  if (config.method == "letkf") {
+  std::shared_ptr<const Covariance> fixed;
+  if (config.needs_static_covariance()) fixed = static_covariance(config.covariance, model, samples, communicator);
+  if (!config.is_ensemble()) return make_variational_method(config, model, std::move(fixed), nullptr, communicator);
+  if (config.method != "etkf") {
     const Localisation localisation(std::make_shared<SphereMetric>(),
                                     gaspari_cohn_half_support(config.localisation.horizontal),
                                     gaspari_cohn_half_support(config.localisation.vertical));
-    return std::make_unique<FilterMethod>(
-        std::make_unique<Letkf>(communicator, size, column_batches(model.layout), localisation, settings));
+    auto filter = std::make_unique<FilterMethod>(std::make_unique<Letkf>(
+        communicator, size, atmosphere_batches(model.layout, static_cast<std::size_t>(config.weight_stride)),
+        localisation, settings));
+    if (config.method == "letkf") return filter;
+    return make_variational_method(config, model, std::move(fixed), std::move(filter), communicator);
   }
   return std::make_unique<FilterMethod>(
       std::make_unique<Letkf>(communicator, size, one_batch(size), Localisation(), settings));

@@ -55,7 +55,9 @@ class Cycle {
         identity_(identity_of(config, analysis, model_)),
         files_(directory / "states", model_, communicator),
         log_(directory / "cycles.jsonl"),
-        method_(make_analysis_method(analysis, model_, model.learned, communicator)),
+        method_(make_analysis_method(
+            analysis, model_, model.learned,
+            [&] { return background_differences(config, analysis.covariance, model_); }, communicator)),
         stream_(config, model_, analysis.perfect_observations),
         nature_(open_truth(config, model_)),
         fields_(model_.layout, channels()),
@@ -105,7 +107,7 @@ class Cycle {
   }
 
  private:
-  std::size_t members() const { return static_cast<std::size_t>(config_.members); }
+  std::size_t members() const { return analysis_.is_ensemble() ? static_cast<std::size_t>(config_.members) : 1; }
 
   std::vector<Channel> channels() const {
     std::vector<Channel> wanted;
@@ -147,6 +149,8 @@ class Cycle {
     const Time time = times_[cycle];
     Json record{{"cycle", cycle}, {"time", to_string(time)}};
     if (cycle > 0) {
+      if (method_ && method_->wants_window())
+        window_start_.assign(ensemble_.values().begin(), ensemble_.values().end());
       forecast_members(times_[cycle - 1], time);
       if (nature_) nature_->go_to(time);
     }
@@ -159,7 +163,7 @@ class Cycle {
     if (method_) {
       const CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
       record["observations"] = observations.summary();
-      const AnalysisNotes notes = analyse(observations, cycle);
+      const AnalysisNotes notes = analyse(observations, cycle, time);
       if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
       Vector observed(observations.selected.entries.size());
       observations.selected.observations.instrument->apply(ensemble_mean(communicator_, ensemble_), observed);
@@ -201,9 +205,10 @@ class Cycle {
                                                   ensemble_mean(communicator_, ensemble_));
   }
 
-  AnalysisNotes analyse(const CheckedObservations& observations, std::size_t cycle) {
+  AnalysisNotes analyse(const CheckedObservations& observations, std::size_t cycle, Time time) {
     const std::vector<double> before(ensemble_.values().begin(), ensemble_.values().end());
-    const AnalysisNotes notes = method_->analyse(ensemble_, {observations.selected.observations, cycle});
+    const AnalysisNotes notes = method_->analyse(ensemble_, {observations.selected.observations, cycle, time,
+                                                             window_start_, times_[cycle == 0 ? 0 : cycle - 1]});
     if (!taper_) return notes;
     for (std::size_t k = 0; k < ensemble_.own().size(); ++k) {
       const ConstView background = ConstView(before).subspan(k * ensemble_.state_size(), ensemble_.state_size());
@@ -341,6 +346,7 @@ class Cycle {
   std::optional<IncrementTaper> taper_;
   std::optional<SpectrumGate> gate_;
   StationStatistics stations_;
+  Vector window_start_;
   std::string note_;
   std::size_t next_ = 0;
 };

@@ -24,14 +24,30 @@ void describe(config::Table& table, TaperConfig& c) {
   table.check("to", [&c] { return c.from < c.to ? "" : "expected from < to"; });
 }
 
+void describe(config::Table& table, CovarianceConfig& c) {
+  table.key("file", c.file, "Statistics to read; default: learned from differences of states");
+  table.key("samples", c.samples, "Differences").range(3, 1e5);
+  table.key("lag", c.lag, "Between the two states of a difference");
+  table.key("every", c.every, "Between differences");
+  table.key("scale", c.scale, "Of their variance").range(1e-6, 1e6);
+}
+
 void describe(config::Table& table, AnalysisConfig& c) {
   table.key("name", c.name, "Of its folder; default: the method");
-  table.key("method", c.method, "How; `none` lets the members run freely").one_of({"letkf", "etkf", "none"});
+  table.key("method", c.method, "How; `none` lets the members run freely")
+      .one_of({"letkf", "etkf", "3dvar", "4dvar", "hybrid", "envar", "none"});
   table.key("perfect_observations", c.perfect_observations, "Synthetic observations without errors");
   table.section("localisation", c.localisation, "How far observations reach");
   table.section("inflation", c.inflation, "How analysis anomalies are widened");
   table.key("most_observations", c.most_observations, "That one column level takes, the nearest; 0: all").range(0, 1e9);
+  table.key("weight_stride", c.weight_stride, "Weights of the LETKF are solved for on every so many rows and columns")
+      .range(1, 64);
   table.section("taper", c.taper, "Takes small scales out of the increments of all members");
+  table.section("covariance", c.covariance, "Static background errors of 3dvar, 4dvar and hybrid");
+  table.key("static_weight", c.static_weight, "Of the static covariance in a hybrid one; the ensemble has the rest")
+      .range(0, 1);
+  table.key("outer_iterations", c.outer_iterations, "Of variational methods").range(1, 100);
+  table.key("inner_iterations", c.inner_iterations, "At most, of each outer one").range(1, 1e5);
   table.key("stop_at_gate", c.stop_at_gate, "Whether small-scale noise ends the run; else it is only recorded");
 }
 

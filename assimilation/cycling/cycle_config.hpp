@@ -31,6 +31,16 @@ struct TaperConfig {
 };
 void describe(config::Table& table, TaperConfig& config);
 
+/// The static background-error covariance: learned from differences of states of one run, or of the archive, `lag`
+/// apart.
+struct CovarianceConfig {
+  std::string file;  ///< of statistics; "": learned here
+  int samples = 60;
+  Duration lag = std::chrono::hours(24), every = std::chrono::hours(48);
+  double scale = 0.3;  ///< of the variance of the differences
+};
+void describe(config::Table& table, CovarianceConfig& config);
+
 /// One way of analysing.
 struct AnalysisConfig {
   std::string name;  ///< of its folder; default: the method
@@ -39,9 +49,15 @@ struct AnalysisConfig {
   LocalisationConfig localisation;
   InflationConfig inflation;
   int most_observations = 0;  ///< for one batch; 0: all
+  int weight_stride = 1;      ///< weights are solved for on every so many rows and columns
   std::optional<TaperConfig> taper;
+  CovarianceConfig covariance;
+  double static_weight = 0.5;  ///< of the static covariance in a hybrid one; the ensemble has the rest
+  int outer_iterations = 1, inner_iterations = 20;
   bool stop_at_gate = true;
   const std::string& label() const { return name.empty() ? method : name; }
+  bool is_ensemble() const { return method != "3dvar" && method != "4dvar"; }
+  bool needs_static_covariance() const { return method == "3dvar" || method == "4dvar" || method == "hybrid"; }
 };
 void describe(config::Table& table, AnalysisConfig& config);
 

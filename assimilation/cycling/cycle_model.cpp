@@ -55,4 +55,31 @@ std::vector<Vector> initial_members(const CycleConfig& config, const AtmosphereM
   return states;
 }
 
+std::vector<Vector> background_differences(const CycleConfig& config, const CovarianceConfig& covariance,
+                                           const AtmosphereModel& model) {
+  std::vector<Vector> differences;
+  if (!config.core) {
+    const ArchiveTruth archive(*config.truth, model);
+    for (int k = 1; k <= covariance.samples; ++k) {
+      const Time time = config.start - k * covariance.every;
+      differences.push_back(difference(archive.state_at(time), archive.state_at(time - covariance.lag)));
+    }
+    return differences;
+  }
+  // A run of its own, so that neither truth nor members are among the samples.
+  model::SimulateConfig core = *config.core;
+  core.seed = config.initial.seed + 1;
+  const Time begin = config.start - covariance.samples * covariance.every;
+  Vector state = initial_core_state(core, begin, model.step);
+  const AtmosphereModel run = make_dynamical_core(core, begin, model.step);
+  for (int k = 0; k < covariance.samples; ++k) {
+    const Time first = begin + k * covariance.every;
+    Vector later = state;
+    step_to(run, first, first + covariance.lag, later);
+    differences.push_back(difference(later, state));
+    step_to(run, first, first + covariance.every, state);
+  }
+  return differences;
+}
+
 }  // namespace zonda::assimilation

@@ -23,4 +23,9 @@ std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereMod
 std::vector<Vector> initial_members(const CycleConfig& config, const AtmosphereModel& model, std::size_t members,
                                     parallel::Range own);
 
+/// Differences of states of a run of the embedded atmosphere from another seed, or of the archive before the start, as
+/// samples of background errors.
+std::vector<Vector> background_differences(const CycleConfig& config, const CovarianceConfig& covariance,
+                                           const AtmosphereModel& model);
+
 }  // namespace zonda::assimilation

@@ -94,6 +94,26 @@ TEST_F(CycleTest, AnalysesAreNearerToTheTruthThanBackgroundsAndThanAFreeRun) {
   }
 }
 
+TEST_F(CycleTest, VariationalAnalysesAreNearerToTheTruthThanTheirBackgrounds) {
+  CycleConfig config = small_cycle("3dvar");
+  config.end = config.start;
+  config.analyses[0].covariance.samples = 20;
+  config.analyses[0].covariance.every = std::chrono::hours(24);
+  for (const std::string method : {"envar", "hybrid"}) {
+    config.analyses.push_back(config.analyses[0]);
+    config.analyses.back().method = method;
+  }
+  run(config, path("run"));
+  for (const std::string method : {"3dvar", "envar", "hybrid"}) {
+    const Json record = records(path("run"), method)[0];
+    EXPECT_LT(record["analysis"]["t500"]["error"].get<double>(), record["background"]["t500"]["error"].get<double>())
+        << method;
+    const auto costs = record["cost"]["values"].get<std::vector<double>>();
+    ASSERT_GE(costs.size(), 2u);
+    EXPECT_LT(costs.back(), costs.front());
+  }
+}
+
 TEST_F(CycleTest, EveryValueIsUsedOrRejectedForAReason) {
   CycleConfig config = small_cycle("letkf");
   config.end = config.start;

@@ -1,0 +1,157 @@
+#include "assimilation/cycling/variational_method.hpp"
+
+#include <cmath>
+
+#include "assimilation/covariance/ensemble_covariance.hpp"
+#include "assimilation/covariance/hybrid_covariance.hpp"
+#include "assimilation/covariance/isotropic_correlation.hpp"
+#include "assimilation/covariance/level_correlation.hpp"
+#include "assimilation/covariance/repeated_covariance.hpp"
+#include "assimilation/covariance/spectral_covariance.hpp"
+#include "assimilation/cycling/member_exchange.hpp"
+#include "assimilation/variational/incremental.hpp"
+#include "core/error.hpp"
+
+namespace zonda::assimilation {
+namespace {
+
+IncrementalSettings settings_of(const AnalysisConfig& config) {
+  IncrementalSettings settings;
+  settings.outer_iterations = static_cast<std::size_t>(config.outer_iterations);
+  settings.inner.iterations = static_cast<std::size_t>(config.inner_iterations);
+  settings.inner.tolerance = 1e-3;
+  return settings;
+}
+
+AnalysisNotes notes_of(const VariationalAnalysis& analysis) {
+  AnalysisNotes notes{analysis.costs, 0};
+  for (const std::size_t n : analysis.inner_iterations) notes.iterations += n;
+  return notes;
+}
+
+Window now(const AtmosphereModel& model, const Observations& observations) {
+  return Window(model.model, {{0, observations}}, IncrementModel::persistence);
+}
+
+class SingleState final : public AnalysisMethod {
+ public:
+  SingleState(const AnalysisConfig& config, const AtmosphereModel& model, std::shared_ptr<const Covariance> covariance,
+              const parallel::Communicator& communicator)
+      : model_(model),
+        covariance_(std::move(covariance)),
+        communicator_(communicator),
+        settings_(settings_of(config)),
+        through_time_(config.method == "4dvar") {
+    if (through_time_ && !model.model->differentiable())
+      fail(ErrorKind::usage,
+           "cycle.analyses, {}: 4dvar needs the model's tangent and adjoint, which this model does not have; expected "
+           "letkf, 3dvar, hybrid or envar, or a network as model",
+           config.label());
+  }
+  bool wants_window() const override { return through_time_; }
+
+  AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
+    const Vector background = ensemble_mean(communicator_, ensemble);
+    VariationalAnalysis analysis;
+    if (through_time_ && input.cycle > 0) {
+      Vector start(input.window_start.begin(), input.window_start.end());
+      start.resize(background.size());
+      communicator_.broadcast(std::as_writable_bytes(std::span(start)), 0).wait();
+      const auto steps = static_cast<std::size_t>((input.time - input.window_begin) / model_.step),
+                 first = static_cast<std::size_t>((input.window_begin - model_.origin) / model_.step);
+      const Window window(model_.model, {{steps, input.observations}}, IncrementModel::tangent, first);
+      analysis = incremental_variational(window, start, *covariance_, settings_);
+      analysis.state = window.forecast(analysis.state, steps);
+    } else {
+      analysis = incremental_variational(now(model_, input.observations), background, *covariance_, settings_);
+    }
+    if (ensemble.own().size() > 0) copy(analysis.state, ensemble.member(0));
+    return notes_of(analysis);
+  }
+
+ private:
+  AtmosphereModel model_;
+  std::shared_ptr<const Covariance> covariance_;
+  parallel::Communicator communicator_;
+  IncrementalSettings settings_;
+  bool through_time_;
+};
+
+class RecentredEnsemble final : public AnalysisMethod {
+ public:
+  RecentredEnsemble(const AnalysisConfig& config, const AtmosphereModel& model, std::shared_ptr<const Covariance> fixed,
+                    std::unique_ptr<AnalysisMethod> perturbations, const parallel::Communicator& communicator)
+      : model_(model),
+        fixed_(std::move(fixed)),
+        weight_(fixed_ ? config.static_weight : 0),
+        perturbations_(std::move(perturbations)),
+        communicator_(communicator),
+        settings_(settings_of(config)) {
+    const double half_support = gaspari_cohn_half_support(config.localisation.horizontal);
+    localisation_ = std::make_shared<SharedLevelCorrelation>(
+        model.layout,
+        std::make_shared<IsotropicCorrelation>(
+            model.layout.grid, [half_support](double distance) { return gaspari_cohn(distance / half_support); }),
+        gaspari_cohn_half_support(config.localisation.vertical));
+  }
+
+  AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
+    const Vector background = ensemble_mean(communicator_, ensemble);
+    const std::size_t size = ensemble.state_size();
+    const Vector all = gather_members(communicator_, ensemble.total(), ensemble.values(), size);
+    std::vector<Vector> anomalies;
+    for (std::size_t k = 0; k < ensemble.total(); ++k)
+      anomalies.push_back(difference(ConstView(all).subspan(k * size, size), background));
+    std::shared_ptr<const Covariance> covariance =
+        std::make_shared<EnsembleCovariance>(std::move(anomalies), localisation_, communicator_);
+    if (weight_ > 0)
+      covariance = std::make_shared<HybridCovariance>(fixed_, weight_, std::move(covariance), 1 - weight_);
+    const VariationalAnalysis analysis =
+        incremental_variational(now(model_, input.observations), background, *covariance, settings_);
+    perturbations_->analyse(ensemble, input);
+    const Vector shift = difference(analysis.state, ensemble_mean(communicator_, ensemble));
+    for (std::size_t k = 0; k < ensemble.own().size(); ++k) axpy(1, shift, ensemble.member(k));
+    return notes_of(analysis);
+  }
+
+ private:
+  AtmosphereModel model_;
+  std::shared_ptr<const Covariance> fixed_, localisation_;
+  double weight_;
+  std::unique_ptr<AnalysisMethod> perturbations_;
+  parallel::Communicator communicator_;
+  IncrementalSettings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<AnalysisMethod> make_variational_method(const AnalysisConfig& config, const AtmosphereModel& model,
+                                                        std::shared_ptr<const Covariance> of_slot,
+                                                        std::unique_ptr<AnalysisMethod> perturbations,
+                                                        const parallel::Communicator& communicator) {
+  if (of_slot && model.layout.slots > 1)
+    of_slot = std::make_shared<RepeatedCovariance>(std::move(of_slot), model.layout.slots);
+  if (config.is_ensemble())
+    return std::make_unique<RecentredEnsemble>(config, model, std::move(of_slot), std::move(perturbations),
+                                               communicator);
+  return std::make_unique<SingleState>(config, model, std::move(of_slot), communicator);
+}
+
+std::shared_ptr<const Covariance> static_covariance(const CovarianceConfig& config, const AtmosphereModel& model,
+                                                    const std::function<std::vector<Vector>()>& samples,
+                                                    const parallel::Communicator& communicator) {
+  AtmosphereLayout slot = model.layout;
+  slot.slots = 1;
+  SpectralStatistics statistics;
+  if (config.file.empty()) {
+    CalibrationSettings settings;
+    settings.variance_factor = config.scale;
+    statistics = calibrate(model.layout, samples(), settings);
+  } else {
+    statistics = read_statistics(config.file, model.layout, model.identity);
+    for (Vector& deviations : statistics.deviations) scale(std::sqrt(config.scale), deviations);
+  }
+  return std::make_shared<SpectralCovariance>(slot, std::move(statistics), communicator);
+}
+
+}  // namespace zonda::assimilation
