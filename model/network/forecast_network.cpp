@@ -115,7 +115,7 @@ struct ForecastNetwork::Implementation {
   void begin_use(Context& ctx, std::size_t number) {
     if (ctx.planning()) return;
     const bool new_values = observer && observer->before_use(number);
-    if (ctx.trunk() == dtype) return;
+    if (ctx.trunk() == dtype || store.is_lent()) return;
     if (!observer) return refresh_copies(ctx);
     store.allocate_copies();
     if (!new_values && copied[number] == store.version()) return;
@@ -437,8 +437,13 @@ std::uint64_t ForecastNetwork::make_ready() {
   plan(s.batch, s.use);
   s.arena.allocate();
   Context ctx = s.context(s.arena, s.use);
-  if (ctx.trunk() != s.dtype && !s.observer) s.refresh_copies(ctx);
+  if (ctx.trunk() != s.dtype && !s.observer && !s.store.is_lent()) s.refresh_copies(ctx);
   return s.plans;
+}
+
+void ForecastNetwork::release_activations() {
+  self_->arena.free();
+  self_->kept = false;
 }
 
 MemoryPlan ForecastNetwork::memory(int batch, Use use, bool average) const {
@@ -470,7 +475,7 @@ void ForecastNetwork::forward(const Tensor& x, const Tensor& condition, const Te
   Implementation& s = *self_;
   if (s.batch == 0) fail(ErrorKind::failure, "network: forward before plan");
   plan(s.batch, s.use);  // another one where parameters were frozen or thawed since
-  if (s.store.values().none()) fail(ErrorKind::failure, "network: forward before the parameters are there");
+  if (!s.store.complete()) fail(ErrorKind::failure, "network: forward before the parameters are there");
   s.check("x", x, s.image(s.batch, s.inputs).shape);
   s.check("the condition", condition, {s.batch, s.condition_numbers});
   s.check("y", y, s.image(s.batch, s.outputs).shape);

@@ -84,6 +84,8 @@ class ForecastNetwork {
   /// Does what forward() does only at times: allocates, makes bf16 copies of new weights. A step recorded by
   /// Backend::repeat() comes after it, and repeats what is the same while the number it returns is.
   std::uint64_t make_ready();
+  /// Gives back the memory of activations until the next forward().
+  void release_activations();
   /// The same numbers without changing the present plan; gradients, moments and average count when `use` is training.
   MemoryPlan memory(int batch, Use use, bool average = true) const;
   MemoryPlan memory_with(const RecomputePolicy& policy, int batch, Use use, bool average = true) const;

@@ -41,8 +41,9 @@ void Linear::through_sum(Context& ctx, const Tensor& result, Product&& product, 
 
 void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    trunk_&& ctx.int8 && !precise_ ? int8_product(ctx, x, into, options)
-                                   : ctx->gemm(ctx, x, operand(ctx), into, options);
+    const bool quantised =
+        trunk_ && ctx.int8 && !precise_ && (!store_->is_lent() || !store_->quantised(weight_).numbers.none());
+    quantised ? int8_product(ctx, x, into, options) : ctx->gemm(ctx, x, operand(ctx), into, options);
   };
   if (sums(Split::Kind::rows)) {
     through_sum(
@@ -65,6 +66,8 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
 }
 
 void Linear::int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const {
+  if (const auto lent = store_->quantised(weight_); !lent.numbers.none())
+    return ctx->gemm_int8(ctx, x, lent.numbers, lent.scales, y, options);
   Quantised& q = *quantised_;
   const auto tensors = [&] {
     return std::pair{Tensor(q.values.data(), {in_, out_}, DType::i8, store_->memory().device()),

@@ -169,7 +169,7 @@ Sequences global_sequence(const TokenGrid& grid, int head_size, DType dtype, Mem
   return settle(draft_global(grid, head_size, lift), dtype, memory);
 }
 
-Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory) {
+SequenceDraft draft_levels(int levels, int head_size) {
   const std::vector<double> frequencies = index_frequencies(head_size);
   SequenceDraft draft;
   draft.pairs = static_cast<std::size_t>(head_size / 2);
@@ -178,7 +178,11 @@ Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory)
     append_phases(draft.phases, head_size, double(level), 0, frequencies);
   }
   draft.end_sequence();
-  return settle(draft, dtype, memory);
+  return draft;
+}
+
+Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory) {
+  return settle(draft_levels(levels, head_size), dtype, memory);
 }
 
 }  // namespace zonda::model

@@ -54,6 +54,7 @@ Sequences global_sequence(const TokenGrid& grid, int head_size, DType dtype, Mem
                           int lift = 1);
 
 /// The `levels` tokens of a site attend to one another; phases are the level's number.
+SequenceDraft draft_levels(int levels, int head_size);
 Sequences level_sequence(int levels, int head_size, DType dtype, Memory& memory = host_memory());
 
 }  // namespace zonda::model

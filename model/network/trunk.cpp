@@ -4,55 +4,21 @@
 
 #include "core/error.hpp"
 #include "model/network/chunk_sum.hpp"
+#include "model/network/mixing.hpp"
 
 namespace zonda::model {
 
 namespace {
 
-enum class Reach { window, shifted_window, across_windows, everything };
-
-/// Who attends to whom in a layer.
-struct Mixing {
-  Reach reach;
-  int window = 0, lift = 1;
-  friend auto operator<=>(const Mixing&, const Mixing&) = default;
-};
-
-/// Without global blocks, even blocks attend within windows and odd ones across them. Several windows take turns; a
-/// window's second turn is shifted.
-Mixing mixing_of(const NetworkShape& shape, int block) {
-  const int kinds = static_cast<int>(shape.windows.size());
-  int turn = block / 2;
-  if (shape.global_every > 0) {
-    if (block % shape.global_every == shape.global_every - 1) return {Reach::everything, 0, shape.lift};
-    turn = block - block / shape.global_every;
-  } else if (block % 2 == 1) {
-    return {Reach::across_windows, turn % kinds, shape.lift};
-  }
-  return {turn / kinds % 2 == 1 ? Reach::shifted_window : Reach::window, turn % kinds, shape.lift};
-}
-
 LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab,
                       DType dtype, Memory& memory) {
-  const int head_size = shape.width / shape.heads;
-  const auto [rows, columns] = shape.windows[static_cast<std::size_t>(mixing.window)];
-  const auto settled = [&](const SequenceDraft& draft, Cut cut) {
-    return LayerTokens(draft, slab, cut, dtype, memory);
-  };
-  switch (mixing.reach) {
-    case Reach::across_windows:
-      return settled(draft_across_windows(grid, rows, columns, head_size, mixing.lift), Cut::evenly);
-    case Reach::everything:
-      if (slab.chunks() > 1)
-        fail(ErrorKind::usage,
-             "network: global blocks (global_every: {}) attend to all tokens at once, which {} chunks of latitude keep "
-             "apart; use one chunk and another axis of the mesh",
-             shape.global_every, slab.chunks());
-      return settled(draft_global(grid, head_size, mixing.lift), Cut::evenly);
-    default:
-      return settled(draft_windows(grid, rows, columns, mixing.reach == Reach::shifted_window, head_size, mixing.lift),
-                     Cut::by_row);
-  }
+  if (mixing.reach == Reach::everything && slab.chunks() > 1)
+    fail(ErrorKind::usage,
+         "network: global blocks (global_every: {}) attend to all tokens at once, which {} chunks of latitude keep "
+         "apart; use one chunk and another axis of the mesh",
+         shape.global_every, slab.chunks());
+  const bool by_row = mixing.reach == Reach::window || mixing.reach == Reach::shifted_window;
+  return LayerTokens(draft_of(mixing, shape, grid), slab, by_row ? Cut::by_row : Cut::evenly, dtype, memory);
 }
 
 }  // namespace

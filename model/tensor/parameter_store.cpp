@@ -76,7 +76,33 @@ Buffer ParameterStore::arena(DType type, bool sparse) const {
 }
 
 void ParameterStore::allocate_values() {
+  if (is_lent()) fail(ErrorKind::failure, "values are allocated where they are lent");
   if (!values_.data()) values_ = arena(dtype_, sparse_.values);
+}
+
+void ParameterStore::lend(ParameterId id, const Tensor& value, const Tensor& scales) {
+  const Parameter& p = at(id);
+  const bool quantised = value.dtype == DType::i8;
+  if (values_.data()) fail(ErrorKind::failure, "parameter {} lent where values are allocated", p.name);
+  if (value.shape != p.shape || value.device != memory_->device() || !value.data || value.dtype == DType::f64)
+    fail(ErrorKind::failure, "parameter {} is {}, lent was {} {}", p.name, p.shape.to_string(), name_of(value.dtype),
+         value.shape.to_string());
+  if (quantised && (p.shape.rank() != 2 || scales.shape != Shape{p.shape[1]} || scales.dtype != DType::f32))
+    fail(ErrorKind::failure, "parameter {}: lent int8 numbers need a scale of each column", p.name);
+  lent_.resize(parameters_.size());
+  lent_[static_cast<std::size_t>(id)] = {value, quantised ? scales : Tensor{}};
+  values_changed();
+}
+
+bool ParameterStore::complete() const {
+  return values_.data() || (is_lent() && std::none_of(lent_.begin(), lent_.end(), [](const QuantisedValue& value) {
+                              return value.numbers.none();
+                            }));
+}
+
+ParameterStore::QuantisedValue ParameterStore::quantised(ParameterId id) const {
+  const QuantisedValue* value = lent(id);
+  return value && value->numbers.dtype == DType::i8 ? *value : QuantisedValue{};
 }
 
 void ParameterStore::allocate_gradients() {
@@ -100,6 +126,7 @@ ParameterId ParameterStore::find(std::string_view name) const {
 }
 
 Tensor ParameterStore::value(ParameterId id) const {
+  if (const QuantisedValue* value = lent(id); value && value->numbers.dtype == dtype_) return value->numbers;
   return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_, memory_->device());
 }
 
@@ -108,6 +135,7 @@ Tensor ParameterStore::gradient(ParameterId id) const {
 }
 
 Tensor ParameterStore::copy_of(ParameterId id) const {
+  if (const QuantisedValue* value = lent(id); value && value->numbers.dtype == DType::bf16) return value->numbers;
   const Parameter& p = at(id);
   Tensor tensor(nullptr, p.shape, DType::bf16, memory_->device());
   if (copies_.data())

@@ -75,6 +75,18 @@ class ParameterStore {
   void discard(const Tensor& arena, std::int64_t first, std::int64_t count);
   /// Allocates the values; call once after the last add().
   void allocate_values();
+  /// Instead of allocate_values(), for inference: a parameter's numbers where they lie, never written, for as long as
+  /// the store lives or until they are lent anew. `value` of its shape is f32, bf16 (read by products in bf16 alone) or
+  /// i8 with the columns' `scales` (read by products of int8 alone). Throws Error(failure).
+  void lend(ParameterId id, const Tensor& value, const Tensor& scales = {});
+  bool is_lent() const { return !lent_.empty(); }
+  /// Every parameter is there: allocated, or lent.
+  bool complete() const;
+  /// A lent int8 matrix and the scales of its columns; none where it is not lent so.
+  struct QuantisedValue {
+    Tensor numbers, scales;
+  };
+  QuantisedValue quantised(ParameterId id) const;
   /// Allocates the gradients (idempotent). A store that only infers never calls it.
   void allocate_gradients();
   /// Allocates the two AdamW moments and, when asked, the moving average, filled with the present values (idempotent).
@@ -90,7 +102,7 @@ class ParameterStore {
   std::int64_t whole_count() const;                ///< with what other ranks hold of those that are cut
   std::int64_t extent() const { return extent_; }  ///< numbers in one arena, alignment gaps (always zero) included
 
-  /// Shape without memory before allocate_values(): enough to plan with.
+  /// Shape without memory before allocate_values() or lend(): enough to plan with.
   Tensor value(ParameterId id) const;
   /// The bf16 copy of a parameter; shape without memory before allocate_copies().
   Tensor copy_of(ParameterId id) const;
@@ -121,12 +133,16 @@ class ParameterStore {
   std::size_t bytes() const;  ///< of everything allocated here
 
  private:
+  const QuantisedValue* lent(ParameterId id) const {
+    return lent_.empty() ? nullptr : &lent_[static_cast<std::size_t>(id)];
+  }
   Tensor whole(const Buffer& buffer) const;
   Buffer arena(DType type, bool sparse) const;
   DType dtype_;
   Memory* memory_;
   SparseArenas sparse_;
   std::vector<Parameter> parameters_;
+  std::vector<QuantisedValue> lent_;  // [parameters], or none
   std::int64_t count_ = 0, extent_ = 0;
   std::uint64_t version_ = 1, copied_ = 0;
   Buffer values_, gradients_, first_moment_, second_moment_, average_, copies_;
