@@ -571,6 +571,11 @@ void ForecastNetwork::merge_adapters(int bucket) {
   set_adapters(false);
 }
 
+void ForecastNetwork::set_merging(const std::optional<TokenMerging>& merging) {
+  self_->blocks.set_merging(merging);
+  self_->forget_plan();
+}
+
 void ForecastNetwork::freeze_base() {
   self_->store.freeze([](std::string_view name) { return !is_adapter(name); });
 }

@@ -13,6 +13,7 @@
 #include "model/network/buckets.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/slab.hpp"
+#include "model/network/token_merging.hpp"
 #include "model/network/token_tap.hpp"
 #include "model/tensor/parameter_store.hpp"
 #include "model/tensor/tensor.hpp"
@@ -127,6 +128,10 @@ class ForecastNetwork {
   /// Adds the adapters of one bucket to the weights and switches adapters off: one lead's network at the base's cost.
   /// Throws Error(usage) for a bucket that is not there.
   void merge_adapters(int bucket);
+
+  /// Blocks in the middle see fewer tokens of a sample from the next forward() of an inference plan on; none: all of
+  /// them. Replaces the plan. Throws Error(usage): as Trunk::set_merging.
+  void set_merging(const std::optional<TokenMerging>& merging);
 
   /// Freezes all that a base network has in common with this one's adapters: they alone learn.
   void freeze_base();

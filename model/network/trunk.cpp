@@ -25,7 +25,13 @@ LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const Tok
 
 Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab, DType dtype,
              Memory& memory, const parallel::Communicator& heads_over)
-    : width_(shape.width), raster_tokens_(slab.token_count()) {
+    : shape_(shape),
+      grid_(grid),
+      slab_(slab),
+      dtype_(dtype),
+      memory_(&memory),
+      width_(shape.width),
+      raster_tokens_(slab.token_count()) {
   if (slab.chunks() > 1) raster_chunks_ = slab.chunk_offsets();
   std::map<Mixing, std::size_t> known;
   const auto place_of = [&](const Mixing& mixing) {
@@ -72,12 +78,75 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
   for (LayerTokens& tokens : tokens_) tokens.forget_order();
 }
 
+void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
+  merged_.reset();
+  if (!merging) return;
+  const auto blocks = static_cast<int>(layers_.size());
+  if (shape_.lift > 1 || shape_.lift_blocks > 0 || !slab_.alone() || slab_.chunks() > 1 ||
+      memory_->device() != Device::cpu)
+    fail(ErrorKind::usage, "network: tokens are merged of whole samples on the host, without a lift");
+  if (merging->first < 0 || merging->first >= merging->last || merging->last > blocks)
+    fail(ErrorKind::usage, "network: blocks {} to {} with merged tokens, there are {}", merging->first, merging->last,
+         blocks);
+  if (merging->tokens < fewest_groups(grid_) || merging->tokens > grid_.count())
+    fail(ErrorKind::usage, "network: {} merged tokens, {} to {} are possible", merging->tokens, fewest_groups(grid_),
+         grid_.count());
+  Merged merged{*merging, {}, {}, {}, {}};
+  std::map<Mixing, std::size_t> known;
+  for (int block = 0; block < blocks; ++block) {
+    const Mixing mixing = mixing_of(shape_, block);
+    const bool inside = block >= merging->first && block < merging->last;
+    const auto [at, is_new] = inside ? known.emplace(mixing, merged.sequences.size()) : std::pair(known.end(), false);
+    if (is_new) merged.sequences.emplace_back(draft_of(mixing, shape_, grid_), merging->tokens);
+    merged.sequences_of.push_back(inside ? at->second : 0);
+    const auto order = [&] { return tokens_of(mixing, shape_, grid_, slab_, dtype_, *memory_); };
+    if (block == merging->first - 1) merged.arrive.emplace(order().order(), raster_order(slab_), slab_);
+    if (block == merging->last) merged.leave.emplace(raster_order(slab_), order().order(), slab_);
+  }
+  merged_ = std::move(merged);
+}
+
+void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const {
+  Merged& merged = *merged_;
+  if (a.samples != 1 || ctx.dtype() != DType::f32)
+    fail(ErrorKind::failure, "network: tokens of {} samples cannot be merged, only of one in f32", a.samples);
+  if (merged.arrive) merged.arrive->forward(ctx, 1, a.output);
+  Tensor before = ctx.take({merged.merging.tokens, width_});
+  TokenGroups groups;
+  if (!ctx.planning()) {
+    groups = merge_neighbours(grid_, a.output.span<const float>(), width_, merged.merging.tokens);
+    merge_tokens(groups, a.output.span<const float>(), width_, before.span<float>());
+    for (MergedSequences& sequences : merged.sequences) sequences.restrict_to(groups);
+  }
+  Tensor x = before;
+  for (int i = merged.merging.first; i < merged.merging.last; ++i) {
+    const auto layer = static_cast<std::size_t>(i);
+    if (watch.before) watch.before(layer);
+    Tensor y = ctx.take(x.shape);
+    layers_[layer].block.forward(ctx, merged.sequences[merged.sequences_of[layer]].table(), x, modulation, y,
+                                 a.layers[layer].block);
+    if (i > merged.merging.first) ctx.release(x);
+    x = y;
+    if (watch.after) watch.after(layer);
+  }
+  if (!ctx.planning())
+    unmerge_tokens(groups, before.span<const float>(), x.span<const float>(), width_, a.output.span<float>());
+  ctx.release(x, before);
+  if (merged.leave) merged.leave->forward(ctx, 1, a.output);
+}
+
 void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
                     const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const {
   a.samples = modulation.shape[0];
   a.layers.resize(layers_.size());
   a.output = input;
+  const bool merging = merged_ && !ctx.keep;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (merging && static_cast<int>(i) == merged_->merging.first) {
+      forward_merged(ctx, modulation, a, watch);
+      if (merged_->merging.last == static_cast<int>(layers_.size())) return;  // row after row already
+      i = static_cast<std::size_t>(merged_->merging.last);
+    }
     if (watch.before) watch.before(i);
     forward(ctx, i, modulation, a, recompute(i));
     show(ctx, i, a, watch.tap);
@@ -90,7 +159,8 @@ void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activ
   const Layer& layer = layers_[i];
   Saved& saved = a.layers[i];
   saved.input = a.output;
-  moves_[layer.arrive].forward(ctx, a.samples, saved.input);
+  const bool arrived = merged_ && !ctx.keep && static_cast<int>(i) == merged_->merging.last;
+  if (!arrived) moves_[layer.arrive].forward(ctx, a.samples, saved.input);
   if (layer.convolution) {
     saved.convolved = ctx.take(saved.input.shape);
     layer.convolution->forward(ctx, saved.input, saved.convolved);

@@ -9,6 +9,7 @@
 #include "model/network/block.hpp"
 #include "model/network/depthwise.hpp"
 #include "model/network/network_config.hpp"
+#include "model/network/token_merging.hpp"
 #include "model/network/token_order.hpp"
 #include "model/network/token_tap.hpp"
 #include "parallel/layout/halo_exchange.hpp"
@@ -48,6 +49,10 @@ class Trunk {
   /// `d` holds the input's tangent; returns the output's, in memory of the arena.
   Tensor tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const;
 
+  /// From now on forward() without keeping merges tokens; none: no longer. Of one sample on the host, not shared,
+  /// without a lift. Throws Error(usage) for blocks or tokens that are not there.
+  void set_merging(const std::optional<TokenMerging>& merging);
+
   void merge_adapters(Context& ctx, int bucket) const;
   void keep_precise(const std::function<bool(std::string_view parameter)>& choose) {
     for (Layer& layer : layers_) layer.block.keep_precise(choose);
@@ -70,20 +75,34 @@ class Trunk {
     std::size_t arrive = 0, enter = 0;     // of moves_: from the layer before; to the block from the convolution
     std::size_t rows = 0;                  // of moves_: from the layer to row after row
   };
+  /// The blocks that see fewer tokens, and how those before and behind them order theirs.
+  struct Merged {
+    TokenMerging merging;
+    std::vector<MergedSequences> sequences;
+    std::vector<std::size_t> sequences_of;   // [blocks]
+    std::optional<TokenMove> arrive, leave;  // to and from row after row
+  };
   void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const;
   void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
+  void forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const;
   const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
   BlockTokens block_tokens(const Layer& layer) const {
     return {tokens(layer).table(), tokens(layer).tables_of_chunks()};
   }
 
+  NetworkShape shape_;
+  TokenGrid grid_;
+  Slab slab_;
+  DType dtype_;
+  Memory* memory_;
   std::int64_t width_, raster_tokens_;  // tokens of the slab
   std::vector<std::int64_t> raster_chunks_;
   std::vector<LayerTokens> tokens_;
   std::vector<TokenMove> moves_;
   std::vector<Layer> layers_;
-  std::size_t leave_ = 0;  // of moves_: from the last layer to row after row
+  mutable std::optional<Merged> merged_;  // its tables are those of the last forward()
+  std::size_t leave_ = 0;                 // of moves_: from the last layer to row after row
 };
 
 }  // namespace zonda::model

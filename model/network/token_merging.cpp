@@ -1,0 +1,189 @@
+#include "model/network/token_merging.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+std::size_t index(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+/// Row and column of what a token may be merged into.
+struct Offset {
+  int row, column;
+};
+constexpr Offset beside[] = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}}, diagonal[] = {{-1, -1}, {-1, 1}, {1, -1}, {1, 1}};
+
+class Merging {
+ public:
+  Merging(const TokenGrid& grid, std::span<const float> x, std::int64_t width)
+      : rows_(grid.patches.token_rows),
+        columns_(grid.patches.token_columns),
+        periodic_(grid.periodic && columns_ % 2 == 0),
+        width_(width),
+        x_(x.begin(), x.end()),
+        inverse_norm_(index(rows_ * columns_)),
+        into_(index(rows_ * columns_)) {
+    std::iota(into_.begin(), into_.end(), 0);
+    for (std::int64_t t = 0; t < rows_ * columns_; ++t) remember_norm(t);
+  }
+
+  /// Merges up to `most` of the tokens for which chosen(row, column) is true into one of those at `offsets`.
+  template <class Chosen>
+  std::int64_t round(Chosen&& chosen, std::span<const Offset> offsets, std::int64_t most) {
+    struct Pair {
+      float similarity;
+      std::int64_t from, to;
+    };
+    std::vector<Pair> pairs;
+    for (std::int64_t i = 0; i < rows_; ++i)
+      for (std::int64_t j = 0; j < columns_; ++j) {
+        if (!chosen(i, j)) continue;
+        Pair best{-2, i * columns_ + j, -1};
+        for (const auto& [row, column] : offsets) {
+          const std::int64_t r = i + row;
+          std::int64_t c = j + column;
+          if (periodic_) c = (c + columns_) % columns_;
+          if (r < 0 || r >= rows_ || c < 0 || c >= columns_) continue;
+          const float found = similarity(best.from, r * columns_ + c);
+          if (best.to < 0 || found > best.similarity) best = {found, best.from, r * columns_ + c};
+        }
+        if (best.to >= 0) pairs.push_back(best);
+      }
+    std::stable_sort(pairs.begin(), pairs.end(),
+                     [](const Pair& a, const Pair& b) { return a.similarity > b.similarity; });
+    const auto merged = std::min(most, static_cast<std::int64_t>(pairs.size()));
+    for (std::int64_t p = 0; p < merged; ++p) into_[index(pairs[index(p)].from)] = pairs[index(p)].to;
+    return merged;
+  }
+
+  /// Token by token, the one that stands for it.
+  std::vector<std::int64_t> ends() const {
+    std::vector<std::int64_t> result(into_);
+    for (std::int64_t& end : result)
+      while (into_[index(end)] != end) end = into_[index(end)];
+    return result;
+  }
+
+ private:
+  void remember_norm(std::int64_t t) {
+    float sum = 0;
+    for (std::int64_t d = 0; d < width_; ++d) sum += x_[index(t * width_ + d)] * x_[index(t * width_ + d)];
+    inverse_norm_[index(t)] = sum > 0 ? 1 / std::sqrt(sum) : 0;
+  }
+  float similarity(std::int64_t a, std::int64_t b) const {
+    const float *p = &x_[index(a * width_)], *q = &x_[index(b * width_)];
+    float dot = 0;
+    for (std::int64_t d = 0; d < width_; ++d) dot += p[d] * q[d];
+    const float found = dot * inverse_norm_[index(a)] * inverse_norm_[index(b)];
+    return std::isnan(found) ? -1 : found;
+  }
+  std::int64_t rows_, columns_;
+  bool periodic_;  // where the chequerboard closes around the globe
+  std::int64_t width_;
+  std::vector<float> x_, inverse_norm_;
+  std::vector<std::int64_t> into_;
+};
+
+}  // namespace
+
+std::int64_t fewest_groups(const TokenGrid& grid) {
+  return ((grid.patches.token_rows + 1) / 2) * ((grid.patches.token_columns + 1) / 2);
+}
+
+TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, std::int64_t width, std::int64_t groups) {
+  const std::int64_t tokens = grid.count();
+  if (groups < fewest_groups(grid) || groups > tokens)
+    fail(ErrorKind::usage, "network: {} tokens cannot be merged into {}; {} to {} are possible", tokens, groups,
+         fewest_groups(grid), tokens);
+  Merging merging(grid, x, width);
+  std::int64_t left = tokens - groups;
+  left -= merging.round([](auto i, auto j) { return (i + j) % 2 == 1; }, beside, left);
+  if (left > 0) left -= merging.round([](auto i, auto j) { return i % 2 == 1 && j % 2 == 1; }, diagonal, left);
+  if (left > 0) fail(ErrorKind::failure, "network: {} tokens found no neighbour to be merged into", left);
+
+  const std::vector<std::int64_t> ends = merging.ends();
+  TokenGroups result;
+  std::vector<std::int32_t> group(index(tokens), -1);
+  for (std::int64_t t = 0; t < tokens; ++t)
+    if (ends[index(t)] == t) {
+      group[index(t)] = static_cast<std::int32_t>(result.survivors.size());
+      result.survivors.push_back(static_cast<std::int32_t>(t));
+    }
+  result.sizes.assign(result.survivors.size(), 0);
+  for (const std::int64_t end : ends) {
+    result.of_token.push_back(group[index(end)]);
+    ++result.sizes[index(group[index(end)])];
+  }
+  return result;
+}
+
+void merge_tokens(const TokenGroups& groups, std::span<const float> x, std::int64_t width, std::span<float> merged) {
+  std::fill(merged.begin(), merged.end(), 0.0F);
+  const std::size_t n = index(width);
+  for (std::size_t t = 0; t < groups.of_token.size(); ++t) {
+    const std::size_t g = index(groups.of_token[t]);
+    const float share = 1.0F / static_cast<float>(groups.sizes[g]);
+    for (std::size_t d = 0; d < n; ++d) merged[g * n + d] += share * x[t * n + d];
+  }
+}
+
+void unmerge_tokens(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
+                    std::int64_t width, std::span<float> x) {
+  const std::size_t n = index(width);
+  for (std::size_t t = 0; t < groups.of_token.size(); ++t) {
+    const std::size_t g = index(groups.of_token[t]);
+    for (std::size_t d = 0; d < n; ++d) x[t * n + d] += after[g * n + d] - before[g * n + d];
+  }
+}
+
+MergedSequences::MergedSequences(SequenceDraft draft, std::int64_t groups)
+    : draft_(std::move(draft)), place_(draft_.tokens.size()) {
+  for (const double phase : draft_.phases) {
+    cosine_.push_back(static_cast<float>(std::cos(phase)));
+    sine_.push_back(static_cast<float>(std::sin(phase)));
+  }
+  const auto pairs = static_cast<std::int64_t>(draft_.pairs);
+  kept_cosine_.resize(index(groups * pairs));
+  kept_sine_.resize(index(groups * pairs));
+  table_.cosine = Tensor::of(kept_cosine_, {groups, pairs});
+  table_.sine = Tensor::of(kept_sine_, {groups, pairs});
+  table_.tokens.resize(index(groups));
+  std::iota(table_.tokens.begin(), table_.tokens.end(), 0);
+  table_.offsets = {0, static_cast<std::int32_t>(groups)};
+  for (std::size_t s = 0; s < draft_.sequences(); ++s)
+    table_.longest = std::max(table_.longest, draft_.offsets[s + 1] - draft_.offsets[s]);
+  table_.longest = std::min(table_.longest, static_cast<std::int32_t>(groups));
+  table_.id = IndexTable::next_id();
+}
+
+void MergedSequences::restrict_to(const TokenGroups& groups) {
+  std::fill(place_.begin(), place_.end(), -1);
+  for (std::size_t g = 0; g < groups.survivors.size(); ++g)
+    place_[index(groups.survivors[g])] = static_cast<std::int32_t>(g);
+  table_.offsets = {0};
+  table_.tokens.clear();
+  const std::size_t pairs = draft_.pairs;
+  for (std::size_t s = 0; s < draft_.sequences(); ++s) {
+    for (std::size_t i = index(draft_.offsets[s]); i < index(draft_.offsets[s + 1]); ++i) {
+      const std::int32_t place = place_[index(draft_.tokens[i])];
+      if (place < 0) continue;
+      const std::size_t entry = table_.tokens.size();
+      std::copy_n(&cosine_[i * pairs], pairs, &kept_cosine_[entry * pairs]);
+      std::copy_n(&sine_[i * pairs], pairs, &kept_sine_[entry * pairs]);
+      table_.tokens.push_back(place);
+    }
+    if (static_cast<std::int32_t>(table_.tokens.size()) > table_.offsets.back())
+      table_.offsets.push_back(static_cast<std::int32_t>(table_.tokens.size()));
+  }
+  table_.id = IndexTable::next_id();
+}
+
+}  // namespace zonda::model

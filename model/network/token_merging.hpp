@@ -1,0 +1,60 @@
+#pragma once
+// Token merging: blocks in the middle of the trunk see fewer tokens (after ToMe: Bolya et al. 2023). Of neighbouring
+// tokens those most alike are merged to their mean; afterwards each takes the change of the token that stood for it.
+// For inference.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/network/sequences.hpp"
+#include "model/network/token_grid.hpp"
+
+namespace zonda::model {
+
+/// Blocks [first, last) see `tokens` of the sample's.
+struct TokenMerging {
+  int first = 0, last = 0;
+  std::int64_t tokens = 0;
+  friend bool operator==(const TokenMerging&, const TokenMerging&) = default;
+};
+
+/// Which token stands for which.
+struct TokenGroups {
+  std::vector<std::int32_t> of_token;   ///< [tokens] its group
+  std::vector<std::int32_t> survivors;  ///< [groups] the token that stands for it, ascending
+  std::vector<std::int32_t> sizes;      ///< [groups]
+};
+
+/// The fewest groups that tokens on this grid can be merged into: a quarter.
+std::int64_t fewest_groups(const TokenGrid& grid);
+
+/// Merges the tokens x [tokens, width] into `groups`: first those of one colour of a chequerboard into the most similar
+/// of the four beside them (cosine), the most similar pairs first; then, if need be, every other one of the rest alike.
+/// The same x gives the same groups. Throws Error(usage) for a number of groups that cannot be.
+TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, std::int64_t width, std::int64_t groups);
+
+/// Means of groups: x [tokens, width] -> merged [groups, width].
+void merge_tokens(const TokenGroups& groups, std::span<const float> x, std::int64_t width, std::span<float> merged);
+/// x += (after - before) of each token's group.
+void unmerge_tokens(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
+                    std::int64_t width, std::span<float> x);
+
+/// The sequences of a draft restricted to survivors, which are numbered in their order. Tables of one draft and number
+/// of groups ask operations for the same scratch.
+class MergedSequences {
+ public:
+  /// Room for `groups` tokens.
+  MergedSequences(SequenceDraft draft, std::int64_t groups);
+  /// Before the first call a table of the right sizes, to plan with.
+  void restrict_to(const TokenGroups& groups);
+  const SequenceTable& table() const { return table_; }
+
+ private:
+  SequenceDraft draft_;
+  std::vector<float> cosine_, sine_;            // [tokens, pairs] of the draft
+  std::vector<float> kept_cosine_, kept_sine_;  // [groups, pairs]
+  std::vector<std::int32_t> place_;             // [tokens] in the order of survivors, or -1
+  SequenceTable table_;
+};
+
+}  // namespace zonda::model

@@ -1,0 +1,151 @@
+#include "model/network/token_merging.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "core/error.hpp"
+#include "network_sample.hpp"
+
+namespace zonda::model::testing {
+namespace {
+
+std::vector<float> noise(std::size_t count, std::uint64_t seed = 3) {
+  const Philox random(seed, "tokens");
+  std::vector<float> x(count);
+  for (std::size_t i = 0; i < count; ++i) x[i] = static_cast<float>(random.normal(i));
+  return x;
+}
+
+struct GridCase {
+  const char* name;
+  Grid grid;
+};
+
+class TokenMergings : public ::testing::TestWithParam<GridCase> {};
+
+TEST_P(TokenMergings, EveryTokenHasOneNeighbourlyGroup) {
+  const TokenGrid grid(GetParam().grid, 2);
+  const std::int64_t tokens = grid.count(), width = 8, columns = grid.patches.token_columns;
+  const std::vector<float> x = noise(static_cast<std::size_t>(tokens * width));
+  for (std::int64_t groups = fewest_groups(grid); groups <= tokens; groups += 1 + tokens / 9) {
+    const TokenGroups merged = merge_neighbours(grid, x, width, groups);
+    ASSERT_EQ(merged.survivors.size(), static_cast<std::size_t>(groups));
+    ASSERT_TRUE(std::is_sorted(merged.survivors.begin(), merged.survivors.end()));
+    ASSERT_EQ(std::accumulate(merged.sizes.begin(), merged.sizes.end(), 0), tokens);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      const std::int64_t s = merged.survivors[static_cast<std::size_t>(merged.of_token[static_cast<std::size_t>(t)])];
+      const std::int64_t rows = std::abs(s / columns - t / columns);
+      std::int64_t across = std::abs(s % columns - t % columns);
+      if (grid.periodic) across = std::min(across, columns - across);
+      ASSERT_LE(rows + across, 3) << t;  // beside, then diagonally
+    }
+  }
+  EXPECT_THROW(merge_neighbours(grid, x, width, fewest_groups(grid) - 1), Error);
+  EXPECT_THROW(merge_neighbours(grid, x, width, tokens + 1), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Grids, TokenMergings,
+                         ::testing::Values(GridCase{"global", Grid::gaussian(16, 24)},
+                                           GridCase{"odd", Grid::gaussian(18, 30)},
+                                           GridCase{"regional", Grid::regional(60, 20, 14, 350, 40, 22)}),
+                         [](const auto& case_) { return case_.param.name; });
+
+TEST(TokenMerging, TheMostAlikeGoFirst) {
+  const TokenGrid grid(Grid::regional(60, 20, 8, 350, 40, 8), 2);
+  const std::int64_t width = 4;
+  std::vector<float> x = noise(static_cast<std::size_t>(grid.count() * width));
+  std::copy_n(&x[5 * 4], 4, &x[6 * 4]);  // token 6 as token 5, of the other colour
+  const TokenGroups merged = merge_neighbours(grid, x, width, grid.count() - 1);
+  EXPECT_EQ(merged.of_token[5], merged.of_token[6]);
+}
+
+TEST(TokenMerging, MergingKeepsMeansAndUnmergingSpreadsChanges) {
+  const TokenGrid grid(Grid::gaussian(16, 24), 2);
+  const std::int64_t width = 3, groups = grid.count() / 2;
+  std::vector<float> x = noise(static_cast<std::size_t>(grid.count() * width));
+  const std::vector<float> original = x;
+  const TokenGroups merged = merge_neighbours(grid, x, width, groups);
+  std::vector<float> before(static_cast<std::size_t>(groups * width)), after;
+  merge_tokens(merged, x, width, before);
+  double sum = 0, merged_sum = 0;
+  for (const float value : x) sum += value;
+  for (std::size_t i = 0; i < before.size(); ++i) merged_sum += before[i] * merged.sizes[i / 3];
+  EXPECT_NEAR(sum, merged_sum, 1e-4);
+  unmerge_tokens(merged, before, before, width, x);
+  EXPECT_EQ(x, original);
+  after = before;
+  for (float& value : after) value += 0.5F;
+  unmerge_tokens(merged, before, after, width, x);
+  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], original[i] + 0.5F, 1e-5);
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < a.count(); ++i) sum += std::pow(get(a, i) - get(b, i), 2);
+  return std::sqrt(sum / double(a.count()));
+}
+
+TEST(TokenMerging, WithAllTokensTheNetworkIsItself) {
+  for (const auto& [first, last] : {std::pair(0, 4), std::pair(1, 3), std::pair(2, 4), std::pair(0, 1)}) {
+    Sample s(smallest_network(), Grid::gaussian(16, 24), 1, DType::f32, Use::inference);
+    randomise(s.network.parameters());
+    s.network.forward(s.x, s.condition, s.y);
+    const Tensor exact = s.numbers.zeros(s.out);
+    std::copy_n(s.y.as<float>(), s.y.count(), exact.as<float>());
+    s.network.set_merging(TokenMerging{first, last, 96});
+    s.network.plan(1, Use::inference);
+    s.network.forward(s.x, s.condition, s.y);
+    EXPECT_LT(difference(s.y, exact), 1e-5 * (1 + difference(exact, s.numbers.zeros(s.out)))) << first;
+    s.network.set_merging(std::nullopt);
+    s.network.plan(1, Use::inference);
+    s.network.forward(s.x, s.condition, s.y);
+    EXPECT_EQ(difference(s.y, exact), 0);
+  }
+}
+
+TEST(TokenMerging, FewerTokensComeNearAndSmoothFieldsNearer) {
+  for (const Grid& grid : {Grid::gaussian(16, 24), Grid::regional(60, 20, 16, 350, 40, 24)}) {
+    Sample s(smallest_network(), grid, 1, DType::f32, Use::inference);
+    randomise(s.network.parameters(), 0.05);
+    s.network.forward(s.x, s.condition, s.y);
+    const Tensor exact = s.numbers.zeros(s.out);
+    std::copy_n(s.y.as<float>(), s.y.count(), exact.as<float>());
+    double last = 0;
+    for (const std::int64_t tokens : {72, 48, 24}) {
+      s.network.set_merging(TokenMerging{0, 4, tokens});
+      s.network.plan(1, Use::inference);
+      s.network.forward(s.x, s.condition, s.y);
+      const double off = difference(s.y, exact);
+      EXPECT_GT(off, 0);
+      EXPECT_LT(off, difference(exact, s.numbers.zeros(s.out)));
+      EXPECT_GE(off, 0.8 * last);
+      last = off;
+    }
+  }
+}
+
+TEST(TokenMerging, GivesTheSameBitsOnAnyNumberOfThreads) {
+  std::vector<float> results[2];
+  for (const int threads : {1, 2}) {
+    Sample s(smallest_network(), Grid::gaussian(16, 24), 1, DType::f32, Use::inference, make_backend("cpu", threads));
+    randomise(s.network.parameters());
+    s.network.set_merging(TokenMerging{1, 4, 30});
+    s.network.plan(1, Use::inference);
+    s.network.forward(s.x, s.condition, s.y);
+    results[threads - 1].assign(s.y.as<float>(), s.y.as<float>() + s.y.count());
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
+TEST(TokenMerging, BlocksAndTokensThatAreNotThereAreRefused) {
+  Sample s(smallest_network(), Grid::gaussian(16, 24), 1, DType::f32, Use::inference);
+  for (const TokenMerging& wrong : {TokenMerging{0, 5, 48}, TokenMerging{2, 2, 48}, TokenMerging{-1, 2, 48},
+                                    TokenMerging{0, 4, 23}, TokenMerging{0, 4, 97}})
+    EXPECT_THROW(s.network.set_merging(wrong), Error);
+}
+
+}  // namespace
+}  // namespace zonda::model::testing
