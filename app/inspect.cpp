@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -9,6 +10,7 @@
 #include "core/atomic_file.hpp"
 #include "core/config/table.hpp"
 #include "core/error.hpp"
+#include "inference/bundle/bundle.hpp"
 #include "ingest/archive/archive_reader.hpp"
 #include "ingest/observations/files/observation_file.hpp"
 #include "ingest/observations/observation_summary.hpp"
@@ -94,10 +96,43 @@ Json describe_observations(const fs::path& path, ingest::ObservationFormat forma
   return record;
 }
 
+/// Every byte of it is verified on the way.
+Json describe_bundle(const fs::path& path) {
+  const inference::Bundle bundle = inference::Bundle::open(path);
+  const inference::BundleManifest& m = bundle.manifest();
+  Json record{{"kind", "bundle"},     {"path", path.string()},    {"identity", bundle.identity()},
+              {"name", m.name},       {"precision", m.precision}, {"parameters", m.parameters},
+              {"licence", m.licence}, {"code", m.code},           {"model", m.model},
+              {"parents", m.parents}, {"hardware", m.hardware}};
+  record["region"] = {{"grid", m.region.grid}, {"north", m.region.north}, {"south", m.region.south},
+                      {"west", m.region.west}, {"east", m.region.east},   {"boundary_width", m.region.boundary_width}};
+  Json channels = Json::array();
+  for (const auto& channel : m.layout.at("channels")) channels.push_back(channel.at("name").get<std::string>());
+  record["channels"] = channels;
+  for (const char* key : {"forcings", "static_channels", "steps_seconds"}) record[key] = Json(m.layout.at(key));
+  record["network"] = Json(m.network);
+  for (const inference::TokenLevel& level : m.levels) {
+    Json row{{"level", level.level}, {"tokens", level.tokens}};
+    if (level.milliseconds > 0) row.update({{"milliseconds", level.milliseconds}, {"measured_on", level.measured_on}});
+    for (const inference::MeasuredSkill& skill : level.skill)
+      row[skill.channel + " at " + std::to_string(skill.lead_hours) + "h"] =
+          Json{{"rmse", skill.rmse}, {"increase", skill.increase}};
+    record["levels"].push_back(row);
+  }
+  for (const inference::BundleFile& file : m.files)
+    record["files"].push_back(Json{{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+  std::map<std::string, std::uint64_t> bytes;
+  for (const inference::BundleTensor& tensor : m.tensors)
+    if (tensor.file == "weights.bin") bytes[std::string(inference::dtype_word(tensor.dtype))] += tensor.bytes;
+  record["weight_bytes"] = Json(bytes);
+  return record;
+}
+
 Json describe_path(const fs::path& path, bool statistics) {
   if (!fs::exists(path)) fail(ErrorKind::data, "{}: no such file or folder", path.string());
   if (fs::exists(path / "archive.json")) return describe_archive(path);
   if (fs::exists(path / "archive" / "archive.json")) return describe_archive(path / "archive");
+  if (inference::is_bundle(path)) return describe_bundle(path);
   if (fs::exists(path / "manifest.json")) {
     // The hash is of the numbers alone: the same on however many ranks they were trained.
     const model::TensorFolder folder(path);

@@ -37,9 +37,10 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", code_version());
   std::function<void()> chosen;
-  for (const Verb& verb : {run_verb(), simulate_verb(), ingest_verb(), train_verb(), distill_verb(), assimilate_verb(),
-                           cycle_verb(), forecast_verb(), verify_verb(), submit_verb(), status_verb(), cancel_verb(),
-                           validate_verb(), plan_verb(), inspect_verb(), hub_verb(), schema_verb(), version_verb()}) {
+  for (const Verb& verb :
+       {run_verb(), simulate_verb(), ingest_verb(), train_verb(), distill_verb(), assimilate_verb(), cycle_verb(),
+        forecast_verb(), verify_verb(), submit_verb(), status_verb(), cancel_verb(), validate_verb(), plan_verb(),
+        export_verb(), inspect_verb(), hub_verb(), schema_verb(), version_verb()}) {
     CLI::App* command = program.add_subcommand(verb.name, verb.summary);
     command->footer("\nExample:\n  " + verb.example);
     command->add_flag("--json", session.json, "Print results on stdout as JSON");

@@ -39,6 +39,7 @@ Verb status_verb();
 Verb cancel_verb();
 Verb validate_verb();
 Verb plan_verb();
+Verb export_verb();
 Verb inspect_verb();
 Verb hub_verb();
 Verb schema_verb();

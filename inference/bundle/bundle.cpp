@@ -56,6 +56,8 @@ Bundle Bundle::open(const fs::path& directory, Verify verify) {
   if (verify == Verify::contents) {
     refuse_strangers(directory, bundle.manifest_);
     for (const BundleTensor& tensor : bundle.manifest_.tensors) bundle.verify(tensor);
+    for (const auto& mapped : bundle.mapped_)
+      if (mapped) mapped->forget_pages();  // what is used comes back, the rest is not kept
   }
   return bundle;
 }

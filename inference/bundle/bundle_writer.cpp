@@ -1,5 +1,6 @@
 #include "inference/bundle/bundle_writer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -32,6 +33,8 @@ BundleWriter::~BundleWriter() {
 }
 
 void BundleWriter::put(const std::string& name, Open& file, const void* bytes, std::size_t count) const {
+  const auto same = [&](const BundleFile& closed) { return closed.name == name; };
+  if (std::any_of(files_.begin(), files_.end(), same)) fail(ErrorKind::failure, "{} is closed already", name);
   if (!file.stream) file.stream.reset(std::fopen((temporary_ / name).c_str(), "wb"));
   if (!file.stream || (count > 0 && std::fwrite(bytes, 1, count, file.stream.get()) != count))
     fail(ErrorKind::failure, "{}: cannot be written: {}", (temporary_ / name).string(), std::strerror(errno));
@@ -55,17 +58,22 @@ void BundleWriter::add_file(const std::string& name, std::string_view contents) 
   put(name, open_[name], contents.data(), contents.size());
 }
 
-std::string BundleWriter::commit(BundleManifest manifest) {
-  manifest.tensors = std::move(tensors_);
-  manifest.files.clear();
+std::span<const BundleFile> BundleWriter::seal() {
   for (auto& [name, file] : open_) {
     if (std::fflush(file.stream.get()) != 0)
       fail(ErrorKind::failure, "{}: cannot be written: {}", (temporary_ / name).string(), std::strerror(errno));
     file.stream.reset();
     sync_path(temporary_ / name);
-    manifest.files.push_back({name, file.bytes, sha256_file(temporary_ / name)});
+    files_.push_back({name, file.bytes, sha256_file(temporary_ / name)});
   }
   open_.clear();
+  return files_;
+}
+
+std::string BundleWriter::commit(BundleManifest manifest) {
+  seal();
+  manifest.files = files_;
+  manifest.tensors = std::move(tensors_);
   const std::string text = manifest.to_text();
   BundleManifest::parse(text, (directory_ / "manifest.json").string());  // a reader would take it
   write_file(temporary_ / "manifest.json", text);

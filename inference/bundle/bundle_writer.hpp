@@ -32,8 +32,10 @@ class BundleWriter {
   void add_file(const std::string& name, std::string_view contents);
   /// What was added so far.
   std::span<const BundleTensor> tensors() const { return tensors_; }
-  /// Where files lie until commit().
-  const std::filesystem::path& temporary() const { return temporary_; }
+  /// Closes the files added so far and gives their checksums: for a file that speaks of the others.
+  std::span<const BundleFile> seal();
+  /// Those that were closed, by seal() or commit().
+  std::span<const BundleFile> files() const { return files_; }
 
   /// Fills in the files and tensors, syncs, renames; an older folder of that name is replaced. Returns the bundle's
   /// identity. Throws Error(failure).
@@ -51,6 +53,7 @@ class BundleWriter {
   std::filesystem::path directory_, temporary_;
   std::map<std::string, Open> open_;
   std::vector<BundleTensor> tensors_;
+  std::vector<BundleFile> files_;
   bool committed_ = false;
 };
 

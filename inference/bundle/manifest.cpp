@@ -160,6 +160,8 @@ TokenLevel read_level(const json& value, const std::string& where, const std::st
   TokenLevel level;
   level.level = static_cast<int>(members.whole("level", 100));
   level.tokens = static_cast<std::int64_t>(members.whole("tokens"));
+  level.first_block = static_cast<int>(members.whole("first_block", 10'000));
+  level.last_block = static_cast<int>(members.whole("last_block", 10'000));
   level.milliseconds = members.number("milliseconds");
   level.measured_on = members.text("measured_on");
   members.list("skill", [&](const json& entry, const std::string& place) {
@@ -248,6 +250,8 @@ std::string BundleManifest::to_text() const {
           {{"channel", s.channel}, {"lead_hours", s.lead_hours}, {"rmse", s.rmse}, {"increase", s.increase}});
     levels_json.push_back({{"level", level.level},
                            {"tokens", level.tokens},
+                           {"first_block", level.first_block},
+                           {"last_block", level.last_block},
                            {"milliseconds", level.milliseconds},
                            {"measured_on", level.measured_on},
                            {"skill", skill}});

@@ -45,8 +45,9 @@ struct MeasuredSkill {
 struct TokenLevel {
   int level = 0;  ///< 0 is exact
   std::int64_t tokens = 0;
-  double milliseconds = 0;  ///< of one step, where it was measured
-  std::string measured_on;  ///< processor and threads
+  int first_block = 0, last_block = 0;  ///< blocks [first, last) see so many tokens; the others all
+  double milliseconds = 0;              ///< of one step, where it was measured
+  std::string measured_on;              ///< processor and threads
   std::vector<MeasuredSkill> skill;
   friend bool operator==(const TokenLevel&, const TokenLevel&) = default;
 };
@@ -71,8 +72,9 @@ struct BundleManifest {
   Region region;
   std::int64_t parameters = 0;
   std::vector<TokenLevel> levels;
-  nlohmann::json network, layout;  ///< as in the model file: sizes; channels, normalisation, steps, forcings
-  double golden_tolerance = 0;     ///< of the self-test: largest difference from golden/output, normalised
+  nlohmann::json network,
+      layout;  ///< as in the model file: sizes (its precision is `precision`); channels, normalisation, steps, forcings
+  double golden_tolerance = 0;  ///< of the self-test: largest difference from golden/output, normalised
   std::vector<BundleFile> files;
   std::vector<BundleTensor> tensors;
 

@@ -37,6 +37,10 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   return mapped;
 }
 
+void MappedFile::forget_pages() const {
+  if (size_ > 0) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
 }

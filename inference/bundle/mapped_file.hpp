@@ -16,6 +16,8 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// The pages read so far no longer count as this process's; they are read again when they are needed.
+  void forget_pages() const;
 
  private:
   MappedFile() = default;

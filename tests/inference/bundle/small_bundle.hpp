@@ -31,8 +31,8 @@ inline BundleManifest small_manifest() {
   manifest.hardware = {"cpu"};
   manifest.region = {"regional 60..25x36 350..40x51", 60, 25, 350, 40, 8};
   manifest.parameters = 42;
-  manifest.levels = {{0, 288, 12.5, "a processor, 2 threads", {}},
-                     {1, 144, 7, "a processor, 2 threads", {{"z500", 24, 130, 0.01}}}};
+  manifest.levels = {{0, 288, 0, 0, 12.5, "a processor, 2 threads", {}},
+                     {1, 144, 1, 5, 7, "a processor, 2 threads", {{"z500", 24, 130, 0.01}}}};
   manifest.network = {{"preset", "edge"}};
   manifest.layout = {{"grid", "regional 60..25x36 350..40x51"}};
   manifest.golden_tolerance = 1e-4;

@@ -1,0 +1,99 @@
+#include "inference/export/stored_weights.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.hpp"
+#include "model/ops/backend.hpp"
+
+namespace zonda::inference {
+
+using model::DType;
+using model::Tensor;
+
+namespace {
+
+/// Small beside the trunk's, and read once a step.
+bool is_read_once(const model::Parameter& parameter) {
+  return parameter.shape.rank() == 2 &&
+         (parameter.name.starts_with("conditioning.") || parameter.name == "embedding.position.weight");
+}
+
+std::vector<std::int64_t> extents(const model::Shape& shape) {
+  std::vector<std::int64_t> result;
+  for (int i = 0; i < shape.rank(); ++i) result.push_back(shape[i]);
+  return result;
+}
+
+}  // namespace
+
+StoredWeights::StoredWeights(const model::ForecastNetwork& network, const std::string& precision,
+                             const std::set<std::string>& exact) {
+  const model::ParameterStore& store = network.parameters();
+  const std::vector<std::string> int8 = network.int8_matrices();
+  const std::set<std::string> bearable(int8.begin(), int8.end());
+  for (const std::string& name : exact) {
+    std::vector<std::string> known;
+    for (const model::Parameter& p : store.list())
+      if (is_trunk_matrix(p.name)) known.push_back(p.name);
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail(ErrorKind::usage, "{}", unknown_word("matrix of the trunk", name, known));
+  }
+  for (model::ParameterId id = 0; id < static_cast<model::ParameterId>(store.list().size()); ++id) {
+    const model::Parameter& parameter = store.at(id);
+    const Tensor value = store.value(id);
+    const std::string name = weights_prefix + parameter.name;
+    const bool trunk = is_trunk_matrix(parameter.name);
+    if (precision == "int8" && trunk && bearable.contains(parameter.name) && !exact.contains(parameter.name)) {
+      quantise(network.backend(), name, value);
+      continue;
+    }
+    const bool narrow = (precision == "bf16" && trunk) || (precision == "int8" && is_read_once(parameter));
+    Stored stored{narrow ? DType::bf16 : DType::f32, extents(value.shape), {}};
+    stored.bytes.resize(static_cast<std::size_t>(value.count()) * model::size_of(stored.dtype));
+    if (narrow) {
+      auto* to = reinterpret_cast<model::BFloat16*>(stored.bytes.data());
+      for (const float x : value.span<const float>()) *to++ = model::BFloat16(x);
+    } else {
+      std::memcpy(stored.bytes.data(), value.data, stored.bytes.size());
+    }
+    order_.push_back(name);
+    stored_.emplace(name, std::move(stored));
+  }
+}
+
+void StoredWeights::quantise(model::Backend& backend, const std::string& name, const Tensor& value) {
+  Stored numbers{DType::i8, extents(value.shape), std::vector<std::byte>(static_cast<std::size_t>(value.count()))};
+  Stored scales{DType::f32, {value.shape[1]}, std::vector<std::byte>(static_cast<std::size_t>(value.shape[1]) * 4)};
+  model::Arena arena;
+  model::Context ctx(backend, arena, DType::f32);
+  ctx->quantise_columns(ctx, value, Tensor(numbers.bytes.data(), value.shape, DType::i8),
+                        Tensor(scales.bytes.data(), {value.shape[1]}, DType::f32));
+  order_.push_back(name);
+  order_.push_back(name + ".scales");
+  stored_.emplace(name, std::move(numbers));
+  stored_.emplace(name + ".scales", std::move(scales));
+}
+
+StoredTensors StoredWeights::tensors() const {
+  return [this](const std::string& name) {
+    const auto found = stored_.find(name);
+    if (found == stored_.end()) fail(ErrorKind::failure, "no stored tensor {}", name);
+    return StoredTensor{found->second.dtype, found->second.shape, found->second.bytes, nullptr};
+  };
+}
+
+void StoredWeights::write(BundleWriter& writer, const std::string& file) const {
+  for (const std::string& name : order_) {
+    const Stored& stored = stored_.at(name);
+    writer.add_tensor(file, name, stored.dtype, stored.shape, stored.bytes);
+  }
+}
+
+std::size_t StoredWeights::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [name, stored] : stored_) sum += stored.bytes.size();
+  return sum;
+}
+
+}  // namespace zonda::inference
