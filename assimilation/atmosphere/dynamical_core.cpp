@@ -4,10 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "assimilation/atmosphere/idle_workers.hpp"
+#include "assimilation/atmosphere/linearisations.hpp"
 #include "core/checksum.hpp"
 #include "core/constants.hpp"
 #include "core/error.hpp"
 #include "model/dynamics/configured_atmosphere.hpp"
+#include "model/dynamics/linearised_integration.hpp"
 #include "model/dynamics/sigma_fields.hpp"
 
 namespace zonda::assimilation {
@@ -35,15 +37,37 @@ struct Integration {
   void finish(View state) { fields.synthesise(equations.present(), state); }
 };
 
+/// An integration with its tangent and adjoint.
+struct LinearisedCore {
+  PrimitiveEquations equations;
+  model::LinearisedIntegration integration;
+  Time origin;
+  Duration step;
+  std::int64_t time_steps;
+  Vector end;
+  LinearisedCore(const model::CoreParameters& parameters, const std::vector<double>& ground, Time from, Duration length,
+                 std::int64_t count)
+      : equations(parameters, ground), integration(equations), origin(from), step(length), time_steps(count) {}
+  void linearise(std::size_t n, ConstView state) {
+    end.assign(state.begin(), state.end());
+    integration.run(end, origin + static_cast<std::int64_t>(n) * step, time_steps);
+  }
+};
+
 class DynamicalCore final : public ForecastModel {
  public:
-  DynamicalCore(const model::CoreParameters& parameters, std::vector<double> ground, Time origin, Duration step)
+  DynamicalCore(const model::CoreParameters& parameters, const std::vector<double>& ground, Time origin, Duration step)
       : origin_(origin),
         step_(step),
         time_steps_(std::llround(double(step.count()) / parameters.time_step)),
-        integrations_(
-            [parameters, ground = std::move(ground)] { return std::make_unique<Integration>(parameters, ground); }),
-        size_(integrations_.lease()->fields.size()) {}
+        dry_(!parameters.moist),
+        integrations_([parameters, ground] { return std::make_unique<Integration>(parameters, ground); }),
+        size_(integrations_.lease()->fields.size()),
+        linearised_(
+            [parameters, ground, origin, step, count = time_steps_] {
+              return std::make_unique<LinearisedCore>(parameters, ground, origin, step, count);
+            },
+            2) {}
 
   std::size_t size() const override { return size_; }
   void step(std::size_t n, View state) const override {
@@ -53,21 +77,34 @@ class DynamicalCore final : public ForecastModel {
     integration->run(time_steps_);
     integration->finish(state);
   }
-  void tangent(std::size_t, ConstView, View) const override { no_derivative(); }
-  void adjoint(std::size_t, ConstView, View) const override { no_derivative(); }
-  bool differentiable() const override { return false; }
+  void tangent(std::size_t n, ConstView state, View perturbation) const override {
+    const std::lock_guard lock(linearising_);
+    about(n, state, perturbation).tangent(perturbation);
+  }
+  void adjoint(std::size_t n, ConstView state, View sensitivity) const override {
+    const std::lock_guard lock(linearising_);
+    about(n, state, sensitivity).adjoint(sensitivity);
+  }
+  bool differentiable() const override { return dry_; }
 
  private:
-  [[noreturn]] static void no_derivative() {
-    fail(ErrorKind::usage,
-         "the dynamical core has no tangent and adjoint, which 4D-Var needs: use letkf, 3dvar, hybrid or "
-         "ensemble-variational analyses, or the network as model");
+  const model::LinearisedIntegration& about(std::size_t n, ConstView state, ConstView change) const {
+    require_size("the state of the dynamical core", state.size(), size_);
+    require_size("the perturbation of the dynamical core", change.size(), size_);
+    if (!dry_)
+      fail(ErrorKind::usage,
+           "the moist dynamical core has no tangent and adjoint, which 4D-Var needs: use letkf, 3dvar, hybrid or "
+           "ensemble-variational analyses, a dry one, or the network as model");
+    return linearised_.about(n, state).integration;
   }
   Time origin_;
   Duration step_;
   std::int64_t time_steps_;
+  bool dry_;
   mutable IdleWorkers<Integration> integrations_;
   std::size_t size_;
+  mutable std::mutex linearising_;
+  mutable Linearisations<LinearisedCore> linearised_;
 };
 
 /// The configuration with a time step that divides `step`.
@@ -94,7 +131,7 @@ std::string identity_of(const model::SimulateConfig& config) {
 AtmosphereModel make_dynamical_core(const model::SimulateConfig& given, Time origin, Duration step) {
   const model::SimulateConfig config = stepping(given, step);
   const model::CoreParameters parameters = model::core_parameters(config);
-  std::vector<double> ground = model::configured_ground(config);
+  const std::vector<double> ground = model::configured_ground(config);
 
   const model::SphericalTransform transform(parameters.truncation);
   const Grid grid = Grid::gaussian(std::size_t(transform.nlat()), std::size_t(transform.nlon()));
@@ -106,7 +143,7 @@ AtmosphereModel make_dynamical_core(const model::SimulateConfig& given, Time ori
   const std::vector<std::string> surface{"sp"};
   AtmosphereLayout layout = sigma_layout(grid, upper_air, parameters.levels.full(), surface, std::move(orography));
 
-  return {std::make_shared<DynamicalCore>(parameters, std::move(ground), origin, step), std::move(layout), origin, step,
+  return {std::make_shared<DynamicalCore>(parameters, ground, origin, step), std::move(layout), origin, step,
           identity_of(config)};
 }
 

@@ -1,9 +1,9 @@
 #include "assimilation/atmosphere/network_model.hpp"
 
 #include <algorithm>
-#include <list>
 #include <mutex>
 
+#include "assimilation/atmosphere/linearisations.hpp"
 #include "assimilation/atmosphere/network_step.hpp"
 #include "core/checksum.hpp"
 #include "core/constants.hpp"
@@ -21,7 +21,11 @@ class NetworkModel final : public ForecastModel {
         make_(std::move(make)),
         origin_(origin),
         batch_(static_cast<std::size_t>(std::max(options.batch, 1))),
-        most_linearised_(static_cast<std::size_t>(std::max(options.linearisations, 1))) {}
+        linearised_(
+            [this] {
+              return std::make_unique<Linearised>(Linearised{NetworkStep(description_, make_()), this});
+            },
+            static_cast<std::size_t>(std::max(options.linearisations, 1))) {}
 
   std::size_t size() const override { return 2 * description_->slot_size(); }
 
@@ -46,43 +50,26 @@ class NetworkModel final : public ForecastModel {
   }
 
  private:
+  /// A step with its time.
   struct Linearised {
-    std::size_t n;
-    Vector state;
-    std::unique_ptr<NetworkStep> step;
+    NetworkStep step;
+    const NetworkModel* model;
+    void linearise(std::size_t n, ConstView state) { step.linearise(model->time(n), state); }
   };
-
   Time time(std::size_t n) const { return origin_ + static_cast<std::int64_t>(n) * description_->d; }
 
-  /// The step about this state: one that still holds its activations, else the one that was not used for longest.
   NetworkStep& about(std::size_t n, ConstView state) const {
     require_size("the state of the network", state.size(), size());
-    const auto known = std::find_if(linearised_.begin(), linearised_.end(), [&](const Linearised& at) {
-      return at.n == n && std::equal(state.begin(), state.end(), at.state.begin());
-    });
-    if (known != linearised_.end()) {
-      linearised_.splice(linearised_.begin(), linearised_, known);
-      return *linearised_.front().step;
-    }
-    if (linearised_.size() < most_linearised_)
-      linearised_.push_front({n, {}, std::make_unique<NetworkStep>(description_, make_())});
-    else
-      linearised_.splice(linearised_.begin(), linearised_, std::prev(linearised_.end()));
-    Linearised& at = linearised_.front();
-    at.n = n;
-    at.state.assign(size(), 0);  // of no state while linearise may throw
-    at.step->linearise(time(n), state);
-    copy(state, at.state);
-    return *at.step;
+    return linearised_.about(n, state).step;
   }
 
   std::shared_ptr<const NetworkDescription> description_;
   NetworkMaker make_;
   Time origin_;
-  std::size_t batch_, most_linearised_;
+  std::size_t batch_;
   mutable std::mutex running_;
   mutable std::unique_ptr<NetworkStep> stepping_;
-  mutable std::list<Linearised> linearised_;  ///< the last used first
+  mutable Linearisations<Linearised> linearised_;
 };
 
 Duration chosen_step(const model::ForecastLayout& layout, const NetworkOptions& options) {

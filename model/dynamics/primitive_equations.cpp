@@ -16,14 +16,22 @@ namespace {
 using namespace constants;
 constexpr double kappa = gas_constant_dry_air / heat_capacity_dry_air;
 
-/// dT/dln p of a standard atmosphere, K: how much temperature on a sigma level follows the ground, which diffusion
-/// shall not see.
+}  // namespace
+
 double standard_slope(double sigma) {
   const double lapse = 0.0065 * gas_constant_dry_air / gravity;
   return sigma < 0.2234 ? 0.0 : 288.15 * std::pow(sigma, lapse) * lapse;
 }
 
-}  // namespace
+std::vector<double> diffusion_rates(const CoreParameters& parameters) {
+  const double largest = double(parameters.truncation) * (parameters.truncation + 1);
+  std::vector<double> rates;
+  for (int n = 0; n <= parameters.truncation + 1; ++n)
+    rates.push_back(parameters.diffusion_time > 0
+                        ? std::pow(n * (n + 1) / largest, parameters.diffusion_order / 2) / parameters.diffusion_time
+                        : 0.0);
+  return rates;
+}
 
 SpectralState::SpectralState(std::size_t coefficients, int levels, bool moist)
     : vorticity(coefficients * 2 * std::size_t(levels)),
@@ -87,12 +95,7 @@ PrimitiveEquations::PrimitiveEquations(CoreParameters parameters, std::vector<do
   const bool flat =
       std::all_of(surface_geopotential_.begin(), surface_geopotential_.end(), [](double x) { return x == 0; });
   if (flat) std::fill(w.slope.begin(), w.slope.end(), 0.0);
-  const double largest = double(parameters_.truncation) * (parameters_.truncation + 1);
-  for (int n = 0; n <= parameters_.truncation + 1; ++n)
-    w.diffusion.push_back(parameters_.diffusion_time > 0
-                              ? std::pow(n * (n + 1) / largest, parameters_.diffusion_order / 2) /
-                                    parameters_.diffusion_time
-                              : 0.0);
+  w.diffusion = diffusion_rates(parameters_);
   for (int b = 0; b < transform_.blocks(); ++b) {
     BlockRows rows;
     for (int member = 0; member < 16; ++member) {

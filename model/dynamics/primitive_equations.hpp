@@ -49,6 +49,12 @@ struct CoreParameters {
   int threads = 0;          ///< 0: one below T63, OpenMP's default from there up
 };
 
+/// dT/dln p of a standard atmosphere, K: how much temperature on a sigma level follows the ground, which diffusion
+/// shall not see.
+double standard_slope(double sigma);
+/// By total wavenumber 0 .. truncation + 1, 1/s.
+std::vector<double> diffusion_rates(const CoreParameters& parameters);
+
 class PrimitiveEquations {
  public:
   /// `surface_geopotential` [coefficients, 2], m2 s-2.
@@ -71,6 +77,8 @@ class PrimitiveEquations {
   /// The present state with the mass of dry air exactly what it was at the start (the step itself corrects with one
   /// step's delay).
   SpectralState present() const;
+  /// The present time level as it is, before the mass is corrected: what the next step begins from.
+  const SpectralState& latest() const { return now_; }
   /// Mean surface pressure of dry air, Pa, by Gaussian quadrature.
   double dry_pressure(const SpectralState& state) const;
   /// Rain since the last call, kg m-2, [nlat, nlon]; empty in a dry run.

@@ -4,11 +4,15 @@
 
 #include <cmath>
 
+#include "assimilation/atmosphere/increment_taper.hpp"
+#include "assimilation/covariance/diagonal_covariance.hpp"
+#include "assimilation/observations/selected_components.hpp"
+#include "assimilation/variational/incremental.hpp"
 #include "core/constants.hpp"
 #include "core/error.hpp"
+#include "forecast_model_checks.hpp"
 #include "model/dynamics/configured_atmosphere.hpp"
 #include "model/dynamics/sigma_fields.hpp"
-#include "random_vectors.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -183,8 +187,67 @@ TEST(DynamicalCore, is_identified_by_what_decides_its_steps) {
   EXPECT_NE(identity([](auto& c) { c.diffusion_time = std::chrono::hours(3); }), as_is);
 }
 
-TEST(DynamicalCore, says_what_it_cannot_do) {
+/// Dry, with mountains and forcing; and with neither, nor diffusion or a filter.
+std::vector<ModelCase> cores() {
+  model::SimulateConfig bare = small_atmosphere();
+  bare.initial = "jablonowski-williamson";
+  bare.forcing = "none";
+  bare.noise = 1;
+  bare.spinup_days = 1;
+  std::vector<ModelCase> cases;
+  for (const auto& [name, config] : {std::pair{"core", small_atmosphere()}, std::pair{"core_without_forcing", bare}}) {
+    const AtmosphereModel core = make_dynamical_core(config, origin, six_hours);
+    Vector units;
+    for (const LaidField& field : core.layout.fields)
+      units.insert(units.end(), field.offset.size() * core.layout.grid.size(),
+                   field.variable == "sp"  ? 500
+                   : field.variable == "t" ? 2
+                                           : 4);
+    cases.push_back({name, core.model, initial_core_state(config, origin, six_hours), 1, {}, units});
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(cores, EveryModel, testing::Combine(testing::ValuesIn(cores()), testing::Values(1, 2)),
+                         name_of_case);
+
+/// Observations six hours after the window's beginning improve the beginning, through the adjoint alone.
+TEST(DynamicalCore, is_analysed_by_4dvar) {
   const AtmosphereModel core = make_dynamical_core(small_atmosphere(), origin, six_hours);
+  const Vector truth = initial_core_state(small_atmosphere(), origin, six_hours);
+  Vector deviations;
+  for (const LaidField& field : core.layout.fields)
+    deviations.insert(deviations.end(), field.offset.size() * core.layout.grid.size(),
+                      field.variable == "sp"  ? 300
+                      : field.variable == "t" ? 2
+                                              : 4);
+  const TaperedCovariance covariance(std::make_shared<DiagonalCovariance>(deviations),
+                                     std::make_shared<IncrementTaper>(core.layout, 10, 18));
+  Vector background = covariance.randomise(1, "error", 0);
+  axpy(1, truth, background);
+  std::vector<std::size_t> observed;
+  for (std::size_t i = 0; i < truth.size(); i += 5) observed.push_back(i);
+  Observations later;
+  for (const std::size_t i : observed) later.errors.push_back(0.1 * deviations[i]);
+  later.instrument = std::make_shared<SelectedComponents>(truth.size(), observed);
+  Vector state = truth;
+  core.model->step(0, state);
+  later.values.resize(observed.size());
+  later.instrument->apply(state, later.values);
+  IncrementalSettings settings;
+  settings.outer_iterations = 1;
+  settings.inner.iterations = 12;
+  const auto analysis = incremental_variational({core.model, {{1, later}}}, background, covariance, settings);
+  EXPECT_LT(analysis.costs.back(), 0.2 * analysis.costs.front());
+  const auto error = [&](ConstView x, const char* variable, std::size_t level) {
+    return root_mean_square(difference(field(core, x, variable, level), field(core, truth, variable, level)));
+  };
+  for (const char* variable : {"u", "v", "t"})
+    EXPECT_LT(error(analysis.state, variable, 2), 0.8 * error(background, variable, 2)) << variable;
+}
+
+TEST(DynamicalCore, says_what_it_cannot_do) {
+  EXPECT_TRUE(make_dynamical_core(small_atmosphere(), origin, six_hours).model->differentiable());
+  const AtmosphereModel core = make_dynamical_core(small_atmosphere(true), origin, six_hours);
   EXPECT_FALSE(core.model->differentiable());
   Vector state(core.model->size()), other(core.model->size());
   EXPECT_THROW(core.model->tangent(0, state, other), Error);

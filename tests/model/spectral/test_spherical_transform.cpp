@@ -10,6 +10,7 @@
 #include "core/philox.hpp"
 #include "model/dynamics/spectral_wind.hpp"
 #include "model/spectral/spherical_transform.hpp"
+#include "model/spectral/transform_adjoint.hpp"
 
 namespace zonda::model {
 namespace {
@@ -127,6 +128,37 @@ TEST(SpectralWind, SolidBodyRotationHasTheVorticityOfTheTextbook) {
   for (std::size_t i = 0; i < plane; ++i)
     EXPECT_NEAR(grid[i], 2 * 20 * transform.sines()[i / columns] / constants::earth_radius, 1e-18);
   for (const double d : divergence) EXPECT_NEAR(d, 0, 1e-18);
+}
+
+TEST(TransformAdjoint, IsTheTransposeOfBothTransforms) {
+  const SphericalTransform transform(21);
+  constexpr std::size_t series = 3;
+  const SpectralIndex& index = transform.index();
+  const std::size_t plane = std::size_t(transform.nlat()) * std::size_t(transform.nlon());
+  std::vector<double> spectral, grid(series * plane), to_grid(grid.size());
+  for (std::size_t s = 0; s < series; ++s) {
+    const std::vector<double> one = random_coefficients(index, s);
+    spectral.insert(spectral.end(), one.begin(), one.end());
+  }
+  std::vector<double> to_spectral(spectral.size());
+  const Philox random(9, "grid");
+  for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = random.normal(i);
+  const auto expect_equal = [](const auto& a, const auto& b, const auto& c, const auto& d) {
+    double left = 0, right = 0, size = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      left += a[i] * b[i];
+      size += std::abs(a[i] * b[i]);
+    }
+    for (std::size_t i = 0; i < c.size(); ++i) right += c[i] * d[i];
+    EXPECT_NE(left, 0);
+    EXPECT_NEAR(left, right, 1e-12 * size);
+  };
+  transform.synthesise(series, spectral, to_grid);
+  synthesise_adjoint(transform, series, grid, to_spectral);
+  expect_equal(to_grid, grid, spectral, to_spectral);
+  transform.analyse(series, grid, to_spectral);
+  analyse_adjoint(transform, series, spectral, to_grid);
+  expect_equal(to_spectral, spectral, grid, to_grid);
 }
 
 }  // namespace
