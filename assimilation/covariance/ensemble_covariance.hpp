@@ -14,7 +14,7 @@ namespace zonda::assimilation {
 /// neither ranks nor threads.
 class EnsembleCovariance final : public Covariance {
  public:
-  /// `anomalies` [member][state] sum to zero; `correlation` has a unit diagonal.
+  /// `anomalies` [member][state] sum to zero; `correlation` has a unit diagonal and acts on each rank alone.
   EnsembleCovariance(std::vector<Vector> anomalies, std::shared_ptr<const Covariance> correlation,
                      parallel::Communicator communicator = parallel::Communicator::self());
   std::size_t size() const override { return correlation_->size(); }
