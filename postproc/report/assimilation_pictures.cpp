@@ -198,7 +198,7 @@ bool draw_departures(const CycledAnalysis& analysis, const std::filesystem::path
       {.title = "Departures of " + analysis.name,
        .subtitle =
            "root mean square departures from background and analysis, SI; diagnosed: after Desroziers et al. (2005)",
-       .chart_width = 520},
+       .chart_width = 600},
       charts, png);
   return true;
 }
