@@ -6,6 +6,7 @@
 #include "assimilation/covariance/hybrid_covariance.hpp"
 #include "assimilation/covariance/isotropic_correlation.hpp"
 #include "assimilation/covariance/level_correlation.hpp"
+#include "assimilation/covariance/localisation.hpp"
 #include "assimilation/covariance/repeated_covariance.hpp"
 #include "assimilation/covariance/spectral_covariance.hpp"
 #include "assimilation/cycling/member_exchange.hpp"
