@@ -46,7 +46,7 @@ class SingleState final : public AnalysisMethod {
     if (through_time_ && !model.model->differentiable())
       fail(ErrorKind::usage,
            "cycle.analyses, {}: 4dvar needs the model's tangent and adjoint, which this model does not have; expected "
-           "letkf, 3dvar, hybrid or envar, or a network as model",
+           "letkf, 3dvar, hybrid or envar, or a dry core or a network as model",
            config.label());
   }
   bool wants_window() const override { return through_time_; }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "inference/bundle/manifest.hpp"
-#include "inference/bundle/mapped_file.hpp"
+#include "core/mapped_file.hpp"
 
 namespace zonda::inference {
 

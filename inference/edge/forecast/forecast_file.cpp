@@ -11,7 +11,7 @@
 #include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "core/json_reader.hpp"
-#include "inference/edge/forecast/mapped_file.hpp"
+#include "core/mapped_file.hpp"
 
 namespace zonda::edge {
 namespace {

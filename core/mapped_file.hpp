@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-namespace zonda::inference {
+namespace zonda {
 
 class MappedFile {
  public:
@@ -25,4 +25,4 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-}  // namespace zonda::inference
+}  // namespace zonda

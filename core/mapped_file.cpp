@@ -1,4 +1,4 @@
-#include "inference/bundle/mapped_file.hpp"
+#include "core/mapped_file.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 
 #include "core/error.hpp"
 
-namespace zonda::inference {
+namespace zonda {
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const auto refuse = [&](const char* what) {
@@ -45,4 +45,4 @@ MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-}  // namespace zonda::inference
+}  // namespace zonda
