@@ -2,8 +2,8 @@
 #include "inference/export/export_bundle.hpp"
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +51,8 @@ Verb export_verb() {
             "--no-onnx", [config] { config->onnx.clear(); }, "No ONNX graph");
         command.add_option("--name", config->name, "Of the region or model, for people; default: its grid");
         command.add_option("--hardware", config->hardware, "Tags of what it was made for")->delimiter(',');
+        command.add_option("--measure", config->measure_on,
+                           "Archive to measure the token levels' time and skill on; default: exact forecasts alone");
         command.add_option("--parent", config->parents, "Identities of bundles that it descends from");
         return [&session, config] {
           if (!session.speaks()) return;
