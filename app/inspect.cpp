@@ -123,7 +123,7 @@ Json describe_bundle(const fs::path& path) {
     record["files"].push_back(Json{{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   std::map<std::string, std::uint64_t> bytes;
   for (const inference::BundleTensor& tensor : m.tensors)
-    if (tensor.file == "weights.bin") bytes[std::string(inference::dtype_word(tensor.dtype))] += tensor.bytes;
+    if (tensor.file == "weights.bin") bytes[std::string(model::name_of(tensor.dtype))] += tensor.bytes;
   record["weight_bytes"] = Json(bytes);
   return record;
 }

@@ -8,6 +8,7 @@
 #include "assimilation/cycling/state_file.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "parallel/together.hpp"
 
 namespace zonda::assimilation {
 
@@ -19,23 +20,6 @@ constexpr const char* record_name = "cycle.json";
 
 fs::path member_file(const fs::path& folder, std::size_t k) {
   return folder / fmt::format("member_{:03d}.state", k);
-}
-
-/// Runs `body`; if it fails on any rank, it fails on all.
-template <class Body>
-void together(const parallel::Communicator& communicator, Body body) {
-  int kind = 0;
-  std::string message;
-  try {
-    body();
-  } catch (const Error& error) {
-    kind = error.exit_code();
-    message = error.what();
-  } catch (const std::exception& error) {
-    kind = static_cast<int>(ErrorKind::failure);
-    message = error.what();
-  }
-  communicator.agree(kind, message);
 }
 
 /// Folders with a record, by name and so by time.
@@ -62,7 +46,7 @@ fs::path MemberFiles::folder(Time time) const {
 
 void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, const nlohmann::ordered_json& record,
                         std::size_t keep) const {
-  together(communicator_, [&] {
+  parallel::together(communicator_, [&] {
     fs::create_directories(folder(time));
     for (std::size_t k = 0; k < ensemble.own().size(); ++k) {
       const std::size_t member = ensemble.own().begin + k;
@@ -70,7 +54,7 @@ void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, co
                   ensemble.member(k));
     }
   });
-  together(communicator_, [&] {
+  parallel::together(communicator_, [&] {
     if (!communicator_.is_root()) return;
     if (!truth.empty()) write_state(folder(time) / "truth.state", {identity_, time, "truth"}, truth);
     write_file(folder(time) / record_name, record.dump(1) + "\n");
@@ -86,7 +70,7 @@ void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, co
 
 std::optional<Time> MemberFiles::last() const {
   std::optional<Time> time;
-  together(communicator_, [&] {
+  parallel::together(communicator_, [&] {
     const std::vector<fs::path> folders = whole_folders(root_);
     if (folders.empty()) return;
     const auto json = nlohmann::ordered_json::parse(read_file(folders.back() / record_name), nullptr, false);
@@ -102,7 +86,7 @@ nlohmann::ordered_json MemberFiles::record(Time time) const {
 }
 
 void MemberFiles::read(Time time, Ensemble& ensemble) const {
-  together(communicator_, [&] { read_members(folder(time), identity_, time, ensemble); });
+  parallel::together(communicator_, [&] { read_members(folder(time), identity_, time, ensemble); });
 }
 
 Vector MemberFiles::read_truth(Time time) const {

@@ -105,7 +105,7 @@ bool is_name(std::string_view name, bool folders) {
 
 DType read_dtype(Members& members, const std::string& word) {
   for (const DType type : {DType::f64, DType::f32, DType::bf16, DType::i8})
-    if (word == dtype_word(type)) return type;
+    if (word == model::name_of(type)) return type;
   members.refuse("dtype '" + word.substr(0, 20) + "', known: f64, f32, bf16, i8");
 }
 
@@ -211,20 +211,6 @@ void require_scales(const BundleManifest& manifest, const std::string& source) {
 
 }  // namespace
 
-std::string_view dtype_word(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return "f64";
-    case DType::f32:
-      return "f32";
-    case DType::bf16:
-      return "bf16";
-    case DType::i8:
-      return "i8";
-  }
-  return "";
-}
-
 std::int64_t BundleTensor::count() const {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
@@ -261,7 +247,7 @@ std::string BundleManifest::to_text() const {
   for (const BundleTensor& t : tensors)
     tensors_json.push_back({{"name", t.name},
                             {"file", t.file},
-                            {"dtype", dtype_word(t.dtype)},
+                            {"dtype", model::name_of(t.dtype)},
                             {"shape", t.shape},
                             {"offset", t.offset},
                             {"bytes", t.bytes},

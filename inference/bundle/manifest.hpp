@@ -88,7 +88,4 @@ struct BundleManifest {
   const BundleTensor* find_tensor(std::string_view name) const;
 };
 
-/// `f32`, `bf16`, `i8`, `f64`: as manifests name them.
-std::string_view dtype_word(model::DType dtype);
-
 }  // namespace zonda::inference

@@ -27,6 +27,7 @@
 #include "parallel/imagined.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/partition.hpp"
+#include "parallel/together.hpp"
 
 namespace zonda::inference {
 namespace {
@@ -206,20 +207,6 @@ void await_folder(const fs::path& directory, const json& identity) {
   }
 }
 
-/// Runs `work` on every rank of the group; an Error of one is everybody's.
-template <class Work>
-void agreed(const parallel::Communicator& ranks, Work&& work) {
-  int kind = 0;
-  std::string message;
-  try {
-    work();
-  } catch (const Error& error) {
-    kind = error.exit_code();
-    message = error.what();
-  }
-  ranks.agree(kind, message);
-}
-
 /// Forecasts that pass the network together, from their states to their files. The ranks of `slabs` share each; the
 /// first of them writes, and holds one whole field at a time for it.
 class ForecastGroup {
@@ -240,12 +227,12 @@ class ForecastGroup {
                       {config.bounds, taper, config.seed, slabs.alone() ? nullptr : &slabs}) {}
 
   void run() {
-    agreed(slabs_.ranks(), [&] {
+    parallel::together(slabs_.ranks(), [&] {
       if (!slabs_.ranks().is_root()) return;
       for (const TrajectoryStart& start : starts_) writers_.push_back(files_.open(start));
     });
     for (const Duration lead : trajectories_.leads_needed()) {
-      agreed(slabs_.ranks(), [&] { read(lead); });
+      parallel::together(slabs_.ranks(), [&] { read(lead); });
       trajectories_.give(lead, fields_);
       if (lead == Duration{0} && config_.write_initial) write(lead);
     }
@@ -255,7 +242,7 @@ class ForecastGroup {
       trajectories_.forecast(fields_);
       write(trajectories_.lead());
     }
-    agreed(slabs_.ranks(), [&] {
+    parallel::together(slabs_.ranks(), [&] {
       for (const auto& writer : writers_) writer->close();
     });
   }
@@ -280,12 +267,12 @@ class ForecastGroup {
   void write(Duration lead) {
     for (std::size_t s = 0; s < starts_.size(); ++s) {
       std::optional<State> mine;
-      agreed(slabs_.ranks(), [&] { mine = files_.state(grid_, starts_[s].initial, lead, sample(s)); });
+      parallel::together(slabs_.ranks(), [&] { mine = files_.state(grid_, starts_[s].initial, lead, sample(s)); });
       if (slabs_.alone()) {
         writers_[s]->write(*mine);
         continue;
       }
-      agreed(slabs_.ranks(), [&] { write_whole(s, *mine); });
+      parallel::together(slabs_.ranks(), [&] { write_whole(s, *mine); });
     }
   }
 

@@ -10,6 +10,7 @@
 #include "parallel/canonical.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/partition.hpp"
+#include "parallel/together.hpp"
 #include "postproc/verification/band_sums.hpp"
 #include "postproc/verification/climatology.hpp"
 #include "postproc/verification/field_series.hpp"
@@ -59,7 +60,7 @@ class Scorer {
   /// Collective over the slabs: all leads of one initial time.
   void add(const ForecastStart& start, std::span<double> scores) {
     std::vector<std::unique_ptr<ingest::Source>> sources;
-    together([&] {
+    parallel::together(slabs_, [&] {
       read_truth(start.initial, initial_);
       for (const ForecastFile& file : start.members) sources.push_back(plan_.open(file.path));
     });
@@ -70,7 +71,7 @@ class Scorer {
       });
       if (!forecast_has || !plan_.truth.find_time(valid)) continue;
       std::fill(of_bands_.begin(), of_bands_.end(), 0.0);
-      together([&] {
+      parallel::together(slabs_, [&] {
         read_truth(valid, truth_);
         for (std::size_t c = 0; c < plan_.channels.size(); ++c) add_channel(start, sources, lead, c, valid);
       });
@@ -81,20 +82,6 @@ class Scorer {
   }
 
  private:
-  /// An error on one rank is one on all that wait for it.
-  template <class Work>
-  void together(Work&& work) const {
-    int kind = 0;
-    std::string message;
-    try {
-      work();
-    } catch (const Error& error) {
-      kind = error.exit_code();
-      message = error.what();
-    }
-    slabs_.agree(kind, message);
-  }
-
   void read_truth(Time time, std::vector<float>& state) const {
     const std::size_t at = plan_.truth.find_time(time).value();
     const parallel::Range rows = bands_.rows();
