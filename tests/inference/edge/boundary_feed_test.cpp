@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "core/philox.hpp"
+#include "model/forecast_state/boundary_ring.hpp"
 
 namespace zonda::edge {
 namespace {
@@ -73,6 +75,15 @@ TEST(Ring, IsWhatLiesNearerThanItsWidthToTheEdge) {
         ASSERT_EQ(cells.at(expected++), row * 11 + column);
       }
     EXPECT_EQ(expected, cells.size());
+  }
+}
+
+TEST(Ring, IsTheModels) {
+  const Grid grid = Grid::regional(60, 40, 9, 350, 20, 11);
+  for (const int width : {1, 2, 3}) {
+    const model::BoundaryRing ring(grid, width);
+    const auto cells = ring_cells(grid.nlat(), grid.nlon(), width);
+    EXPECT_TRUE(std::ranges::equal(cells, ring.cells())) << width;
   }
 }
 
