@@ -24,14 +24,20 @@ std::string own_path() {
   return error ? "zonda" : path.string();
 }
 
+constexpr std::string_view hear = R"(
+# Signals go on to the ranks: USR1 when the time is up (save and leave), TERM when Slurm stops the job.
+tell() { heard=$1; [ -z "${step:-}" ] || kill -"$1" "$step" 2>/dev/null; }
+trap 'tell USR1' USR1
+trap 'stopped=yes; tell TERM' TERM
+)";
+
 constexpr std::string_view follow = R"(launch {} &
 step=$!
-trap 'kill -USR1 "$step" 2>/dev/null' USR1 # the time is up: save and go
-trap 'stopped=yes; kill -TERM "$step" 2>/dev/null' TERM
+[ -z "${{heard:-}}" ] || tell "$heard" # it came before the ranks did
 while true; do
-  code=0
+  heard= code=0
   wait "$step" || code=$?
-  kill -0 "$step" 2>/dev/null || break # a signal ends `wait`, not the ranks
+  [ "$code" -gt 128 ] && [ -n "$heard" ] || break # a signal ends `wait`, not the ranks
 done
 )";
 
@@ -183,6 +189,7 @@ std::string launch_and_wait(const Site& site, const BatchJob& job, const std::st
 std::string batch_script(const Site& site, const BatchJob& job, const JobFolders& folders) {
   std::string text = "#!/bin/bash\n";
   for (const std::string& option : sbatch_options(site, job, folders)) text += "#SBATCH " + option + "\n";
+  text += hear;
   text += "\n" + launch_function(site, job);
   if (site.launcher == "srun") text += fresh_step;
   text += "\n" + launch_and_wait(site, job, "$SLURM_ARRAY_TASK_ID");

@@ -35,7 +35,7 @@ struct Base {
     manifest.model = std::string(64, 'a');
     manifest.region = {"regional 60..25x36 350..40x51", 60, 25, 350, 40, 8};
     manifest.parameters = 12;
-    manifest.levels = {{0, 288, 1, "x", {}}};
+    manifest.levels.emplace_back().tokens = 288;
     manifest.network = manifest.layout = nlohmann::json::object();
     identity = writer.commit(manifest);
   }

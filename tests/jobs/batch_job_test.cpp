@@ -42,12 +42,13 @@ struct BatchJobTest : testing::Test {
   }
   /// Runs the script here, with `srun` played by the given lines of shell, and Slurm by a few.
   ProgramResult play(const std::string& text, const std::string& srun, int restarts = 0,
-                     const std::string& state = "RUNNING") const {
+                     const std::string& state = "RUNNING", const std::string& more = "") const {
     const fs::path folder = fs::temp_directory_path() / ("zonda-batch-job-" + std::to_string(::getpid()));
     fs::create_directories(folder);
     const std::string preamble =
         "srun() { " + srun + "; }\nexec() { \"$@\"; exit; }\nscontrol() { echo scontrol \"$@\"; }\nsleep() { :; }\n" +
-        "squeue() { echo " + state + "; }\nSLURM_JOB_ID=7\nSLURM_RESTART_COUNT=" + std::to_string(restarts) + "\n";
+        "squeue() { echo " + state + "; }\nSLURM_JOB_ID=7\nSLURM_RESTART_COUNT=" + std::to_string(restarts) + "\n" +
+        more + "\n";
     write_file(folder / "script.sh", preamble + text);
     ProgramResult result = run_program({"bash", (folder / "script.sh").string()});
     fs::remove_all(folder);
@@ -191,6 +192,21 @@ TEST_F(BatchJobTest, AJobThatSlurmStopsIsNotRequeued) {
     EXPECT_EQ(std::to_string(stopped.exit_code), code);
   }
   EXPECT_EQ(play(script(train), "return 75", 0, "COMPLETING").output, "") << "cancelled before the script heard of it";
+}
+
+TEST_F(BatchJobTest, TheRanksOwnExitCodeIsKeptHoweverSoonTheyLeaveAfterASignal) {
+  // The ranks are gone before the script, which a signal took out of `wait`, looks again.
+  const std::string slow_kill = "kill() { command kill \"$@\"; command sleep 0.3; }";
+  for (const std::string code : {"75", "3", "143"}) {
+    const std::string ranks = "trap 'exit " + code + "' TERM; command kill -TERM $$; while true; do :; done";
+    EXPECT_EQ(std::to_string(play(script(train), ranks, 0, "RUNNING", slow_kill).exit_code), code);
+  }
+}
+
+TEST_F(BatchJobTest, ASignalBeforeTheRanksStartIsNotLost) {
+  // It comes while the step numbers are taken: the ranks never start, the job goes back into the queue.
+  const std::string srun = "case \"$1\" in --mpi=none) kill -USR1 $$;; *) while true; do :; done;; esac";
+  EXPECT_EQ(play(script(train), srun, 1).output, "scontrol requeue 7\n");
 }
 
 TEST_F(BatchJobTest, EachStartTakesAStepNumberOfItsOwn) {
