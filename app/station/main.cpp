@@ -2,13 +2,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "app/station/bundle_runner.hpp"
 #include "app/station/station_program.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/provenance.hpp"
 #include "core/signals.hpp"
+#include "inference/edge/runner/bundle_runner.hpp"
+#include "inference/edge/station/resident_memory.hpp"
 #include "inference/edge/station/slots.hpp"
 
 namespace zonda::app {
@@ -51,7 +52,7 @@ void self_test(const Words& words) {
   const edge::Slots slots(config.directory / "models");
   const auto slot = slots.serving();
   if (!slot) fail(ErrorKind::data, "{}: no model serves here", (config.directory / "models").string());
-  bundle_opener(config.model.threads, {})(slots.path(*slot))->self_test();
+  edge::bundle_opener(config.model.threads, {})(slots.path(*slot))->self_test();
   const edge::Release release = *slots.release(*slot);
   print(words.json
             ? nlohmann::ordered_json{{"model", release.name}, {"version", release.version}, {"passed", true}}.dump(2)
@@ -87,6 +88,7 @@ constexpr Verb verbs[] = {
 
 int main_program(int argc, char** argv) {
   catch_stop_signals();
+  edge::prefer_small_memory();
   CLI::App program("Zonda station: pulls, runs and serves a regional weather model.\n", "zonda-station");
   program.require_subcommand(1);
   program.set_version_flag("--version", code_version());

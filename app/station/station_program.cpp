@@ -6,15 +6,19 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <tuple>
 
-#include "app/station/bundle_runner.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/provenance.hpp"
 #include "inference/edge/catalogue/station_report.hpp"
+#include "inference/edge/feed/boundary_feed.hpp"
 #include "inference/edge/hub_client/trusted_hub.hpp"
+#include "inference/edge/on_demand/on_demand_runs.hpp"
+#include "inference/edge/runner/bundle_runner.hpp"
 #include "inference/edge/serving/station_server.hpp"
+#include "inference/edge/station/resident_memory.hpp"
 
 namespace zonda::app {
 
@@ -54,7 +58,7 @@ edge::SecretKey station_key(const fs::path& folder) {
 edge::StationTraits traits_of(const edge::StationConfig& config, const edge::SecretKey& key) {
   std::vector<std::string> tags = hardware_tags();
   tags.insert(tags.end(), config.model.hardware.begin(), config.model.hardware.end());
-  return {key.public_key().id(), config.model.region.value_or(""), tags};
+  return {key.public_key().id(), config.hub.region, tags};
 }
 
 }  // namespace
@@ -82,17 +86,21 @@ struct StationProgram::Parts {
   edge::HttpTransport transport;
   edge::TrustedHub hub;
   edge::ServiceNotice notice;
+  std::unique_ptr<edge::OnDemandRuns> on_demand;
   std::unique_ptr<edge::StationServer> server;
   std::string shown;  // on the last line of status
   edge::StationCorrection correction;
   std::mutex correction_mutex;
+  std::shared_ptr<const edge::RegionalForecast> released_after;  // memory was given back after it was made
   std::optional<Time> followed;  // initial time of the last run that reports are compared with
+  std::tuple<std::shared_ptr<edge::ModelRunner>, fs::path, std::shared_ptr<const edge::RegionalForecast>> demanded;
   edge::Station station;
 
   fs::path correction_file() const { return config.directory / "correction.state"; }
   void load_correction();
   edge::ObservationReceipt learn(const std::vector<edge::SensorReport>& reports);
   void correct(const edge::RegionalForecast& forecast, edge::StationState& state);
+  void offer_runs(const StationView& view);
 
   Parts(edge::StationConfig given, std::function<bool()> stop)
       : config(std::move(given)),
@@ -101,12 +109,13 @@ struct StationProgram::Parts {
         key(station_key(config.directory)),
         traits(traits_of(config, key)),
         transport(config.http_limits()),
-        hub({config.hub.url, config.directory / "hub", traits}, transport, read_file(config.hub.root)),
+        hub({config.hub.url, config.directory / "hub", traits, config.model.name}, transport,
+            read_file(config.hub.root)),
         correction(config.correction, config.place.latitude, config.place.longitude),
         station(config.settings(), {.clock = clock,
                                     .transport = transport,
                                     .hub = hub,
-                                    .open = bundle_opener(config.model.threads, [this] { notice.alive(); }),
+                                    .open = edge::bundle_opener(config.model.threads, [this] { notice.alive(); }),
                                     .inventory = [this](const StationView& view) { return inventory(view); },
                                     .publish = [this](const StationView& view) { publish(view); },
                                     .heartbeat = [this] { notice.alive(); },
@@ -154,6 +163,7 @@ struct StationProgram::Parts {
       notice.status(line);
       shown = line;
     }
+    if (on_demand) offer_runs(view);
     if (!server) return;
     auto state = std::make_shared<edge::StationState>();
     state->station = config.id;
@@ -167,6 +177,10 @@ struct StationProgram::Parts {
     if (view.forecast) correct(*view.forecast, *state);
     state->software = code_version();
     server->publish(state);
+    if (view.forecast != released_after) {
+      released_after = view.forecast;
+      edge::release_idle_memory();
+    }
   }
 };
 
@@ -193,6 +207,31 @@ void StationProgram::Parts::correct(const edge::RegionalForecast& forecast, edge
   }
 }
 
+/// Requests are run by the model that serves, on the feed that is here.
+void StationProgram::Parts::offer_runs(const StationView& view) {
+  const std::shared_ptr<edge::ModelRunner> model = station.agent().model();
+  auto now = std::tuple(model, view.feed_path, view.forecast);
+  if (now == demanded) return;
+  demanded = now;
+  auto offered = std::make_shared<edge::DemandedModel>();
+  if (model && view.feed && view.update.release) try {
+      const edge::BoundaryFeed feed = edge::read_feed(view.feed_path);
+      const std::size_t steps = std::min(
+          feed.leads.size(), static_cast<std::size_t>(std::max<std::int64_t>(1, config.on_demand.reach / feed.step)));
+      offered->identity = view.update.release->identity();
+      for (const double seconds : model->step_seconds())
+        offered->costs.emplace_back(seconds * static_cast<double>(steps));
+      offered->run = [model, path = view.feed_path, steps, stop = cancelled](int level, int member) {
+        return model->run_on_demand(path, {.level = level, .steps = steps, .member = member}, stop);
+      };
+      if (view.forecast && view.forecast->initial == view.feed->cycle) offered->last = view.forecast;
+    } catch (const Error& damage) {
+      log::warning("nothing is run on demand: {}", damage.what());
+      offered = nullptr;
+    }
+  on_demand->serve(std::move(offered));
+}
+
 void StationProgram::Parts::load_correction() {
   if (!fs::exists(correction_file())) return;
   try {
@@ -212,8 +251,12 @@ void StationProgram::run() {
   edge::StationServer::Observe observe;
   if (!parts.config.correction.variables.empty())
     observe = [&parts](const std::vector<edge::SensorReport>& reports) { return parts.learn(reports); };
+  const edge::OnDemandSection& on_demand = parts.config.on_demand;
+  if (on_demand.enabled)
+    parts.on_demand =
+        std::make_unique<edge::OnDemandRuns>(on_demand.coarsest_level, static_cast<std::size_t>(on_demand.waiting));
   parts.server = std::make_unique<edge::StationServer>(
-      parts.config.serve, [&parts] { return parts.station.now(); }, observe);
+      parts.config.serve, [&parts] { return parts.station.now(); }, observe, parts.on_demand.get());
   const int port = parts.server->start();
   log::info("station {} (key {:.12}) serves on http://{}:{}/", parts.config.id, parts.traits.id,
             parts.config.serve.address, port);
@@ -221,6 +264,7 @@ void StationProgram::run() {
   parts.notice.ready();
   parts.station.run();
   parts.notice.stopping();
+  if (parts.on_demand) parts.on_demand->serve(nullptr);
   parts.server->stop();
 }
 
@@ -246,7 +290,9 @@ nlohmann::ordered_json status_record(const edge::StationConfig& config, const St
   if (view.update.release) {
     status["model"] = {{"name", view.update.release->name},
                        {"version", view.update.release->version},
-                       {"slot", to_string(*view.update.slot)}};
+                       {"slot", to_string(*view.update.slot)},
+                       {"opening_ms", 1e3 * view.update.opening_seconds},
+                       {"testing_ms", 1e3 * view.update.testing_seconds}};
   }
   if (view.feed) status["feed"] = {{"name", view.feed->name}, {"cycle", zonda::to_string(view.feed->cycle)}};
   if (view.forecast) {

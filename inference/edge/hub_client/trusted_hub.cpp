@@ -76,6 +76,9 @@ std::optional<Release> TrustedHub::assigned_release() {
   const AssignmentRules rules = AssignmentRules::parse(document(AssignmentRules::target, 1 << 20));
   const auto assigned = rules.assigned(settings_.station);
   if (!assigned) return std::nullopt;
+  if (settings_.only_model && assigned->name != *settings_.only_model)
+    fail(ErrorKind::data, "the hub assigns the model '{}'; this station takes '{}' alone (model.name)", assigned->name,
+         *settings_.only_model);
   const PublishedRelease published =
       PublishedRelease::parse(document(PublishedRelease::target_of(assigned->name, assigned->version), 1 << 20),
                               assigned->name, assigned->version);

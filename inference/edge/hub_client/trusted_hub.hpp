@@ -17,6 +17,7 @@ class TrustedHub final : public Hub {
     std::string url;                  ///< of the hub; metadata lie in URL/metadata, targets in URL/targets
     std::filesystem::path directory;  ///< keeps trusted metadata and small signed documents
     StationTraits station;
+    std::optional<std::string> only_model = {};  ///< another one is refused
   };
   /// `shipped_root`: text of the root metadata that came with the station. Throws Error(data).
   TrustedHub(Settings settings, Transport& transport, std::string_view shipped_root);

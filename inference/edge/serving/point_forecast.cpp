@@ -42,6 +42,13 @@ std::string condition_json(const Condition& condition) {
   return fmt::format(R"({{"state":"{}","reasons":{}}})", name_of(condition.freshness), list_of(condition.reasons));
 }
 
+std::string demand_json(const DemandReply& reply) {
+  std::string out = fmt::format(R"({{"deadline":"{}","member":{},"computed":{},"in_time":{},"milliseconds":{:.4g})",
+                                reply.deadline, reply.member, reply.computed, reply.in_time, reply.milliseconds);
+  if (!reply.reason.empty()) out += ",\"reason\":" + json_string(reply.reason);
+  return out + "}";
+}
+
 }  // namespace
 
 std::string ucum(const std::string& unit) {
@@ -84,7 +91,8 @@ std::string to_coverage_json(const PointForecast& point) {
     append_numbers(out, c.values);
     out += "}";
   }
-  return out + "},\"zonda:run\":" + run_json(run) + ",\"zonda:condition\":" + condition_json(point.condition) + "}\n";
+  return out + "},\"zonda:run\":" + run_json(run) + ",\"zonda:condition\":" + condition_json(point.condition) +
+         (point.demand ? ",\"zonda:demand\":" + demand_json(*point.demand) : "") + "}\n";
 }
 
 std::string to_csv(const PointForecast& point) {
@@ -109,6 +117,7 @@ std::string to_json(const PointForecast& point) {
   std::string out =
       fmt::format(R"({{"latitude":{:.9g},"longitude":{:.9g},"condition":{},"run":{},"times":{})", point.latitude,
                   point.longitude, condition_json(point.condition), run_json(run), times_json(run));
+  if (point.demand) out += ",\"demand\":" + demand_json(*point.demand);
   out += ",\"variables\":{";
   for (const Column& c : columns_of(point)) {
     out += fmt::format(R"({}{}:{{"title":{},"unit":{},"values":)", out.ends_with('{') ? "" : ",", json_string(c.name),

@@ -1,5 +1,6 @@
 #pragma once
 // The forecast at a point, and its forms.
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,16 @@
 
 namespace zonda::edge {
 
+/// How a run that was asked for went.
+struct DemandReply {
+  std::string deadline;
+  int member = 0;
+  bool computed = false;  ///< else the last scheduled run is what is answered
+  bool in_time = false;
+  double milliseconds = 0;
+  std::string reason;  ///< why it was not computed
+};
+
 struct PointForecast {
   const StationState& state;  ///< with a forecast
   Condition condition;
@@ -15,6 +26,7 @@ struct PointForecast {
   std::vector<Quantity> quantities{};
   std::vector<std::vector<double>> series{};        ///< [quantity][lead], SI
   std::vector<const CorrectedSeries*> corrected{};  ///< of these quantities, where the point is the station's
+  std::optional<DemandReply> demand{};
 };
 
 /// CoverageJSON 1.0 (OGC 21-069r2): a Coverage over a PointSeries domain. Corrected values are parameters

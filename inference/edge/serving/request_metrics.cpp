@@ -100,4 +100,25 @@ std::string RequestMetrics::text(const StationState& state, Time now) const {
   return out;
 }
 
+std::string demand_metrics(const DemandCounts& counts) {
+  std::string out;
+  head(out, "zonda_station_demands_total", "counter", "Runs asked for, by class and how they ended.");
+  for (std::size_t c = 0; c < counts.classes.size(); ++c) {
+    const DemandCounts::Class& count = counts.classes[c];
+    const std::string_view name = name_of(static_cast<RequestClass>(c));
+    for (const auto& [result, number] :
+         {std::pair("in-time", count.in_time), std::pair("late", count.late), std::pair("refused", count.refused)})
+      out += fmt::format("zonda_station_demands_total{{deadline=\"{}\",result=\"{}\"}} {}\n", name, result, number);
+  }
+  head(out, "zonda_station_demanded_runs_total", "counter", "Runs made on demand, by class and token level.");
+  for (std::size_t c = 0; c < counts.classes.size(); ++c)
+    for (std::size_t level = 0; level < DemandCounts::most_levels; ++level)
+      if (const auto runs = counts.classes[c].levels[level]; runs > 0)
+        out += fmt::format("zonda_station_demanded_runs_total{{deadline=\"{}\",level=\"{}\"}} {}\n",
+                           name_of(static_cast<RequestClass>(c)), level, runs);
+  gauge(out, "zonda_station_demands_waiting", "Runs asked for that wait or are being made.",
+        static_cast<double>(counts.waiting));
+  return out;
+}
+
 }  // namespace zonda::edge

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "inference/edge/on_demand/on_demand_runs.hpp"
 #include "inference/edge/serving/station_state.hpp"
 
 namespace zonda::edge {
@@ -30,5 +31,8 @@ class RequestMetrics {
   std::uint64_t accepted_ = 0, rejected_ = 0;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
+
+/// Runs on demand, by class: in time, late and refused; by token level.
+std::string demand_metrics(const DemandCounts& counts);
 
 }  // namespace zonda::edge

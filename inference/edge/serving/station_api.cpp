@@ -49,6 +49,57 @@ std::vector<Quantity> asked_quantities(const RegionalForecast& forecast, const s
   }
 }
 
+struct Demand {
+  RequestClass request_class = RequestClass::prompt;
+  int member = 0;
+};
+
+std::optional<Demand> asked_demand(const QueryReader& reader, bool runs) {
+  const auto deadline = reader.text("deadline");
+  const auto member = reader.number("member", 0, 1e6);
+  if (!deadline && !member) return std::nullopt;
+  Demand demand;
+  if (member) demand.member = static_cast<int>(*member);
+  if (member && *member != demand.member) throw RequestFault(400, "member", "expected a whole number");
+  if (deadline) {
+    const std::vector<std::string> words{"instant", "interactive", "prompt", "batch"};
+    const auto request_class = parse_request_class(*deadline);
+    if (!request_class) throw RequestFault(400, "deadline", unknown_word("deadline", deadline->substr(0, 64), words));
+    demand.request_class = *request_class;
+  }
+  const bool instant = demand.request_class == RequestClass::instant;
+  if (instant && demand.member != 0)
+    throw RequestFault(400, "member", "an instant answer is the last run's; members are made by a later deadline");
+  if (!instant && !runs) throw RequestFault(404, "deadline", "this station makes no runs on demand");
+  return demand;
+}
+
+/// Where the run was made, `state` becomes one with its forecast.
+DemandReply run_for(const Demand& demand, DemandedRun run, std::shared_ptr<const StationState>& state) {
+  if (run.forecast) {
+    auto own = std::make_shared<StationState>(*state);
+    if (run.forecast != own->forecast) own->corrected.clear();  // was made for the scheduled run
+    own->forecast = run.forecast;
+    state = std::move(own);
+  }
+  return {std::string(name_of(demand.request_class)),
+          demand.member,
+          run.forecast != nullptr,
+          run.in_time,
+          1e3 * run.seconds,
+          std::move(run.problem)};
+}
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+Headers headers_of(const DemandReply& reply, const RegionalForecast& run) {
+  return {{"Zonda-Run", !reply.computed ? "last"
+                        : reply.in_time ? "in-time"
+                                        : "late"},
+          {"Zonda-Level", std::to_string(run.level)},
+          {"Zonda-Level-Skill", fmt::format("{:.4g}", run.level_skill)}};
+}
+
 /// So near that the station's own sensors speak for the place: 0.05 degrees, some 5 km.
 bool at_station(const StationState& state, double latitude, double longitude) {
   return std::abs(latitude - state.latitude) <= 0.05 &&
@@ -64,12 +115,12 @@ Answer error_answer(int status, const std::string& parameter, const std::string&
   return {status, "application/json", std::move(body)};
 }
 
-StationApi::StationApi(std::function<Time()> clock)
-    : clock_(std::move(clock)), state_(std::make_shared<const StationState>()) {}
+StationApi::StationApi(std::function<Time()> clock, AskForRun ask)
+    : clock_(std::move(clock)), ask_(std::move(ask)), state_(std::make_shared<const StationState>()) {}
 
 Answer StationApi::forecast(const Query& query) const {
   return answered([&]() -> Answer {
-    const QueryReader reader(query, {"lat", "lon", "variables", "format"});
+    const QueryReader reader(query, {"lat", "lon", "variables", "format", "deadline", "member"});
     const auto latitude = reader.number("lat", -90, 90), longitude = reader.number("lon", -180, 360);
     if (latitude.has_value() != longitude.has_value())
       throw RequestFault(400, latitude ? "lon" : "lat", "missing; expected both lat and lon, or neither");
@@ -77,9 +128,13 @@ Answer StationApi::forecast(const Query& query) const {
     const std::vector<std::string> formats{"coveragejson", "csv", "json"};
     if (std::find(formats.begin(), formats.end(), format) == formats.end())
       throw RequestFault(400, "format", unknown_word("format", format.substr(0, 64), formats));
-    const auto state = state_.load();
+    const std::optional<Demand> demand = asked_demand(reader, static_cast<bool>(ask_));
+    auto state = state_.load();
+    std::optional<DemandReply> reply;
+    if (demand && demand->request_class != RequestClass::instant)
+      reply = run_for(*demand, ask_(demand->request_class, demand->member), state);
     const RegionalForecast& run = forecast_of(*state);
-    PointForecast point{.state = *state, .condition = condition_of(*state, clock_())};
+    PointForecast point{.state = *state, .condition = condition_of(*state, clock_()), .demand = reply};
     point.latitude = latitude.value_or(state->latitude);
     point.longitude = longitude.value_or(state->longitude);
     point.quantities = asked_quantities(run, reader.text("variables"));
@@ -98,9 +153,12 @@ Answer StationApi::forecast(const Query& query) const {
         if (std::any_of(point.quantities.begin(), point.quantities.end(), asked)) point.corrected.push_back(&series);
       }
     }
-    if (format == "csv") return {200, "text/csv; charset=utf-8", to_csv(point)};
-    if (format == "json") return {200, "application/json", to_json(point)};
-    return {200, "application/prs.coverage+json", to_coverage_json(point)};
+    const auto answer = [&](const char* type, std::string body) {
+      return Answer{200, type, std::move(body), reply ? headers_of(*reply, run) : Headers{}};
+    };
+    if (format == "csv") return answer("text/csv; charset=utf-8", to_csv(point));
+    if (format == "json") return answer("application/json", to_json(point));
+    return answer("application/prs.coverage+json", to_coverage_json(point));
   });
 }
 

@@ -71,6 +71,7 @@ Time system_now() {
 void send(httplib::Response& response, Answer answer) {
   response.status = answer.status;
   if (answer.status == 503) response.set_header("Retry-After", "60");
+  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
   response.set_content(std::move(answer.body), answer.type.c_str());
 }
 
@@ -81,10 +82,16 @@ bool from_here(const httplib::Request& request) {
 }  // namespace
 
 struct StationServer::Parts {
-  Parts(ServingConfig c, Clock clock, Observe o)
-      : config(std::move(c)), observe(std::move(o)), api(clock ? std::move(clock) : system_now) {}
+  Parts(ServingConfig c, Clock clock, Observe o, OnDemandRuns* r)
+      : config(std::move(c)),
+        observe(std::move(o)),
+        runs(r),
+        api(clock ? std::move(clock) : system_now,
+            r ? AskForRun([r](RequestClass request_class, int member) { return r->ask(request_class, member); })
+              : AskForRun{}) {}
   ServingConfig config;
   Observe observe;
+  OnDemandRuns* runs;
   StationApi api;
   RequestMetrics metrics;
   std::mutex observing;
@@ -133,7 +140,8 @@ void StationServer::Parts::set_routes() {
   get("/v1/status", [this](const Query& q) { return api.status(q); });
   get("/healthz", [this](const Query& q) { return api.health(q); });
   get("/metrics", [this](const Query&) -> Answer {
-    return {200, "text/plain; version=0.0.4", metrics.text(*api.state(), api.now())};
+    return {200, "text/plain; version=0.0.4",
+            metrics.text(*api.state(), api.now()) + (runs ? demand_metrics(runs->counts()) : "")};
   });
   server.Get("/", [](const httplib::Request&, httplib::Response& response) {
     response.set_header("Content-Security-Policy", page::security_policy());
@@ -165,8 +173,8 @@ void StationServer::Parts::set_routes() {
   });
 }
 
-StationServer::StationServer(ServingConfig config, Clock clock, Observe observe)
-    : parts_(std::make_unique<Parts>(std::move(config), std::move(clock), std::move(observe))) {
+StationServer::StationServer(ServingConfig config, Clock clock, Observe observe, OnDemandRuns* runs)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(clock), std::move(observe), runs)) {
   httplib::Server& server = parts_->server;
   const auto threads = static_cast<std::size_t>(parts_->config.connections);
   server.new_task_queue = [threads] { return new BoundedThreads(threads); };

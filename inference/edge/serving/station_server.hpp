@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "inference/edge/correction/sensor_report.hpp"
+#include "inference/edge/on_demand/on_demand_runs.hpp"
 #include "inference/edge/serving/serving_config.hpp"
 #include "inference/edge/serving/station_state.hpp"
 
@@ -16,8 +17,9 @@ class StationServer {
   /// Called from any of the server's threads, one at a time. Without it POST /v1/observations answers 404.
   using Observe = std::function<ObservationReceipt(const std::vector<SensorReport>&)>;
 
-  /// `clock` tells UTC; default: the system's.
-  explicit StationServer(ServingConfig config, Clock clock = {}, Observe observe = {});
+  /// `clock` tells UTC; default: the system's. `runs`, which must outlive the server: without them nothing is run on
+  /// demand.
+  explicit StationServer(ServingConfig config, Clock clock = {}, Observe observe = {}, OnDemandRuns* runs = nullptr);
   ~StationServer();  ///< stops
   StationServer(const StationServer&) = delete;
   StationServer& operator=(const StationServer&) = delete;

@@ -1,12 +1,22 @@
 #pragma once
 // The model as the agent sees it: something that can be opened, tested and run.
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
+#include "core/error.hpp"
 #include "inference/edge/forecast/regional_forecast.hpp"
 
 namespace zonda::edge {
+
+/// A run that somebody asks for.
+struct RunOrder {
+  int level = 0;          ///< token level
+  std::size_t steps = 0;  ///< at most, and as far as the feed reaches
+  int member = 0;         ///< of an ensemble of initial states; 0: the feed's
+};
 
 class ModelRunner {
  public:
@@ -16,6 +26,12 @@ class ModelRunner {
   /// One forecast from a feed file. Throws Error(data): a feed of another region or damaged; Error(numerical): the
   /// forecast left its bounds; Error(temporary): cancelled.
   virtual RegionalForecast run(const std::filesystem::path& feed, const std::function<bool()>& cancelled) = 0;
+  /// What a step takes at each token level, s, as far as it is known; empty: it runs on schedule alone.
+  virtual std::vector<double> step_seconds() const { return {}; }
+  /// Beside run(), from any thread. Throws as run(), and Error(usage) for a level that the model does not have.
+  virtual RegionalForecast run_on_demand(const std::filesystem::path&, const RunOrder&, const std::function<bool()>&) {
+    fail(ErrorKind::usage, "this model runs on schedule alone");
+  }
 };
 
 /// Opens a bundle's folder. Throws Error(data).

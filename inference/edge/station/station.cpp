@@ -151,6 +151,7 @@ StationView Station::view() const {
   StationView view{.forecast = schedule_.forecast(),
                    .update = agent_.summary(),
                    .feed = schedule_.feed(),
+                   .feed_path = schedule_.feed() ? schedule_.feed_path() : std::filesystem::path(),
                    .time = time_.now(),
                    .hub_contact = hub_contact_,
                    .calendar_behind = time_.calendar_is_behind()};

@@ -21,8 +21,9 @@ struct StationView {
   std::vector<std::string> reasons{};  ///< for people, why it is not fresh
   UpdateSummary update{};
   std::optional<OfferedFeed> feed{};
-  Time time{};         ///< now
-  Time hub_contact{};  ///< last answer that could be trusted; 0: none since the start
+  std::filesystem::path feed_path{};  ///< of its file, where there is one
+  Time time{};                        ///< now
+  Time hub_contact{};                 ///< last answer that could be trusted; 0: none since the start
   bool calendar_behind = false;
 };
 

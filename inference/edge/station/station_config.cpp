@@ -8,6 +8,7 @@ void describe(config::Table& table, HubSection& hub) {
   table.key("url", hub.url, "Where the hub's files are: http:// or https://").required();
   table.key("root", hub.root, "Root metadata that came with the station; every signature goes back to it");
   table.key("certificate_authorities", hub.certificate_authorities, "PEM file for https; empty: the system's");
+  table.key("region", hub.region, "Region that the station says it is in: whose assignment it follows; empty: any");
   table.key("poll_interval", hub.poll_interval, "How often the hub is asked");
   table.check("url", [&hub]() -> std::string {
     return hub.url.starts_with("http://") || hub.url.starts_with("https://") ? ""
@@ -37,8 +38,17 @@ void describe(config::Table& table, PlaceSection& place) {
 
 void describe(config::Table& table, ModelSection& model) {
   table.key("threads", model.threads, "Of the forecast; 0: one a core").range(0, 1024);
-  table.key("region", model.region, "Only models of this name; default: what the hub assigns");
+  table.key("name", model.name, "Only a model of this name is installed; default: what the hub assigns");
   table.key("hardware", model.hardware, "Tags of this machine beside those that it finds itself");
+}
+
+void describe(config::Table& table, OnDemandSection& on_demand) {
+  table.key("enabled", on_demand.enabled, "Whether the model runs for requests that name a deadline or member");
+  table.key("reach", on_demand.reach, "How far such a run goes, by whole steps");
+  table.key("coarsest_level", on_demand.coarsest_level, "Token level that haste may lead to; 0: exact runs alone")
+      .range(0, 7);
+  table.key("waiting", on_demand.waiting, "Requests that wait for a run; others get the last scheduled one")
+      .range(1, 1000);
 }
 
 void describe(config::Table& table, StationConfig& config) {
@@ -50,6 +60,7 @@ void describe(config::Table& table, StationConfig& config) {
   table.section("place", config.place, "Where the station stands").required();
   table.section("model", config.model, "How the forecast is run");
   table.section("serve", config.serve, "Page, API and metrics");
+  table.section("on_demand", config.on_demand, "Runs that requests ask for");
   table.section("correction", config.correction, "What the station's own sensors correct");
   table.check("id", [&config]() -> std::string {
     const bool plain = !config.id.empty() && config.id.size() <= 64 && config.id.front() != '.' &&

@@ -17,6 +17,7 @@ struct HubSection {
   std::string url;
   std::filesystem::path root = "/etc/zonda-station/root.json";
   std::filesystem::path certificate_authorities;
+  std::string region;
   Duration poll_interval = std::chrono::minutes(10);
 };
 
@@ -32,8 +33,15 @@ struct PlaceSection {
 
 struct ModelSection {
   int threads = 0;
-  std::optional<std::string> region;
+  std::optional<std::string> name;
   std::vector<std::string> hardware;
+};
+
+struct OnDemandSection {
+  bool enabled = true;
+  Duration reach = std::chrono::hours(24);
+  int coarsest_level = 2;
+  int waiting = 16;
 };
 
 struct StationConfig {
@@ -45,6 +53,7 @@ struct StationConfig {
   PlaceSection place;
   ModelSection model;
   ServingConfig serve;
+  OnDemandSection on_demand;
   CorrectionConfig correction;
 
   StationSettings settings() const;

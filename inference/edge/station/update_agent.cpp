@@ -45,15 +45,25 @@ void UpdateAgent::advance(UpdateEvent event) {
   beat();
 }
 
+std::shared_ptr<ModelRunner> UpdateAgent::open_and_test(Slot slot) {
+  const Steady begin = parts_.clock.steady();
+  auto model = parts_.open(slots_.path(slot));
+  const Steady opened = parts_.clock.steady();
+  beat();
+  model->self_test();
+  beat();
+  summary_.opening_seconds = (opened - begin).count();
+  summary_.testing_seconds = (parts_.clock.steady() - opened).count();
+  log::info("the model of slot {} was opened in {:.1f} ms and passed its self-test in {:.1f} ms", to_string(slot),
+            1e3 * summary_.opening_seconds, 1e3 * summary_.testing_seconds);
+  return model;
+}
+
 bool UpdateAgent::open_slot(Slot slot) {
   const auto release = slots_.release(slot);
   if (!release) return false;
   try {
-    auto model = parts_.open(slots_.path(slot));
-    beat();
-    model->self_test();
-    beat();
-    model_ = std::move(model);
+    model_ = open_and_test(slot);
     summary_.release = release;
     summary_.slot = slot;
     return true;
@@ -179,9 +189,7 @@ UpdateEvent UpdateAgent::verify() {
 
 UpdateEvent UpdateAgent::self_test() {
   try {
-    candidate_ = parts_.open(slots_.path(slots_.spare()));
-    beat();
-    candidate_->self_test();
+    candidate_ = open_and_test(slots_.spare());
     return UpdateEvent::test_passed;
   } catch (const std::exception& error) {
     summary_.problem = fmt::format("{} {}: {}", wanted_->name, wanted_->version, error.what());

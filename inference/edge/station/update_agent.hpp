@@ -25,7 +25,9 @@ struct UpdateSummary {
   std::set<std::string> rejected;  ///< identities of releases that failed here
   std::optional<Release> failed;   ///< the release that was last refused here, until a newer one serves
   std::string failed_reason;
-  int rollbacks = 0;  ///< since the program started
+  int rollbacks = 0;           ///< since the program started
+  double opening_seconds = 0;  ///< the model that serves: what it took to open it,
+  double testing_seconds = 0;  ///< and to pass its self-test
   bool metadata_expired = false;
   bool hub_reached = false;  ///< by the last poll, with metadata that can be trusted
 };
@@ -73,6 +75,7 @@ class UpdateAgent {
   UpdateEvent settle();
   void advance(UpdateEvent event);
   bool open_slot(Slot slot);
+  std::shared_ptr<ModelRunner> open_and_test(Slot slot);
   void reject(const Release& release, const std::string& reason);
   void read_rejected();
   void beat() const;

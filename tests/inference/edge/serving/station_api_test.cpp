@@ -212,5 +212,71 @@ TEST(Base64, IsRfc4648) {
   EXPECT_EQ(base64("\xff\xfe\xfd"), "//79");
 }
 
+TEST(StationApi, RunsByADeadlineAndNamesLevelAndSkill) {
+  std::vector<std::pair<RequestClass, int>> asked;
+  DemandedRun next;
+  StationApi api([] { return parse_time("2026-01-10T12"); },
+                 [&](RequestClass request_class, int member) {
+                   asked.emplace_back(request_class, member);
+                   return next;
+                 });
+  auto state = std::make_shared<StationState>();
+  state->latitude = 45;
+  state->longitude = 5;
+  RegionalForecast scheduled = test::analytic_forecast();
+  scheduled.level = 0;
+  state->forecast = std::make_shared<const RegionalForecast>(scheduled);
+  api.publish(state);
+  RegionalForecast made = test::analytic_forecast();
+  made.level = 1;
+  made.level_skill = 1.03;
+  next.forecast = std::make_shared<const RegionalForecast>(made);
+  next.in_time = true;
+  next.seconds = 0.05;
+  const Answer answer = api.forecast({{"deadline", "interactive"}, {"member", "3"}, {"format", "json"}});
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto told = nlohmann::json::parse(answer.body);
+  EXPECT_EQ(told["run"]["level"], 1);
+  EXPECT_DOUBLE_EQ(told["run"]["level_skill"], 1.03);
+  EXPECT_EQ(told["demand"]["deadline"], "interactive");
+  EXPECT_EQ(told["demand"]["member"], 3);
+  EXPECT_EQ(told["demand"]["computed"], true);
+  EXPECT_EQ(told["demand"]["milliseconds"], 50);
+  EXPECT_EQ(answer.headers, (std::vector<std::pair<std::string, std::string>>{
+                                {"Zonda-Run", "in-time"}, {"Zonda-Level", "1"}, {"Zonda-Level-Skill", "1.03"}}));
+  // Where it cannot be made, the last run and why.
+  next = {.forecast = nullptr, .problem = "no token level is in time"};
+  const Answer last = api.forecast({{"member", "4"}});
+  const auto coverage = nlohmann::json::parse(last.body);
+  EXPECT_EQ(coverage["zonda:demand"]["computed"], false);
+  EXPECT_EQ(coverage["zonda:demand"]["deadline"], "prompt");
+  EXPECT_EQ(coverage["zonda:demand"]["reason"], "no token level is in time");
+  EXPECT_EQ(coverage["zonda:run"]["level"], 0);
+  EXPECT_EQ(last.headers.front().second, "last");
+  // An instant answer asks nobody.
+  EXPECT_EQ(api.forecast({{"deadline", "instant"}}).status, 200);
+  EXPECT_EQ(asked,
+            (std::vector<std::pair<RequestClass, int>>{{RequestClass::interactive, 3}, {RequestClass::prompt, 4}}));
+  for (const Query& wrong : {Query{{"deadline", "soon"}}, Query{{"member", "-1"}}, Query{{"member", "1.5"}},
+                             Query{{"deadline", "instant"}, {"member", "1"}}})
+    EXPECT_EQ(api.forecast(wrong).status, 400);
+  const StationApi without([] { return parse_time("2026-01-10T12"); });
+  EXPECT_EQ(without.forecast({{"deadline", "batch"}}).status, 404);
+}
+
+TEST(DemandMetrics, CountByClassResultAndLevel) {
+  DemandCounts counts;
+  counts.classes[1].in_time = 5;
+  counts.classes[1].levels[2] = 5;
+  counts.classes[2].refused = 1;
+  counts.waiting = 2;
+  const std::string text = demand_metrics(counts);
+  for (const char* line : {"zonda_station_demands_total{deadline=\"interactive\",result=\"in-time\"} 5\n",
+                           "zonda_station_demands_total{deadline=\"prompt\",result=\"refused\"} 1\n",
+                           "zonda_station_demanded_runs_total{deadline=\"interactive\",level=\"2\"} 5\n",
+                           "zonda_station_demands_waiting 2\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+}
+
 }  // namespace
 }  // namespace zonda::edge
