@@ -134,6 +134,7 @@ NetworkPlanText plan_step(const NetworkPlanSection& section, const StepPlanWords
                  {"recompute", step.recompute},
                  {"flops_per_step", cost.flops},
                  {"compute_seconds", cost.compute_seconds},
+                 {"bubble_seconds", cost.bubble_seconds},
                  {"communication_seconds", cost.communication_seconds()},
                  {"step_seconds", cost.seconds()},
                  {"parameter_bytes_per_rank", cost.parameter_bytes},
@@ -146,6 +147,9 @@ NetworkPlanText plan_step(const NetworkPlanSection& section, const StepPlanWords
       "  work      {:.4g} TFLOP, {:.4g} of them on the busiest rank: {:.4g} s\n",
       cost.ranks, parallel::to_string(step.mesh), system.name, cost.nodes, cost.nodes == 1 ? "" : "s", step.batch,
       step.micro_batch, step.zero, step.recompute, cost.flops / 1e12, cost.rank_flops / 1e12, cost.compute_seconds);
+  if (cost.bubble_seconds > 0)
+    plan.text += fmt::format("  bubble    {:.4g} s, {:.1f} % of work and bubble\n", cost.bubble_seconds,
+                             100 * cost.bubble_seconds / (cost.bubble_seconds + cost.compute_seconds));
   for (const model::Exchange& exchange : cost.exchanges) {
     plan.record["exchanges"].push_back({{"what", exchange.what},
                                         {"axis", exchange.axis},

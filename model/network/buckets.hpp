@@ -12,6 +12,7 @@ struct Bucket {
   std::int64_t first = 0, count = 0;
   /// Where latitude is cut into slabs: every slab finds the whole gradient; else its own term of a sum over the slabs.
   bool replicated = false;
+  int stage = 0;  ///< whose ranks use it
 };
 
 /// Is told by a network what a pass uses, so that parameters and gradients need not all be there all the time.

@@ -13,6 +13,7 @@
 #include "model/network/buckets.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/slab.hpp"
+#include "model/network/stages.hpp"
 #include "model/network/token_merging.hpp"
 #include "model/network/token_tap.hpp"
 #include "model/tensor/parameter_store.hpp"
@@ -55,7 +56,9 @@ class ForecastNetwork {
   /// planned on any machine. Throws Error(usage) naming grid and patch when the grid has no whole number of patches
   /// (rows n p or n p + 1, columns n p), or tokens no whole number of sub-fields. `levels` [input channels]: the level
   /// each belongs to, counted from 0; needed by an embedding by levels alone. Where ranks share a sample (`sharding`),
-  /// images are this rank's rows of them, slab().image_rows(), and every rank makes the same calls.
+  /// images are this rank's rows of them, slab().image_rows(), and every rank makes the same calls. Where ranks share
+  /// the layers, forward(), backward() and tangent() are collective over these stages too, and each of them is given
+  /// and gets the whole result.
   ForecastNetwork(const NetworkConfig& config, const Grid& grid, int input_channels, int output_channels,
                   int condition_size, DType dtype = DType::f32, std::shared_ptr<Backend> backend = nullptr,
                   const std::vector<int>& levels = {}, const Sharding& sharding = {});
@@ -80,8 +83,9 @@ class ForecastNetwork {
   std::optional<RecomputePolicy> recompute_within(std::size_t bytes, int batch, bool average = true) const;
 
   /// Plans the memory of a step for this batch. Returns the bytes of the arena, which the first forward() allocates.
-  /// Planning again (another batch or use) replaces the plan; the same plan is kept.
-  std::size_t plan(int batch, Use use);
+  /// Planning again (another batch or use) replaces the plan; the same plan is kept. `lanes`: batches that are on their
+  /// way at once (forward_of_stage), with an arena each; 0: as many as there are, one in a new plan.
+  std::size_t plan(int batch, Use use, int lanes = 0);
   /// Does what forward() does only at times: allocates, makes bf16 copies of new weights. A step recorded by
   /// Backend::repeat() comes after it, and repeats what is the same while the number it returns is.
   std::uint64_t make_ready();
@@ -99,11 +103,21 @@ class ForecastNetwork {
   /// accumulate into parameters().gradients() (allocated when missing) unless `weight_gradients` is false (the adjoint
   /// model). May be called once for each forward() in a training plan, any number of times in a tangent plan.
   void backward(const Tensor& dy, const Tensor& dx, bool weight_gradients = true);
+  /// One of several batches on their way: this stage's part of forward() and backward(), in a lane of its own. Each
+  /// stage waits for the one before (forward) or after it (backward), and does not wait for what it sends. `x`,
+  /// `condition` and `noise` count on the first stage, `y` and `dy` on the last; all stages take the batches in one
+  /// order, forward and back.
+  void forward_of_stage(int lane, const Tensor& x, const Tensor& condition, const Tensor& y, const Tensor& noise = {});
+  void backward_of_stage(int lane, const Tensor& dy);
   /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
   void tangent(const Tensor& dx, const Tensor& dy);
 
   /// This rank's part of a sample.
   const Slab& slab() const;
+  /// Ranks that share the layers, and which of them this is; a bucket says which stage uses it.
+  int stages() const;
+  int stage() const;
+  std::size_t layers_of_stage() const;
   /// The parameters by parts, in the order of the arenas.
   const std::vector<Bucket>& buckets() const;
   /// Tells `observer` of every pass from now on; null: nobody. Without one, the gradients of a shared sample are this
@@ -151,18 +165,22 @@ class ForecastNetwork {
   int noise_size() const;
   DType dtype() const;
   std::int64_t parameter_count() const;
-  /// What this rank sends to other slabs in a pass of `samples`, and in the sums of shared heads.
-  struct Traffic {
-    std::uint64_t messages = 0, bytes = 0;
-  };
+  /// What this rank sends to other slabs in a pass of `samples`.
+  using Traffic = RankTraffic;
   Traffic forward_traffic(int samples) const;
   Traffic backward_traffic(int samples, bool with_input_gradient) const;
+  /// What it sends to other stages; `to_all`: in forward(), not forward_of_stage().
+  Traffic forward_stage_traffic(int samples, bool to_all) const;
+  Traffic backward_stage_traffic(int samples, bool with_input_gradient) const;
   /// Numbers added up over ranks that share heads: in a forward pass of one sample, and in its backward pass.
   std::int64_t shared_head_sums() const;
   /// Floating-point operations of one sample's forward pass (a multiply-add counts two); backward costs twice that.
   double flops_per_sample() const;
+  /// The same of this stage's layers.
+  double flops_of_stage() const;
 
  private:
+  void pass_back(int lane, const Tensor& dy, const Tensor& dx, bool weight_gradients);
   struct Implementation;
   std::unique_ptr<Implementation> self_;
 };

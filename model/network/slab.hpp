@@ -17,6 +17,8 @@ struct Sharding {
   int chunks = 1;  ///< of a sample over all ranks: a power of two, a multiple of the ranks
   /// Ranks that share every block's heads and hidden columns, and add up what they make of them; they divide the heads.
   parallel::Communicator heads = parallel::Communicator::self();
+  /// Ranks that share the layers, first to last: each holds some blocks that follow one another (stages.hpp).
+  parallel::Communicator stages = parallel::Communicator::self();
 };
 
 /// Chunks of a sample that let `most` ranks share it without making any of them too small for products to run at full

@@ -10,7 +10,7 @@ namespace zonda::model {
 
 namespace {
 
-LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const TokenGrid& grid, const Slab& slab,
+LayerTokens tokens_of(const Mixing& mixing, const SequenceDraft& draft, const NetworkShape& shape, const Slab& slab,
                       DType dtype, Memory& memory) {
   if (mixing.reach == Reach::everything && slab.chunks() > 1)
     fail(ErrorKind::usage,
@@ -18,7 +18,16 @@ LayerTokens tokens_of(const Mixing& mixing, const NetworkShape& shape, const Tok
          "apart; use one chunk and another axis of the mesh",
          shape.global_every, slab.chunks());
   const bool by_row = mixing.reach == Reach::window || mixing.reach == Reach::shifted_window;
-  return LayerTokens(draft_of(mixing, shape, grid), slab, by_row ? Cut::by_row : Cut::evenly, dtype, memory);
+  return LayerTokens(draft, slab, by_row ? Cut::by_row : Cut::evenly, dtype, memory);
+}
+
+double pairs_of(const SequenceDraft& draft) {
+  double pairs = 0;
+  for (std::size_t q = 0; q < draft.sequences(); ++q) {
+    const double length = draft.offsets[q + 1] - draft.offsets[q];
+    pairs += length * length;
+  }
+  return pairs;
 }
 
 }  // namespace
@@ -36,7 +45,11 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
   std::map<Mixing, std::size_t> known;
   const auto place_of = [&](const Mixing& mixing) {
     const auto [at, is_new] = known.emplace(mixing, tokens_.size());
-    if (is_new) tokens_.push_back(tokens_of(mixing, shape, grid, slab, dtype, memory));
+    if (is_new) {
+      const SequenceDraft draft = draft_of(mixing, shape, grid);
+      tokens_.push_back(tokens_of(mixing, draft, shape, slab, dtype, memory));
+      pairs_.push_back(pairs_of(draft));
+    }
     return at->second;
   };
   const AdapterShape adapters{shape.rank, shape.buckets()};
@@ -76,13 +89,19 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
   }
   leave_ = move_of(at, rows);
   for (LayerTokens& tokens : tokens_) tokens.forget_order();
+  end_ = layers_.size();
+}
+
+void Trunk::keep_to(std::size_t begin, std::size_t end) {
+  begin_ = begin;
+  end_ = end;
 }
 
 void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
   merged_.reset();
   if (!merging) return;
   const auto blocks = static_cast<int>(layers_.size());
-  if (shape_.lift > 1 || shape_.lift_blocks > 0 || !slab_.alone() || slab_.chunks() > 1 ||
+  if (shape_.lift > 1 || shape_.lift_blocks > 0 || !slab_.alone() || slab_.chunks() > 1 || begin_ > 0 || !ends() ||
       memory_->device() != Device::cpu)
     fail(ErrorKind::usage, "network: tokens are merged of whole samples on the host, without a lift");
   if (merging->first < 0 || merging->first >= merging->last || merging->last > blocks)
@@ -99,7 +118,9 @@ void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
     const auto [at, is_new] = inside ? known.emplace(mixing, merged.sequences.size()) : std::pair(known.end(), false);
     if (is_new) merged.sequences.emplace_back(draft_of(mixing, shape_, grid_), merging->tokens);
     merged.sequences_of.push_back(inside ? at->second : 0);
-    const auto order = [&] { return tokens_of(mixing, shape_, grid_, slab_, dtype_, *memory_); };
+    const auto order = [&] {
+      return tokens_of(mixing, draft_of(mixing, shape_, grid_), shape_, slab_, dtype_, *memory_);
+    };
     if (block == merging->first - 1) merged.arrive.emplace(order().order(), raster_order(slab_), slab_);
     if (block == merging->last) merged.leave.emplace(raster_order(slab_), order().order(), slab_);
   }
@@ -141,7 +162,7 @@ void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation,
   a.layers.resize(layers_.size());
   a.output = input;
   const bool merging = merged_ && !ctx.keep;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  for (std::size_t i = begin_; i < end_; ++i) {
     if (merging && static_cast<int>(i) == merged_->merging.first) {
       forward_merged(ctx, modulation, a, watch);
       if (merged_->merging.last == static_cast<int>(layers_.size())) return;  // row after row already
@@ -152,7 +173,7 @@ void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation,
     show(ctx, i, a, watch.tap);
     if (watch.after) watch.after(i);
   }
-  moves_[leave_].forward(ctx, a.samples, a.output);
+  if (ends()) moves_[leave_].forward(ctx, a.samples, a.output);
 }
 
 void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const {
@@ -197,8 +218,8 @@ void Trunk::collect(Context& ctx, std::size_t i, const Activations& a, const Ten
 }
 
 void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
-  moves_[leave_].backward(ctx, a.samples, d);
-  for (std::size_t i = layers_.size(); i-- > 0;) {
+  if (ends()) moves_[leave_].backward(ctx, a.samples, d);
+  for (std::size_t i = end_; i-- > begin_;) {
     const Layer& layer = layers_[i];
     Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
@@ -221,7 +242,7 @@ void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmod
 }
 
 Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const {
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  for (std::size_t i = begin_; i < end_; ++i) {
     const Layer& layer = layers_[i];
     const Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
@@ -241,7 +262,7 @@ Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch&
     d = next;
     if (watch.after) watch.after(i);
   }
-  moves_[leave_].forward(ctx, a.samples, d);
+  if (ends()) moves_[leave_].forward(ctx, a.samples, d);
   return d;
 }
 
@@ -251,13 +272,14 @@ parallel::HaloExchange::Traffic Trunk::forward_traffic(std::int64_t samples, DTy
     sum.messages += static_cast<std::uint64_t>(moves_[move].messages_sent());
     sum.bytes += static_cast<std::uint64_t>(samples * moves_[move].rows_sent() * width_) * size_of(dtype);
   };
-  for (const Layer& layer : layers_) {
+  for (std::size_t i = begin_; i < end_; ++i) {
+    const Layer& layer = layers_[i];
     add(layer.arrive);
     if (!layer.convolution) continue;
     sum += layer.convolution->forward_traffic({samples * raster_tokens_, width_}, dtype);
     add(layer.enter);
   }
-  add(leave_);
+  if (ends()) add(leave_);
   return sum;
 }
 
@@ -267,13 +289,14 @@ parallel::HaloExchange::Traffic Trunk::backward_traffic(std::int64_t samples, DT
     sum.messages += static_cast<std::uint64_t>(moves_[move].messages_received());
     sum.bytes += static_cast<std::uint64_t>(samples * moves_[move].rows_received() * width_) * size_of(dtype);
   };
-  for (const Layer& layer : layers_) {
+  for (std::size_t i = begin_; i < end_; ++i) {
+    const Layer& layer = layers_[i];
     add(layer.arrive);
     if (!layer.convolution) continue;
     sum += layer.convolution->backward_traffic({samples * raster_tokens_, width_}, dtype, learning);
     add(layer.enter);
   }
-  add(leave_);
+  if (ends()) add(leave_);
   return sum;
 }
 
@@ -288,19 +311,11 @@ std::size_t Trunk::table_bytes() const {
   return bytes;
 }
 
-double Trunk::flops(const NetworkShape& shape, std::int64_t count) const {
-  const double rows = double(count), width = shape.width, ratio = shape.mlp_ratio;
-  double work = 0;
-  for (const Layer& layer : layers_) {
-    work += 2 * rows * width * width * (4 + 2 * ratio) + 2 * rows * shape.rank * width * (2 * (1 + ratio) + 6);
-    if (layer.convolution) work += 2 * 9 * rows * width;
-    const SequenceTable& sequences = tokens(layer).table();
-    for (std::size_t q = 0; q + 1 < sequences.offsets.size(); ++q) {
-      const double length = sequences.offsets[q + 1] - sequences.offsets[q];
-      work += 4 * length * length * width;
-    }
-  }
-  return work;
+double Trunk::flops(std::size_t layer) const {
+  const double rows = double(grid_.count()), width = shape_.width, ratio = shape_.mlp_ratio;
+  double work = 2 * rows * width * width * (4 + 2 * ratio) + 2 * rows * shape_.rank * width * (2 * (1 + ratio) + 6);
+  if (layers_[layer].convolution) work += 2 * 9 * rows * width;
+  return work + 4 * pairs_[layers_[layer].tokens] * width;
 }
 
 }  // namespace zonda::model

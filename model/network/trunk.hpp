@@ -39,8 +39,18 @@ class Trunk {
     const TokenTap* tap = nullptr;
   };
 
-  /// `input` [B T, D], the slab's tokens row after row, is taken by the caller and belongs to the trunk from then on.
-  /// Sets a.output, in the same order. `recompute(i)` of layer i.
+  /// Keeps to layers [begin, end) from now on, and to what they send and work; others run on other ranks. Tokens come
+  /// in the order of the layer before, row after row ahead of the first, and leave in that of the last of them, row
+  /// after row behind the trunk's last.
+  void keep_to(std::size_t begin, std::size_t end);
+  std::size_t first_layer() const { return begin_; }
+  std::size_t end_layer() const { return end_; }
+  /// Of a sample.
+  std::int64_t tokens_arriving() const { return tokens_behind(begin_); }
+  std::int64_t tokens_leaving() const { return ends() ? raster_tokens_ : tokens_behind(end_); }
+
+  /// `input` [B tokens_arriving(), D] is taken by the caller and belongs to the trunk from then on. Sets a.output.
+  /// `recompute(i)` of layer i.
   void forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
                const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const;
   /// `d` holds the output's gradient and becomes the input's, in other memory; the modulation's accumulates, chunk by
@@ -63,8 +73,8 @@ class Trunk {
   parallel::HaloExchange::Traffic forward_traffic(std::int64_t samples, DType dtype) const;
   parallel::HaloExchange::Traffic backward_traffic(std::int64_t samples, DType dtype, bool learning) const;
   std::size_t table_bytes() const;
-  /// Of one sample's forward pass, of this rank's tokens.
-  double flops(const NetworkShape& shape, std::int64_t count) const;
+  /// Of one sample's forward pass through a layer, over all slabs.
+  double flops(std::size_t layer) const;
 
  private:
   struct Layer {
@@ -87,6 +97,10 @@ class Trunk {
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
   void forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const;
   const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
+  bool ends() const { return end_ == layers_.size(); }
+  std::int64_t tokens_behind(std::size_t layer) const {
+    return layer == 0 ? raster_tokens_ : tokens(layers_[layer - 1]).count();
+  }
   BlockTokens block_tokens(const Layer& layer) const {
     return {tokens(layer).table(), tokens(layer).tables_of_chunks()};
   }
@@ -99,8 +113,10 @@ class Trunk {
   std::int64_t width_, raster_tokens_;  // tokens of the slab
   std::vector<std::int64_t> raster_chunks_;
   std::vector<LayerTokens> tokens_;
+  std::vector<double> pairs_;  // of tokens that attend to each other, over all slabs, of each of tokens_
   std::vector<TokenMove> moves_;
   std::vector<Layer> layers_;
+  std::size_t begin_ = 0, end_ = 0;       // of the layers that run here
   mutable std::optional<Merged> merged_;  // its tables are those of the last forward()
   std::size_t leave_ = 0;                 // of moves_: from the last layer to row after row
 };

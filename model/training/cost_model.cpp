@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "model/forecast_state/layout_network.hpp"
 #include "model/training/gradient_sum.hpp"
+#include "model/training/pipeline_schedule.hpp"
 #include "model/training/training_step.hpp"
 #include "parallel/imagined.hpp"
 #include "parallel/partition.hpp"
@@ -42,21 +43,21 @@ namespace {
 
 class Costing {
  public:
-  Costing(const NetworkConfig& config, const ForecastLayout& layout, const StepShape& step, const System& system)
+  Costing(const NetworkConfig& config, const ForecastLayout& layout, const StepShape& step, const System& system,
+          int stage)
       : step_(step),
         system_(system),
         slabs_(step.mesh[Axis::spatial]),
         heads_(step.mesh[Axis::tensor]),
         data_(step.mesh[Axis::data]),
+        stages_(step.mesh[Axis::pipeline]),
         // A slab in the middle has two neighbours, and of shifted windows as many as any.
         network_(network_of_layout(config, layout, nullptr,
                                    {.slabs = parallel::imagined(slabs_ / 2, slabs_),
                                     .chunks = step.chunks > 0 ? step.chunks : slabs_,
-                                    .heads = parallel::imagined(0, heads_)})),
+                                    .heads = parallel::imagined(0, heads_),
+                                    .stages = parallel::imagined(stage, stages_)})),
         layout_(layout) {
-    if (step.mesh[Axis::pipeline] > 1)
-      fail(ErrorKind::usage, "mesh: pipeline={}: layers are not shared by ranks; use spatial and tensor",
-           step.mesh[Axis::pipeline]);
     if (step.batch % step.micro_batch != 0 || (step.batch / step.micro_batch) % data_ != 0)
       fail(ErrorKind::usage, "batch {} in micro-batches of {} is not shared evenly by {} data ranks", step.batch,
            step.micro_batch, data_);
@@ -73,10 +74,15 @@ class Costing {
     const Slab& slab = network_.slab();
     const double share = static_cast<double>(slab.token_count()) /
                          static_cast<double>(slab.row_cuts().back() * slab.patches().token_columns);
-    cost.rank_flops = cost.flops / data_ * share / heads_;
+    cost.rank_flops = cost.flops / data_ * share / heads_ * network_.flops_of_stage() / network_.flops_per_sample();
     cost.compute_seconds = cost.rank_flops / (network_.trunk() == DType::bf16 ? system_.bf16 : system_.fp32);
 
+    // Rollouts go through the stages one micro-batch after another: one stage works at a time.
+    const double waiting = passes > 1 ? stages_ - 1 : (stages_ - 1.0) / terms;
+    cost.bubble_seconds = waiting * cost.compute_seconds;
+
     tokens_and_halos(cost, terms, passes);
+    tokens_between_stages(cost, terms, passes);
     sums_over_heads(cost, terms, passes);
     gradients_over_slabs(cost, terms, passes);
     gradients_over_data(cost, terms);
@@ -87,9 +93,17 @@ class Costing {
 
  private:
   std::uint64_t parameter_bytes() const {
-    return static_cast<std::uint64_t>(network_.parameters().extent()) * sizeof(float);
+    std::uint64_t numbers = 0;
+    for (const Bucket& bucket : network_.buckets())
+      if (here(bucket)) numbers += static_cast<std::uint64_t>(bucket.count);
+    return numbers * sizeof(float);
   }
-  std::uint64_t buckets() const { return network_.buckets().size(); }
+  bool here(const Bucket& bucket) const { return bucket.stage == network_.stage(); }
+  std::uint64_t buckets() const {
+    const auto& all = network_.buckets();
+    return static_cast<std::uint64_t>(
+        std::count_if(all.begin(), all.end(), [&](const Bucket& bucket) { return here(bucket); }));
+  }
   /// A group whose ranks lie `stride` apart shares a node if all of it fits.
   const Link& link(int ranks, int stride) const {
     return ranks * stride <= system_.ranks_per_node ? system_.within_node : system_.between_nodes;
@@ -119,11 +133,25 @@ class Costing {
         forward.bytes * forwards + last.bytes * n + inner.bytes * inner_ones);
   }
 
+  void tokens_between_stages(StepCost& cost, int terms, int passes) const {
+    if (stages_ == 1) return;
+    const bool to_all = passes > 1;
+    RankTraffic sum;
+    const auto count = [&](const RankTraffic& part, int times) {
+      const auto n = static_cast<std::uint64_t>(times);
+      sum += {n * part.messages, n * part.bytes};
+    };
+    count(network_.forward_stage_traffic(step_.micro_batch, to_all), terms * (2 * passes - 1));
+    count(network_.backward_stage_traffic(step_.micro_batch, false), terms);
+    count(network_.backward_stage_traffic(step_.micro_batch, true), terms * (passes - 1));
+    add(cost, "tokens between stages", Axis::pipeline, sum.messages, sum.bytes);
+  }
+
   void sums_over_heads(StepCost& cost, int terms, int passes) const {
     if (heads_ == 1) return;
     // Parts go to those who add them, sums to everybody: n (P - 1) / P twice.
     const auto p = static_cast<std::uint64_t>(heads_);
-    const std::uint64_t sums = 2 * static_cast<std::uint64_t>(network_.shape().layers()),
+    const std::uint64_t sums = 2 * network_.layers_of_stage(),
                         runs = static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1);
     const std::uint64_t numbers =
         static_cast<std::uint64_t>(step_.micro_batch) * static_cast<std::uint64_t>(network_.shared_head_sums());
@@ -135,7 +163,7 @@ class Costing {
     if (slabs_ == 1) return;
     std::uint64_t replicated = 0;
     for (const Bucket& bucket : network_.buckets())
-      if (bucket.replicated) replicated += static_cast<std::uint64_t>(bucket.count) * sizeof(float);
+      if (bucket.replicated && here(bucket)) replicated += static_cast<std::uint64_t>(bucket.count) * sizeof(float);
     const auto p = static_cast<std::uint64_t>(slabs_);
     const auto runs =
         static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(network_.slab().chunks() > 1 ? passes : 1);
@@ -169,7 +197,7 @@ class Costing {
     const auto replicas = static_cast<std::size_t>(data_ * slabs_);
     std::size_t largest = 0;
     for (const Bucket& bucket : network_.buckets())
-      largest = std::max(largest, static_cast<std::size_t>(bucket.count) * sizeof(float));
+      if (here(bucket)) largest = std::max(largest, static_cast<std::size_t>(bucket.count) * sizeof(float));
     const auto cut = [&](std::size_t bytes, int from, std::size_t there) {
       return step_.zero >= from && replicas > 1 ? bytes / replicas + there : bytes;
     };
@@ -179,15 +207,20 @@ class Costing {
         (plan.moments + plan.average) / replicas +
         gradient_sum_bytes(static_cast<std::size_t>(terms), plan.gradients / static_cast<std::size_t>(slabs_));
     const Unrolling unrolling{step_.steps, true, false};
+    // Micro-batches on their way at once.
+    const std::size_t lanes =
+        step_.steps > 1 ? 1
+                        : in_flight(static_cast<std::size_t>(stages_), static_cast<std::size_t>(network_.stage()),
+                                    static_cast<std::size_t>(terms));
     cost.activation_bytes =
-        plan.activations + plan.tables +
-        training_tensor_bytes(layout_, static_cast<std::size_t>(step_.micro_batch), unrolling, false) /
+        lanes * plan.activations + plan.tables +
+        lanes * training_tensor_bytes(layout_, static_cast<std::size_t>(step_.micro_batch), unrolling, false) /
             static_cast<std::size_t>(slabs_);
   }
 
   const StepShape& step_;
   const System& system_;
-  const int slabs_, heads_, data_;
+  const int slabs_, heads_, data_, stages_;
   ForecastNetwork network_;
   const ForecastLayout& layout_;
 };
@@ -196,7 +229,20 @@ class Costing {
 
 StepCost cost_of_step(const NetworkConfig& network, const ForecastLayout& layout, const StepShape& step,
                       const System& system) {
-  return Costing(network, layout, step, system).cost();
+  // The slowest stage's time, and the most memory of any.
+  StepCost slowest;
+  std::size_t most = 0;
+  for (int stage = 0; stage < step.mesh[Axis::pipeline]; ++stage) {
+    StepCost cost = Costing(network, layout, step, system, stage).cost();
+    const bool fuller = cost.memory_bytes() > most;
+    most = std::max(most, cost.memory_bytes());
+    const std::size_t parameters = fuller ? cost.parameter_bytes : slowest.parameter_bytes,
+                      activations = fuller ? cost.activation_bytes : slowest.activation_bytes;
+    if (stage == 0 || cost.seconds() > slowest.seconds()) slowest = std::move(cost);
+    slowest.parameter_bytes = parameters;
+    slowest.activation_bytes = activations;
+  }
+  return slowest;
 }
 
 }  // namespace zonda::model

@@ -56,12 +56,13 @@ struct StepCost {
   double flops = 0;            ///< of the whole step, all ranks
   double rank_flops = 0;       ///< of the rank with most
   double compute_seconds = 0;  ///< of that rank
+  double bubble_seconds = 0;   ///< that it waits for other stages: while the pipeline fills and empties
   std::vector<Exchange> exchanges;
   std::size_t parameter_bytes = 0;   ///< of a rank: values, copies, gradients, moments, average, as ZeRO cuts them
   std::size_t activation_bytes = 0;  ///< with tables and images
   double communication_seconds() const;
   /// Nothing is assumed to overlap.
-  double seconds() const { return compute_seconds + communication_seconds(); }
+  double seconds() const { return compute_seconds + bubble_seconds + communication_seconds(); }
   std::size_t memory_bytes() const { return parameter_bytes + activation_bytes; }
 };
 

@@ -7,6 +7,7 @@
 #include "model/training/archive_layout.hpp"
 #include "model/training/gradient_sum.hpp"
 #include "model/training/machine_memory.hpp"
+#include "model/training/pipeline_schedule.hpp"
 #include "model/training/train.hpp"
 #include "model/training/training_phase.hpp"
 #include "model/training/validation.hpp"
@@ -24,7 +25,7 @@ namespace {
 // heaps of its threads. Measured (1.4 M parameters, two cores); it does not grow with the model.
 constexpr std::size_t library_bytes = 12u << 20;
 
-/// What of a network and its gradients a rank holds.
+/// What of a network, of whose layers it has a stage, and its gradients a rank holds.
 struct HeldParameters {
   std::size_t parameters = 0;  ///< values, copies, gradients, moments, average
   std::size_t sums = 0;        ///< of gradients over micro-batches, and what is exchanged with other ranks
@@ -33,15 +34,21 @@ struct HeldParameters {
 
 HeldParameters held_parameters(const TrainConfig& config, const ForecastNetwork& network, const MeshShape& mesh,
                                std::size_t terms, int passes) {
-  const auto ranks = static_cast<std::size_t>(mesh.ranks() / mesh[parallel::Axis::tensor]);  // with the same heads
   const auto slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
-  const std::size_t whole = static_cast<std::size_t>(network.parameters().extent()) * sizeof(float);
+  const std::size_t ranks =
+      slabs * static_cast<std::size_t>(mesh[parallel::Axis::data]);  // with these heads and layers
+  std::size_t whole = 0, largest = 0;
+  for (const Bucket& bucket : network.buckets()) {
+    if (bucket.stage != network.stage()) continue;
+    const std::size_t bytes = static_cast<std::size_t>(bucket.count) * sizeof(float);
+    whole += bytes;
+    largest = std::max(largest, bytes);
+  }
   const std::size_t copies = network.trunk() == DType::bf16 ? whole / 2 : 0;
-  std::size_t largest = 0;
-  for (const Bucket& bucket : network.buckets())
-    largest = std::max(largest, static_cast<std::size_t>(bucket.count) * sizeof(float));
-  const bool device = chosen_backend(config) == "cuda", alone = ranks == 1 || device;
-  const bool by_bucket = !alone && (config.zero > 1 || slabs > 1), travel = !alone && config.zero == 3;
+  const bool device = chosen_backend(config) == "cuda", stages = network.stages() > 1;
+  const bool alone = (ranks == 1 && !stages) || device;
+  const bool by_bucket = !alone && (config.zero > 1 || slabs > 1 || stages),
+             travel = !alone && config.zero == 3 && ranks > 1;
   HeldParameters held;
   const std::size_t share = whole / (alone ? 1 : ranks);
   held.parameters += travel ? share + 2 * largest + (copies ? largest : 0) : whole + copies;
@@ -59,10 +66,17 @@ HeldParameters held_parameters(const TrainConfig& config, const ForecastNetwork&
   return held;
 }
 
-/// What is computed again in the backward pass, and the network's memory with it. `network` is of a whole sample, of
-/// which this rank has one of `slabs` parts; `parameters`: bytes of them that it holds.
-void choose_recompute(const TrainConfig& config, const ForecastNetwork& network, std::size_t parameters,
-                      std::size_t slabs, TrainPlan& plan) {
+/// Of a stage's rank, the most of any phase.
+struct StageNeeds {
+  ForecastNetwork network;  // of a whole sample
+  std::size_t parameters = 0;
+  std::size_t lanes = 1;  // micro-batches on their way at once
+};
+
+/// What is computed again in the backward pass, and the memory of the stage that needs most with it. A rank has one of
+/// `slabs` parts of a sample.
+void choose_recompute(const TrainConfig& config, std::span<const StageNeeds> stages, std::size_t slabs,
+                      TrainPlan& plan) {
   const int together = config.micro_batch * config.members;
   std::vector<DeviceInfo> devices;
   if (chosen_backend(config) == "cuda") devices = cuda_devices();
@@ -73,19 +87,25 @@ void choose_recompute(const TrainConfig& config, const ForecastNetwork& network,
   const std::size_t besides =
       plan.buffer_bytes + (devices.empty() ? plan.batch_bytes + plan.cache_bytes + plan.process_bytes : 0);
   const std::size_t left = plan.memory_limit > besides ? plan.memory_limit - besides : 0;
-  plan.recompute = network.recompute();
-  const auto needed = [&](const RecomputePolicy& policy) {
-    const MemoryPlan memory = network.memory_with(policy, together, Use::training, true);
-    return parameters + (memory.activations + memory.tables) / slabs;
-  };
+  plan.recompute = stages.front().network.recompute();
   if (config.network.recompute == "auto") {
-    // As much of a whole sample's memory as makes this part of it fit.
-    const MemoryPlan whole = network.memory_with(plan.recompute, together, Use::training, true);
-    const std::size_t of_sample = whole.activations + whole.tables, room = left > parameters ? left - parameters : 0;
-    plan.recompute = network.recompute_within(whole.total() - of_sample + room * slabs, together)
-                         .value_or(RecomputePolicy{.blocks = network.shape().layers(), .mlps = 0});
+    // As much of a whole sample's memory as makes this part of it fit; of the stages, what computes most again.
+    const auto again = [](const RecomputePolicy& policy) { return 2 * policy.blocks + policy.mlps; };
+    for (const StageNeeds& stage : stages) {
+      const MemoryPlan whole = stage.network.memory_with(plan.recompute, together, Use::training, true);
+      const std::size_t of_sample = whole.activations + whole.tables,
+                        room = left > stage.parameters ? left - stage.parameters : 0;
+      const RecomputePolicy policy =
+          stage.network.recompute_within(whole.total() - of_sample + room * slabs / stage.lanes, together)
+              .value_or(RecomputePolicy{.blocks = stage.network.shape().layers(), .mlps = 0});
+      if (again(policy) > again(plan.recompute)) plan.recompute = policy;
+    }
   }
-  plan.network_bytes = needed(plan.recompute);
+  for (const StageNeeds& stage : stages) {
+    const MemoryPlan memory = stage.network.memory_with(plan.recompute, together, Use::training, true);
+    plan.network_bytes =
+        std::max(plan.network_bytes, stage.parameters + (stage.lanes * memory.activations + memory.tables) / slabs);
+  }
   plan.fits = plan.network_bytes <= left;
 }
 
@@ -115,13 +135,20 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
                         .trained_lead = Duration{0}};
   const MeshShape mesh = parallel::parse_mesh(config.mesh, ranks);
   const int heads = mesh[parallel::Axis::tensor];
-  const ForecastNetwork network =
-      network_of_layout(config.network, layout, nullptr,
-                        Sharding{.chunks = training_chunks(config, archive.grid),
-                                 .heads = heads > 1 ? parallel::imagined(0, heads) : parallel::Communicator::self()});
+  std::vector<StageNeeds> stages;
+  const auto of_axis = [](int rank, int size) {
+    return size > 1 ? parallel::imagined(rank, size) : parallel::Communicator::self();
+  };
+  const int depth = mesh[parallel::Axis::pipeline];
+  for (int stage = 0; stage < depth; ++stage)
+    stages.push_back({network_of_layout(config.network, layout, nullptr,
+                                        Sharding{.slabs = parallel::Communicator::self(),
+                                                 .chunks = training_chunks(config, archive.grid),
+                                                 .heads = of_axis(0, heads),
+                                                 .stages = of_axis(stage, depth)})});
+  const ForecastNetwork& network = stages.front().network;
   const auto data = static_cast<std::size_t>(mesh[parallel::Axis::data]),
              slabs = static_cast<std::size_t>(mesh[parallel::Axis::spatial]);
-  HeldParameters most;
   TrainPlan plan;
   plan.parameters = network.parameters().whole_count();
   plan.steps = total_steps(config);
@@ -145,11 +172,19 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
     const auto ring = static_cast<std::size_t>(std::max(2, config.read_ahead + 1));
     plan.batch_bytes = std::max(plan.batch_bytes, ring * samples * ((count + 2) * state + (count + 1) * forcing));
     const bool replay = phase.kind == PhaseKind::replay;
-    std::size_t buffers = training_tensor_bytes(layout, micro * members, phase.unrolling, replay) / slabs;
-    const HeldParameters held =
-        held_parameters(config, network, mesh, mine, phase.unrolling.through ? phase.unrolling.count : 1);
-    buffers += held.sums + held.snapshot;
-    most.parameters = std::max(most.parameters, held.parameters);
+    std::size_t of_parameters = 0, most_lanes = 1;
+    for (StageNeeds& stage : stages) {
+      const HeldParameters held =
+          held_parameters(config, stage.network, mesh, mine, phase.unrolling.through ? phase.unrolling.count : 1);
+      of_parameters = std::max(of_parameters, held.sums + held.snapshot);
+      stage.parameters = std::max(stage.parameters, held.parameters);
+      if (count > 1 || replay) continue;
+      const auto depth_of_stage = static_cast<std::size_t>(stage.network.stage());
+      stage.lanes = std::max(stage.lanes, in_flight(stages.size(), depth_of_stage, mine));
+      most_lanes = std::max(most_lanes, stage.lanes);
+    }
+    std::size_t buffers =
+        most_lanes * training_tensor_bytes(layout, micro * members, phase.unrolling, replay) / slabs + of_parameters;
     if (replay) {
       const std::size_t entry = 2 * static_cast<std::size_t>(config.replay->entries) * state;
       buffers += 2 * samples * entry;  // and a copy that a checkpoint is written from
@@ -181,7 +216,7 @@ TrainPlan plan_train(const TrainConfig& config, const ArchiveShape& archive, int
   const auto met = static_cast<std::size_t>(all * -std::expm1(-static_cast<double>(touched) / all));
   plan.cache_bytes = std::min(static_cast<std::size_t>(config.cache), met * (state + forcing));
 
-  choose_recompute(config, network, most.parameters, slabs, plan);
+  choose_recompute(config, stages, slabs, plan);
 
   const auto parameters = static_cast<std::size_t>(plan.parameters) * sizeof(float);
   plan.checkpoint_bytes = 4 * parameters;

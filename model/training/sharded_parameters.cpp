@@ -34,9 +34,9 @@ ShardedParameters::ShardedParameters(ForecastNetwork& network, const TrainingRan
     fail(ErrorKind::usage, "train.zero: {}{}{}; on a device every rank keeps all gradients and values: zero: 1", zero,
          ranks.slabs.size() > 1 ? " and slabs of latitude" : "", ranks.heads.size() > 1 ? " and shared heads" : "");
   if (shares_.alone() || !on_host()) return;
-  const bool by_bucket = zero > 1 || ranks.slabs.size() > 1;
-  network_.parameters().keep_sparse({.values = zero == 3, .gradients = by_bucket, .moments = true});
-  if (by_bucket) network_.observe(this);
+  const bool in_stages = ranks.stages.size() > 1;
+  network_.parameters().keep_sparse({.values = zero == 3 || in_stages, .gradients = by_bucket(), .moments = true});
+  if (by_bucket()) network_.observe(this);
 }
 
 ShardedParameters::~ShardedParameters() {
@@ -63,14 +63,18 @@ std::vector<ArenaRange> ShardedParameters::own() const {
 
 std::vector<ArenaRange> ShardedParameters::held() const {
   if (values_travel()) return written();
-  return {{0, network_.parameters().extent()}};
+  if (shares_.ranks().stages.size() == 1) return {{0, network_.parameters().extent()}};
+  std::vector<ArenaRange> ranges;
+  for (std::size_t b = 0; b < shares_.buckets().size(); ++b)
+    if (shares_.here(b)) ranges.push_back({shares_.buckets()[b].first, shares_.buckets()[b].count});
+  return ranges;
 }
 
 void ShardedParameters::initialise(std::uint64_t seed) {
-  if (!values_travel()) return network_.initialise(seed);
+  if (!values_travel() && shares_.ranks().stages.size() == 1) return network_.initialise(seed);
   // What others keep goes as soon as it is drawn.
   ParameterStore& store = network_.parameters();
-  const std::vector<ArenaRange> kept = written();
+  const std::vector<ArenaRange> kept = held();
   network_.initialise(seed, [&](const Parameter& p) {
     std::int64_t at = p.offset;
     for (const ArenaRange range : kept) {
@@ -106,43 +110,66 @@ void ShardedParameters::take_average() {
 
 GradientSumOptions ShardedParameters::sum_options(int passes) const {
   return {.passes = passes,
-          .by_bucket = !shares_.alone() && (zero_ > 1 || shares_.ranks().slabs.size() > 1),
+          .by_bucket = by_bucket(),
           .chunked = network_.slab().chunks() > 1,
           .whole = !on_host(),
           .fast = fast_};
 }
 
 double ShardedParameters::gradient_norm() const {
-  const ParameterStore& store = network_.parameters();
   if ((shares_.alone() && shares_.ranks().heads.size() == 1) || !on_host())
-    return model::gradient_norm(store, &network_.backend());
+    return model::gradient_norm(network_.parameters(), &network_.backend());
+  return std::sqrt(norm_over_heads(squares_of_buckets()));
+}
+
+/// Of all pieces in the order of the arena: each stage's ranks have those of its buckets, one after the other's.
+std::vector<double> ShardedParameters::squares_of_buckets() const {
+  const ParameterStore& store = network_.parameters();
   std::vector<double> mine;
   for (const ArenaRange range : written())
     for (const double sum : gradient_square_sums(store, range.first, range.count)) mine.push_back(sum);
-  // Ranks one after the other, of each its buckets; added in the order of the arena.
-  const std::size_t ranks = static_cast<std::size_t>(shares_.ranks().all.size()), buckets = residence_.size();
+  const std::size_t ranks = static_cast<std::size_t>(shares_.ranks().all.size()),
+                    stages = static_cast<std::size_t>(shares_.ranks().stages.size()), buckets = residence_.size();
   std::vector<std::vector<std::size_t>> pieces(ranks, std::vector<std::size_t>(buckets));
-  std::vector<std::size_t> first(ranks), offsets{0};
-  std::size_t total = 0;
-  for (std::size_t r = 0; r < ranks; ++r) {
-    first[r] = total;
+  for (std::size_t r = 0; r < ranks; ++r)
     for (std::size_t b = 0; b < buckets; ++b) {
       const ArenaRange range = shares_.share(b, static_cast<int>(r));
-      total += pieces[r][b] = count_pieces(store, range.first, range.count);
+      pieces[r][b] = count_pieces(store, range.first, range.count);
     }
-    offsets.push_back(total * sizeof(double));
+  // Stage after stage, of each its ranks, of each its buckets.
+  std::vector<std::vector<std::size_t>> first(stages, std::vector<std::size_t>(ranks));
+  std::vector<std::size_t> stage_offsets{0};
+  std::size_t total = 0;
+  for (std::size_t s = 0; s < stages; ++s) {
+    std::vector<std::size_t> offsets{0};
+    const std::size_t before = total;
+    for (std::size_t r = 0; r < ranks; ++r) {
+      first[s][r] = total;
+      for (std::size_t b = 0; b < buckets; ++b)
+        if (shares_.buckets()[b].stage == static_cast<int>(s)) total += pieces[r][b];
+      offsets.push_back((total - before) * sizeof(double));
+    }
+    stage_offsets.push_back(total * sizeof(double));
+    if (static_cast<int>(s) != shares_.ranks().stages.rank()) continue;
+    std::vector<double> of_stage(total - before);
+    shares_.ranks()
+        .all.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(of_stage)), offsets)
+        .wait();
+    mine = std::move(of_stage);
   }
   std::vector<double> all(total);
   shares_.ranks()
-      .all.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)), offsets)
+      .stages.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)), stage_offsets)
       .wait();
   std::vector<double> squares;
-  for (std::size_t b = 0; b < buckets; ++b)
+  for (std::size_t b = 0; b < buckets; ++b) {
+    std::vector<std::size_t>& at = first[static_cast<std::size_t>(shares_.buckets()[b].stage)];
     for (std::size_t r = 0; r < ranks; ++r) {
-      for (std::size_t i = 0; i < pieces[r][b]; ++i) squares.push_back(all[first[r] + i]);
-      first[r] += pieces[r][b];
+      for (std::size_t i = 0; i < pieces[r][b]; ++i) squares.push_back(all[at[r] + i]);
+      at[r] += pieces[r][b];
     }
-  return std::sqrt(norm_over_heads(squares));
+  }
+  return squares;
 }
 
 /// Of the pieces of this rank's arena: what ranks hold parts of is added over those that share heads.
@@ -182,7 +209,8 @@ void ShardedParameters::values_are_new() {
   if (shares_.alone() || !on_host()) return;
   if (values_travel()) return release_unused(none);
   std::vector<parallel::Event> events;
-  for (std::size_t b = 0; b < residence_.size(); ++b) events.push_back(gather(b));
+  for (std::size_t b = 0; b < residence_.size(); ++b)
+    if (shares_.here(b)) events.push_back(gather(b));
   for (parallel::Event& event : events) event.wait();
 }
 
@@ -204,7 +232,7 @@ void ShardedParameters::swap_average() {
   values_are_new();
 }
 
-/// Of what each rank has of an arena: [ranks].
+/// Of what each rank has of an arena: [stages x ranks of a stage].
 std::vector<std::uint32_t> ShardedParameters::hashes_of(const Tensor& arena, std::span<const ArenaRange> ranges) const {
   std::uint32_t hash = 0;
   std::vector<float> copy;
@@ -213,8 +241,11 @@ std::vector<std::uint32_t> ShardedParameters::hashes_of(const Tensor& arena, std
     hash = crc32c(
         std::as_bytes(numbers.subspan(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count))),
         hash);
-  std::vector<std::uint32_t> hashes(static_cast<std::size_t>(shares_.ranks().all.size()));
-  shares_.ranks().all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
+  const TrainingRanks& ranks = shares_.ranks();
+  std::vector<std::uint32_t> of_stage(static_cast<std::size_t>(ranks.all.size())),
+      hashes(of_stage.size() * static_cast<std::size_t>(ranks.stages.size()));
+  ranks.all.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(of_stage))).wait();
+  ranks.stages.all_gather(std::as_bytes(std::span(of_stage)), std::as_writable_bytes(std::span(hashes))).wait();
   return hashes;
 }
 
@@ -223,17 +254,20 @@ std::vector<std::uint32_t> ShardedParameters::gradient_hashes() const {
 }
 
 std::vector<int> ShardedParameters::ranks_that_differ() const {
-  if (shares_.alone() || values_travel()) return {};
-  const ArenaRange all{0, network_.parameters().extent()};
-  const std::vector<std::uint32_t> hashes = hashes_of(network_.parameters().values(), std::span(&all, 1));
-  // What most ranks have is taken to be right; of two that differ, both are named.
-  const auto votes = [&](std::uint32_t h) { return std::count(hashes.begin(), hashes.end(), h); };
-  const auto most = *std::max_element(hashes.begin(), hashes.end(),
-                                      [&](std::uint32_t a, std::uint32_t b) { return votes(a) < votes(b); });
-  const bool majority = 2 * votes(most) > static_cast<std::ptrdiff_t>(hashes.size());
+  const auto replicas = static_cast<std::size_t>(shares_.ranks().all.size());
+  if (replicas == 1 || values_travel()) return {};
+  const std::vector<std::uint32_t> all = hashes_of(network_.parameters().values(), held());
   std::vector<int> wrong;
-  for (std::size_t r = 0; r < hashes.size(); ++r)
-    if (hashes[r] != most || !majority) wrong.push_back(static_cast<int>(r));
+  for (std::size_t first = 0; first < all.size(); first += replicas) {
+    const std::span<const std::uint32_t> hashes = std::span(all).subspan(first, replicas);
+    // What most ranks have is taken to be right; of two that differ, both are named.
+    const auto votes = [&](std::uint32_t h) { return std::count(hashes.begin(), hashes.end(), h); };
+    const auto most = *std::max_element(hashes.begin(), hashes.end(),
+                                        [&](std::uint32_t a, std::uint32_t b) { return votes(a) < votes(b); });
+    const bool majority = 2 * votes(most) > static_cast<std::ptrdiff_t>(hashes.size());
+    for (std::size_t r = 0; r < hashes.size(); ++r)
+      if (hashes[r] != most || !majority) wrong.push_back(static_cast<int>(first + r));
+  }
   return wrong;
 }
 
@@ -250,16 +284,27 @@ bool ShardedParameters::heads_agree() const {
     }
   std::vector<std::uint32_t> hashes(static_cast<std::size_t>(heads.size()));
   heads.all_gather(std::as_bytes(std::span(&hash, 1)), std::as_writable_bytes(std::span(hashes))).wait();
-  return std::all_of(hashes.begin(), hashes.end(), [&](std::uint32_t h) { return h == hashes[0]; });
+  std::int64_t equal = std::all_of(hashes.begin(), hashes.end(), [&](std::uint32_t h) { return h == hashes[0]; });
+  shares_.ranks().stages.all_reduce(std::span(&equal, 1), parallel::Reduction::min).wait();
+  return equal != 0;
 }
 
 void ShardedParameters::gather_to_root(const Tensor& arena, std::size_t bucket,
                                        std::vector<std::vector<float>>& wholes) const {
   const parallel::Communicator& heads = shares_.ranks().heads;
-  constexpr int tag = 74;
+  constexpr int tag = 74, stage_tag = 75;
+  const parallel::Communicator &all = shares_.ranks().all, &stages = shares_.ranks().stages;
+  const Bucket& range = shares_.buckets()[bucket];
   wholes.resize(heads.is_root() ? static_cast<std::size_t>(heads.size()) : 1);
-  gather_shares(arena, bucket, wholes[0]);
-  if (!shares_.ranks().all.is_root()) return;
+  if (shares_.here(bucket)) gather_shares(arena, bucket, wholes[0]);
+  if (!all.is_root()) return;
+  if (range.stage > 0 && stages.rank() == range.stage)
+    stages.send(std::as_bytes(std::span(wholes[0])), 0, stage_tag).wait();
+  if (!stages.is_root()) return;
+  if (range.stage > 0) {
+    wholes[0].resize(static_cast<std::size_t>(range.count));
+    stages.receive(std::as_writable_bytes(std::span(wholes[0])), range.stage, stage_tag).wait();
+  }
   if (!heads.is_root()) return heads.send(std::as_bytes(std::span(wholes[0])), 0, tag).wait();
   for (int r = 1; r < heads.size(); ++r) {
     std::vector<float>& whole = wholes[static_cast<std::size_t>(r)];
@@ -268,7 +313,7 @@ void ShardedParameters::gather_to_root(const Tensor& arena, std::size_t bucket,
   }
 }
 
-/// On the first rank of those that have this one's heads.
+/// On the first rank of the bucket's stage.
 void ShardedParameters::gather_shares(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const {
   const parallel::Communicator& all = shares_.ranks().all;
   const Bucket& range = shares_.buckets()[bucket];

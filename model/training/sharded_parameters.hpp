@@ -50,9 +50,10 @@ class ShardedParameters final : public BucketObserver {
   void update(const AdamW& options, std::int64_t step, double average_decay);
   /// Exchanges values and average.
   void swap_average();
-  /// Checksums of this rank's share of the gradient, of all ranks: [ranks].
+  /// Checksums of this rank's share of the gradient, of all ranks that have its heads: [stages x ranks of a stage].
   std::vector<std::uint32_t> gradient_hashes() const;
-  /// The ranks whose values are not the first rank's, where all hold them: memory that was corrupted.
+  /// The ranks, numbered as there, whose values are not those of their stage's others, where all hold them: memory that
+  /// was corrupted.
   std::vector<int> ranks_that_differ() const;
   /// Whether what ranks that share heads hold in common is the same on all of them.
   bool heads_agree() const;
@@ -71,10 +72,15 @@ class ShardedParameters final : public BucketObserver {
     int users = 0;
     parallel::Event arrival;
   };
-  bool values_travel() const { return zero_ == 3 && !shares_.alone(); }
+  bool values_travel() const { return zero_ == 3 && shares_.ranks().all.size() > 1; }
+  /// Whether a bucket's gradients leave as soon as they are ready, and arenas have room for what is here alone.
+  bool by_bucket() const {
+    return !shares_.alone() && (zero_ > 1 || shares_.ranks().slabs.size() > 1 || shares_.ranks().stages.size() > 1);
+  }
   bool on_host() const { return network_.parameters().memory().device() == Device::cpu; }
   std::vector<std::uint32_t> hashes_of(const Tensor& arena, std::span<const ArenaRange> ranges) const;
   void gather_shares(const Tensor& arena, std::size_t bucket, std::vector<float>& whole) const;
+  std::vector<double> squares_of_buckets() const;
   double norm_over_heads(std::span<const double> squares) const;
   parallel::Event gather(std::size_t bucket);
   void start_gather(std::size_t bucket);

@@ -30,6 +30,7 @@
 #include "model/training/outlier_guard.hpp"
 #include "model/training/replay.hpp"
 #include "model/training/schedule.hpp"
+#include "model/training/training_mesh.hpp"
 #include "model/training/training_phase.hpp"
 #include "model/training/training_step.hpp"
 #include "model/training/validation.hpp"
@@ -63,21 +64,6 @@ json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
 constexpr const char* replay_tensor = "replay";
 constexpr double straggling = 1.5;  // times the median step
 
-parallel::MeshShape mesh_shape(const TrainConfig& config, int ranks) {
-  parallel::MeshShape shape = parallel::parse_mesh(config.mesh, ranks);
-  if (shape[parallel::Axis::pipeline] > 1)
-    fail(ErrorKind::usage, "train.mesh: '{}'; training is cut along data, spatial and tensor", to_string(shape));
-  return shape;
-}
-
-/// Over data and slabs, the data ranks of a slab beside each other, as the shares of the parameters are.
-TrainingRanks training_ranks(const parallel::Mesh& mesh) {
-  const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial),
-            heads = mesh.coordinate(parallel::Axis::tensor);
-  return {mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
-          mesh.world().split(heads, slab * mesh.size(parallel::Axis::data) + data), mesh.along(parallel::Axis::tensor)};
-}
-
 class Training {
  public:
   Training(const TrainConfig& config, const Communicator& communicator, const fs::path& archive_dir,
@@ -85,7 +71,7 @@ class Training {
       : config_(config),
         trace_(config.trace ? std::make_shared<parallel::Trace>() : nullptr),
         communicator_(trace_ ? parallel::traced(communicator, trace_) : communicator),
-        mesh_(communicator_, mesh_shape(config, communicator.size())),
+        mesh_(communicator_, parallel::parse_mesh(config.mesh, communicator.size())),
         ranks_(training_ranks(mesh_)),
         directory_(directory),
         archive_(archive_dir),
@@ -93,7 +79,7 @@ class Training {
         phases_(phases_of(config, layout_.steps)),
         periods_(periods_of(config, archive_.statistics())),
         network_(network_of_layout(config.network, layout_, make_backend(chosen_backend(config)),
-                                   Sharding{ranks_.slabs, training_chunks(config, layout_.grid), ranks_.heads})),
+                                   sharding_of(ranks_, training_chunks(config, layout_.grid)))),
         step_(layout_, network_.slab().image_rows()),
         parameters_(network_, ranks_, config.zero, config.reduction == "fast"),
         identity_{archive_.identity(), result_keys(config, layout_)},
@@ -106,7 +92,7 @@ class Training {
                  {config.input_noise, config.roll_longitude, config.seed}},
         guard_(config.outlier) {
     for (const TrainingPhase& phase : phases_)
-      if (config.zero > 1 || ranks_.slabs.size() > 1) check_shares(phase);
+      if (config.zero > 1 || ranks_.slabs.size() > 1 || ranks_.stages.size() > 1) check_shares(phase);
   }
 
   TrainSummary run(bool resume) {
@@ -156,9 +142,8 @@ class Training {
     const int terms = phase.batch / config_.micro_batch, data = ranks_.data.size();
     if (terms % data != 0)
       fail(ErrorKind::usage,
-           "train: {} micro-batches of {} samples (phase {}) for {} data ranks: with zero 2 and 3, and with slabs, "
-           "every "
-           "rank needs as many",
+           "train: {} micro-batches of {} samples (phase {}) for {} data ranks: with zero 2 and 3, with slabs and with "
+           "stages, every rank needs as many",
            terms, config_.micro_batch, phase.name, data);
   }
 
@@ -498,7 +483,7 @@ class Training {
       const std::size_t tensor = checkpoint_shapes(network_.parameters()).size();
       more.push_back(
           {replay_tensor, {static_cast<std::size_t>(phase.batch), fields, layout_.grid.nlat(), layout_.grid.nlon()}});
-      if (ranks_.heads.is_root())
+      if (ranks_.heads.is_root() && ranks_.stages.is_root())
         for (const auto& [first, place] : replay_pieces(*replay_))
           parts.push_back({tensor, first,
                            Tensor::of(replay_->buffer.values().subspan(place.begin, place.size()),

@@ -126,11 +126,12 @@ void describe(config::Table& table, TrainConfig& c) {
       .one_of({"auto", "cpu", "cuda"});
   table.key("memory", c.memory, "Bytes a rank may use: what is computed again follows from it (default: the machine's)")
       .range(0, 1e15);
-  table.key(
-      "mesh", c.mesh,
-      "Ranks along the axes `data` (other samples of the batch), `spatial` (slabs of latitude, a power of two) and "
-      "`tensor` (other heads and hidden columns), as data=2,spatial=4 (default: all on data). Changes no result, but "
-      "that sums over heads round differently");
+  table.key("mesh", c.mesh,
+            "Ranks along the axes `data` (other samples of the batch), `pipeline` (other blocks, on the host alone), "
+            "`spatial` "
+            "(slabs of latitude, a power of two) and `tensor` (other heads and hidden columns), as data=2,spatial=4 "
+            "(default: "
+            "all on data). Changes no result, but that sums over heads round differently");
   table
       .key(
           "zero", c.zero,
@@ -167,7 +168,8 @@ void describe(config::Table& table, TrainConfig& c) {
   table.check("mesh", [&c]() -> std::string {
     try {
       const parallel::MeshShape shape = parallel::parse_mesh(c.mesh);
-      if (shape[parallel::Axis::pipeline] > 1) return "training is cut along data, spatial and tensor";
+      if (shape[parallel::Axis::pipeline] > 1 && c.device == "cuda")
+        return "pipeline: on the host alone, `device: cpu`";
       if (!std::has_single_bit(static_cast<unsigned>(shape[parallel::Axis::spatial]))) return "spatial: a power of two";
       if (c.chunks > 0 && c.chunks < shape[parallel::Axis::spatial])
         return "spatial: at most as many ranks as train.chunks";
@@ -228,7 +230,8 @@ int training_chunks(const TrainConfig& config, const Grid& grid) {
 
 std::string chosen_backend(const TrainConfig& config) {
   if (config.device != "auto") return config.device;
-  return config.members == 1 && !cuda_devices().empty() ? "cuda" : "cpu";
+  const bool on_host = config.members > 1 || parallel::parse_mesh(config.mesh)[parallel::Axis::pipeline] > 1;
+  return !on_host && !cuda_devices().empty() ? "cuda" : "cpu";
 }
 
 }  // namespace zonda::model

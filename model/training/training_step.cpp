@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "model/training/pipeline_schedule.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/partition.hpp"
 
@@ -57,6 +58,7 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
       count_(static_cast<std::size_t>(unrolling.count)),
       members_(static_cast<std::size_t>(options_.members)),
       terms_(static_cast<std::size_t>(batch / micro_batch)),
+      pipelined_(network.stages() > 1 && unrolling.count == 1 && !predicted),
       shared_(shared),
       shares_(shared ? std::nullopt
                      : std::optional<ParameterShares>(std::in_place, network.parameters(), network.buckets(),
@@ -64,8 +66,7 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
       sum_(network.parameters(), shared ? shared->shares() : *shares_, terms_,
            shared ? shared->sum_options(rolls_back(unrolling) ? unrolling.count : 1)
                   : GradientSumOptions{.whole = true}),
-      scratch_(network.backend().memory()),
-      staged_(step, network.backend().memory(), micro_ * members_, count_) {
+      scratch_(network.backend().memory()) {
   const parallel::Range range = parallel::partition(terms_, static_cast<std::size_t>(communicator.size()),
                                                     static_cast<std::size_t>(communicator.rank()));
   first_sample_ = range.begin * micro_;
@@ -75,41 +76,62 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
   if (rows.begin != slab.image_rows().begin || rows.end != slab.image_rows().end)
     fail(ErrorKind::failure, "training: states of rows {} to {}, the network has {} to {}", rows.begin, rows.end,
          slab.image_rows().begin, slab.image_rows().end);
-  if (!shared && !slab.alone())
-    fail(ErrorKind::failure, "training: {} slabs share a sample, and nothing adds up their gradients",
-         slab.ranks().size());
+  if (!shared && (!slab.alone() || network.stages() > 1))
+    fail(ErrorKind::failure, "training: {} slabs and {} stages share a sample, and nothing adds up their gradients",
+         slab.ranks().size(), network.stages());
   const auto weights = step.layout().grid.row_weights().subspan(rows.begin, rows.size());
   row_weights_.assign(weights.begin(), weights.end());
   row_cuts_ = slab.image_row_offsets();
   chunks_ = row_cuts_.size() - 1;
   Memory& memory = network.backend().memory();
-  const Shape state = staged_.state_shape();
+  fetched_.resize(scored_steps(unrolling) * chunks_);
+  const std::size_t lanes = pipelined_ ? in_flight(static_cast<std::size_t>(network.stages()),
+                                                   static_cast<std::size_t>(network.stage()), range.size())
+                                       : 1;
+  for (std::size_t i = 0; i < lanes && takes_samples(); ++i) lanes_.push_back(make_lane(step));
   const auto several = [&](std::size_t n) {
     std::vector<Buffer> list;
-    for (std::size_t i = 0; i < n; ++i) list.push_back(buffer_of(memory, state));
+    for (std::size_t i = 0; i < n; ++i) list.push_back(buffer_of(memory, staged().state_shape()));
     return list;
   };
-  scores_ = Buffer(scored_steps(unrolling) * chunks_ * sizeof(double), memory);
-  fetched_.resize(scored_steps(unrolling) * chunks_);
-  input_ = buffer_of(memory, staged_.input_shape());
-  target_ = buffer_of(memory, state);
-  outputs_ = several(scored_steps(unrolling));
   predicted_ = several(kept_states(unrolling, predicted));
   if (rolls_back(unrolling)) {
-    input_gradient_ = buffer_of(memory, staged_.input_shape());
+    input_gradient_ = buffer_of(memory, staged().input_shape());
     state_gradient_ = several(3);
   }
-  if (network.noise_size() > 0)
-    for (std::size_t k = 0; k < count_; ++k) noise_.emplace_back(memory, Shape{state[0], network.noise_size()});
-  network_.plan(static_cast<int>(micro_ * members_), Use::training);
+  network_.plan(static_cast<int>(micro_ * members_), Use::training, static_cast<int>(lanes));
   scratch_.begin_plan();
   Context ctx = context();
   StepVariant variant;
   variant.lead_steps = unrolling.count - 1;
   if (predicted) variant.predicted = [](std::size_t, std::span<const float>) {};
-  pass(ctx, variant);
+  pipelined_ ? pass_onward(ctx, 0) : pass(ctx, variant);
   scratch_.finish_plan();
   scratch_.allocate();
+}
+
+TrainingStep::Lane TrainingStep::make_lane(const ForecastStep& step) const {
+  Memory& memory = network_.backend().memory();
+  Lane lane{StagedBatch(step, memory, micro_ * members_, count_), {}, {}, {}, {}, {}};
+  const Shape state = lane.staged.state_shape();
+  if (!pipelined_ || is_first_stage()) {
+    lane.input = buffer_of(memory, lane.staged.input_shape());
+    if (network_.noise_size() > 0)
+      for (std::size_t k = 0; k < count_; ++k) lane.noise.emplace_back(memory, Shape{state[0], network_.noise_size()});
+  }
+  if (!pipelined_ || is_last_stage()) {
+    lane.target = buffer_of(memory, state);
+    for (std::size_t i = 0; i < scored_steps(unrolling_); ++i) lane.outputs.push_back(buffer_of(memory, state));
+    lane.scores = Buffer(scored_steps(unrolling_) * chunks_ * sizeof(double), memory);
+  }
+  return lane;
+}
+
+void TrainingStep::stage_samples(Lane& lane, const Batch& mine, std::size_t first, std::uint64_t position,
+                                 std::span<const Time> times, const StepVariant& variant) const {
+  std::vector<std::size_t> chosen(micro_ * members_);
+  for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = first + i / members_;
+  lane.staged.stage(mine, chosen, position, times, options_.augmentation, variant.starts);
 }
 
 TrainingStep::~TrainingStep() {
@@ -138,53 +160,55 @@ Context TrainingStep::context() {
 }
 
 Tensor TrainingStep::predicted(std::size_t k) const {
-  return tensor_of(predicted_[k % predicted_.size()], staged_.state_shape());
+  return tensor_of(predicted_[k % predicted_.size()], staged().state_shape());
 }
 
 /// x(t + (k - 1) d): what was given, or what the rollout predicted.
 StateView TrainingStep::state(std::size_t k) const {
-  return k < 2 ? staged_.given(k) : StateView{predicted(k - 2), 0};
+  return k < 2 ? staged().given(k) : StateView{predicted(k - 2), 0};
 }
 
 Tensor TrainingStep::gradient_of_state(std::size_t k) const {
-  return tensor_of(state_gradient_[k % 3], staged_.state_shape());
+  return tensor_of(state_gradient_[k % 3], staged().state_shape());
 }
 
-void TrainingStep::draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step) {
-  if (noise_.empty()) return;
+void TrainingStep::draw_noise_of(Lane& lane, std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step) {
+  if (lane.noise.empty()) return;
   const std::uint64_t pass = static_cast<std::uint64_t>(optimiser_step) * count_ + k;
-  draw_noise(options_.augmentation.seed, pass, first_member, noise_[k].host(),
+  draw_noise(options_.augmentation.seed, pass, first_member, lane.noise[k].host(),
              static_cast<std::size_t>(network_.noise_size()));
-  noise_[k].send();
+  lane.noise[k].send();
 }
 
 void TrainingStep::forward(Context& ctx, std::size_t k, const Tensor& y) {
-  const Tensor u = tensor_of(input_, staged_.input_shape());
-  staged_.assemble(ctx, k, state(k), state(k + 1), u);
+  Lane& lane = lanes_.front();
+  const Tensor u = tensor_of(lane.input, lane.staged.input_shape());
+  lane.staged.assemble(ctx, k, state(k), state(k + 1), u);
   if (ctx.planning()) return;
-  const std::vector<double> days = staged_.lead_days(k);
+  const std::vector<double> days = staged().lead_days(k);
   network_.set_leads(days);
-  network_.forward(u, staged_.condition(k), y, noise_.empty() ? Tensor() : noise_[k].tensor());
+  network_.forward(u, lane.staged.condition(k), y, lane.noise.empty() ? Tensor() : lane.noise[k].tensor());
 }
 
-/// The chunks' parts of a step's loss go to scores_; its gradient takes the place of y.
-void TrainingStep::score(Context& ctx, std::size_t scored, const Tensor& y, const Tensor& wanted, double share) {
+/// The chunks' parts of a step's loss go to the lane's scores; its gradient takes the place of y.
+void TrainingStep::score(Context& ctx, Lane& lane, std::size_t scored, const Tensor& y, const Tensor& wanted,
+                         double share) {
   const LossTerms terms{options_.loss,
                         row_weights_,
                         options_.channel_weights,
                         {},
                         {static_cast<std::int64_t>(step_.layout().grid.nlat()), row_cuts_, {}}};
-  const Tensor parts(static_cast<double*>(scores_.data()) + scored * chunks_, {static_cast<std::int64_t>(chunks_)},
-                     DType::f64, scores_.device());
+  const Tensor parts(static_cast<double*>(lane.scores.data()) + scored * chunks_, {static_cast<std::int64_t>(chunks_)},
+                     DType::f64, lane.scores.device());
   if (members_ > 1)
     ctx->crps_parts(ctx, terms, options_.members, y, wanted, y, share, parts);
   else
     ctx->loss_parts(ctx, terms, y, wanted, y, share, parts);
 }
 
-void TrainingStep::fetch_losses(const StepVariant& variant, std::span<double> losses) {
+void TrainingStep::fetch_losses(const Lane& lane, const StepVariant& variant, std::span<double> losses) {
   const std::size_t first = first_scored(variant), scored = steps_of(variant) - first;
-  scores_.memory().copy_out(fetched_.data(), scores_.data(), scored * chunks_ * sizeof(double));
+  lane.scores.memory().copy_out(fetched_.data(), lane.scores.data(), scored * chunks_ * sizeof(double));
   for (std::size_t i = 0; i < scored; ++i)
     for (std::size_t chunk = 0; chunk < chunks_; ++chunk)
       losses[chunk] += share_of(first + i) * fetched_[i * chunks_ + chunk];
@@ -198,9 +222,9 @@ std::optional<std::uint64_t> TrainingStep::key_of(const StepVariant& variant) {
     recorded_plan_ = plan;
   }
   std::vector<std::int64_t> what{variant.lead_steps, variant.predicted ? 1 : 0};
-  for (std::size_t s = 0; s < staged_.samples(); ++s) what.push_back(staged_.step(s).count());
+  for (std::size_t s = 0; s < staged().samples(); ++s) what.push_back(staged().step(s).count());
   if (network_.shape().rank > 0)  // leads choose adapters
-    for (const double days : staged_.lead_days(0)) what.push_back(std::llround(days * 86400));
+    for (const double days : staged().lead_days(0)) what.push_back(std::llround(days * 86400));
   if (const auto known = recorded_.find(what); known != recorded_.end()) return known->second;
   if (recorded_.size() >= most) return std::nullopt;
   return recorded_.emplace(std::move(what), Backend::new_key()).first->second;
@@ -219,17 +243,19 @@ std::vector<double> TrainingStep::sum_over_slabs(std::span<const double> losses)
 }
 
 void TrainingStep::pass(Context& ctx, const StepVariant& variant) {
-  const Shape shape = staged_.state_shape();
+  const Shape shape = staged().state_shape();
   const std::size_t steps = steps_of(variant), first = first_scored(variant);
-  const Tensor wanted = tensor_of(target_, shape);
-  const auto output = [&](std::size_t k) { return tensor_of(outputs_[unrolling_.through ? k : 0], shape); };
+  const Tensor wanted = tensor_of(lanes_.front().target, shape);
+  const auto output = [&](std::size_t k) {
+    return tensor_of(lanes_.front().outputs[unrolling_.through ? k : 0], shape);
+  };
 
   for (std::size_t k = 0; k < steps; ++k) {
     const Tensor y = output(k);
     forward(ctx, k, y);
-    if (k >= first) staged_.target(ctx, k, state(k + 1), wanted);
-    if (k + 1 < steps || variant.predicted) staged_.advance(ctx, y, state(k + 1), predicted(k));
-    if (k >= first) score(ctx, k - first, y, wanted, share_of(k));
+    if (k >= first) staged().target(ctx, k, state(k + 1), wanted);
+    if (k + 1 < steps || variant.predicted) staged().advance(ctx, y, state(k + 1), predicted(k));
+    if (k >= first) score(ctx, lanes_.front(), k - first, y, wanted, share_of(k));
   }
   if (!rolls_back(unrolling_)) {
     if (!ctx.planning()) network_.backward(output(steps - 1), Tensor());
@@ -239,15 +265,15 @@ void TrainingStep::pass(Context& ctx, const StepVariant& variant) {
   for (std::size_t k = steps; k < steps + 2; ++k) ctx->fill(ctx, gradient_of_state(k), 0);
   for (std::size_t k = steps; k-- > 0;) {
     const Tensor dy = output(k), dnext = gradient_of_state(k + 2), dcurrent = gradient_of_state(k + 1);
-    if (k + 1 < steps) staged_.bounds_adjoint(ctx, predicted(k), dnext);
-    staged_.target_adjoint(ctx, dy, dnext);
-    staged_.advance_adjoint(ctx, dnext, dy, dcurrent);
+    if (k + 1 < steps) staged().bounds_adjoint(ctx, predicted(k), dnext);
+    staged().target_adjoint(ctx, dy, dnext);
+    staged().advance_adjoint(ctx, dnext, dy, dcurrent);
     if (k + 1 < steps) forward(ctx, k, wanted);  // the activations of an earlier step are computed again
-    const Tensor du = k > 0 ? tensor_of(input_gradient_, staged_.input_shape()) : Tensor();
+    const Tensor du = k > 0 ? tensor_of(input_gradient_, staged().input_shape()) : Tensor();
     if (!ctx.planning()) network_.backward(dy, du);
     if (k == 0) break;
     ctx->fill(ctx, gradient_of_state(k), 0);
-    staged_.assemble_adjoint(ctx, du, gradient_of_state(k), dcurrent);
+    staged().assemble_adjoint(ctx, du, gradient_of_state(k), dcurrent);
   }
 }
 
@@ -258,7 +284,7 @@ void TrainingStep::hand_back(std::size_t first, const StepVariant& variant) {
   std::vector<float> state(size);
   const std::size_t nlon = step_.layout().grid.nlon();
   for (std::size_t s = 0; s < micro_; ++s) {
-    const std::size_t place = s * members_, turned = staged_.turned(place);
+    const std::size_t place = s * members_, turned = staged().turned(place);
     const auto fields = all.subspan(place * size, size);
     for (std::size_t row = 0; row < size / nlon; ++row)
       std::rotate_copy(fields.begin() + static_cast<std::ptrdiff_t>(row * nlon),
@@ -274,11 +300,12 @@ double TrainingStep::gradient(const Batch& mine, std::uint64_t position, std::sp
   std::vector<double> parts(samples_ / micro_ * chunks_);  // [micro-batch, chunk]
   Context ctx = context();
   if (shared_) shared_->collect(&sum_);
-  std::vector<std::size_t> chosen(micro_ * members_);
-  for (std::size_t first = 0; first < samples_; first += micro_) {
-    for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = first + i / members_;
-    staged_.stage(mine, chosen, position, times, options_.augmentation, variant.starts);
-    for (std::size_t k = 0; k < steps_of(variant); ++k) draw_noise_of(k, (position + first) * members_, optimiser_step);
+  if (pipelined_) pass_through_stages(ctx, mine, position, times, optimiser_step, variant, parts);
+  for (std::size_t first = 0; first < samples_ && !pipelined_; first += micro_) {
+    Lane& lane = lanes_.front();
+    stage_samples(lane, mine, first, position, times, variant);
+    for (std::size_t k = 0; k < steps_of(variant); ++k)
+      draw_noise_of(lane, k, (position + first) * members_, optimiser_step);
     sum_.begin_term(ctx);
     const auto work = [&] {
       scratch_.rewind(0);
@@ -288,7 +315,7 @@ double TrainingStep::gradient(const Batch& mine, std::uint64_t position, std::sp
       network_.backend().repeat(*key, work);
     else
       work();
-    fetch_losses(variant, std::span(parts).subspan(first / micro_ * chunks_, chunks_));
+    fetch_losses(lane, variant, std::span(parts).subspan(first / micro_ * chunks_, chunks_));
     if (variant.predicted) hand_back(first, variant);
     sum_.end_term(ctx);
   }

@@ -51,7 +51,9 @@ class TrainingStep {
   /// slabs share each sample, and `step` is of this rank's rows. `micro_batch` samples pass the network together, each
   /// with all its members. Plans the network for it. In a rollout predicted states are kept, activations are computed
   /// again. `predicted`: whether StepVariant::predicted will be asked for. `shared`: cuts the gradients, and adds up
-  /// those of slabs; without it every rank gets all of them.
+  /// those of slabs; without it every rank gets all of them. Where the network's layers are cut into stages, single
+  /// steps go through them one forward, one backward (pipeline_schedule.hpp); rollouts, and steps whose states are
+  /// asked for, micro-batch after micro-batch.
   TrainingStep(ForecastNetwork& network, const ForecastStep& step, const parallel::Communicator& communicator,
                StepOptions options, int batch, int micro_batch, Unrolling unrolling, bool predicted = false,
                ShardedParameters* shared = nullptr);
@@ -72,20 +74,42 @@ class TrainingStep {
   Context context();
 
  private:
+  /// What a micro-batch on its way has of its own.
+  struct Lane {
+    StagedBatch staged;           // [micro x members]
+    std::vector<Staging> noise;   // per step of the network: [micro x members, noise]
+    Buffer input, target;         // of one step
+    std::vector<Buffer> outputs;  // per scored step: y, then the loss's gradient
+    Buffer scores;                // f64 [scored step, chunk]: parts of the losses
+  };
+  Lane make_lane(const ForecastStep& step) const;
+  StagedBatch& staged() { return lanes_.front().staged; }
+  const StagedBatch& staged() const { return lanes_.front().staged; }
+  void stage_samples(Lane& lane, const Batch& mine, std::size_t first, std::uint64_t position,
+                     std::span<const Time> times, const StepVariant& variant) const;
+  // --- where ranks share the layers
+  bool is_first_stage() const { return network_.stage() == 0; }
+  bool is_last_stage() const { return network_.stage() + 1 == network_.stages(); }
+  /// Whether this rank needs to see samples.
+  bool takes_samples() const;
+  void pass_onward(Context& ctx, std::size_t number);
+  void pass_through_stages(Context& ctx, const Batch& mine, std::uint64_t position, std::span<const Time> times,
+                           std::int64_t optimiser_step, const StepVariant& variant, std::span<double> losses);
+
   std::size_t steps_of(const StepVariant& variant) const;
   std::size_t first_scored(const StepVariant& variant) const;
   double share_of(std::size_t k) const;  ///< of step k of a micro-batch in the loss
   /// What the backend may repeat: reads and writes its memory alone.
   void pass(Context& ctx, const StepVariant& variant);
-  void score(Context& ctx, std::size_t scored, const Tensor& y, const Tensor& wanted, double share);
+  void score(Context& ctx, Lane& lane, std::size_t scored, const Tensor& y, const Tensor& wanted, double share);
   /// The key under which a pass is repeated; none where it exchanges with other ranks midway, or is one of too many.
   std::optional<std::uint64_t> key_of(const StepVariant& variant);
   void forget_recorded();
   /// Adds what pass() left of its losses.
-  void fetch_losses(const StepVariant& variant, std::span<double> losses);
+  void fetch_losses(const Lane& lane, const StepVariant& variant, std::span<double> losses);
   std::vector<double> sum_over_slabs(std::span<const double> losses) const;
   void forward(Context& ctx, std::size_t k, const Tensor& y);
-  void draw_noise_of(std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step);
+  void draw_noise_of(Lane& lane, std::size_t k, std::uint64_t first_member, std::int64_t optimiser_step);
   void hand_back(std::size_t first, const StepVariant& variant);
   StateView state(std::size_t k) const;
   Tensor predicted(std::size_t k) const;
@@ -97,6 +121,7 @@ class TrainingStep {
   const StepOptions options_;
   const Unrolling unrolling_;
   const std::size_t micro_, count_, members_, terms_;
+  const bool pipelined_;  // several micro-batches are on their way at once
   std::size_t first_sample_, samples_;
   ShardedParameters* shared_;
   std::optional<ParameterShares> shares_;  // without shared_
@@ -105,12 +130,8 @@ class TrainingStep {
   std::vector<double> row_weights_;     // of this rank's rows
   std::vector<std::int64_t> row_cuts_;  // of its chunks among them
   std::size_t chunks_;                  // of rows
-  Buffer scores_;                       // f64 [scored step, chunk]: parts of the losses
-  std::vector<double> fetched_;         // the same on the host
-  StagedBatch staged_;                  // [micro x members]
-  std::vector<Staging> noise_;          // per step of the network: [micro x members, noise]
-  Buffer input_, target_;               // of one step; input_gradient_ of a rollout
-  std::vector<Buffer> outputs_;         // per scored step: y, then the loss's gradient
+  std::vector<double> fetched_;         // of a lane's scores
+  std::vector<Lane> lanes_;             // one, or of a pipeline those of this stage
   std::vector<Buffer> predicted_;       // [rollout] states: all where the gradient goes through them, else the last two
   Buffer input_gradient_;               // of rollouts
   std::vector<Buffer> state_gradient_;  // of rollouts: of three consecutive states

@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from program import SOURCE, zonda  # noqa: E402
 
 STEPS = os.environ.get("ZONDA_SPEEDY_STEPS", "200")
-MESHES = [(1, "data=1", 1), (2, "spatial=2", 1), (4, "data=2,spatial=2", 3), (8, "data=4,spatial=2", 2)]
+MESHES = [(1, "data=1", 1), (2, "pipeline=2", 1), (4, "data=2,spatial=2", 3), (8, "data=2,pipeline=2,spatial=2", 2)]
 
 
 def main():

@@ -1,5 +1,8 @@
-// What ranks cost: weak scaling, canonical against fast sums, and how long a checkpoint holds steps up. Under mpirun
-// the ranks are processes, else threads, of which 1, 2 and 4 are tried. One processor thread a rank: OMP_NUM_THREADS=1.
+// What ranks cost: weak scaling, canonical against fast sums, how long a checkpoint holds steps up, and how long stages
+// of a pipeline wait for each other. Under mpirun the ranks are processes, else threads, of which 1, 2 and 4 are tried.
+// One processor thread a rank: OMP_NUM_THREADS=1.
+#include <fmt/core.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +10,7 @@
 #include <mutex>
 
 #include "core/log.hpp"
+#include "model/training/pipeline_schedule.hpp"
 #include "parallel/mpi_session.hpp"
 #include "tests/model/training/small_training.hpp"
 #include "tests/model/training/turning_waves.hpp"
@@ -27,6 +31,7 @@ struct Cost {
   double work = 0;     ///< of a processor, s a step, the rank that has most
   double exposed = 0;  ///< share of the wall clock in which ranks wait for one another
   double stall = 0;    ///< of the longest checkpoint, s
+  double idle = 1;     ///< share of its last step in which rank 0 waits
 };
 
 /// Collective over `ranks`; `folder` is the same on all.
@@ -58,8 +63,13 @@ Cost train(const Setting& setting, const parallel::Communicator& ranks, const fs
     for (std::string line; std::getline(lines, line);)
       if (const auto json = nlohmann::json::parse(line); json.contains("stalled"))
         cost.stall = std::max(cost.stall, json.at("stalled").get<double>());
-      else
+      else {
         cost.step = 1 / json.at("steps_per_second").get<double>();
+        if (!json.contains("work_in_step")) continue;
+        const double waiting = json.at("waited_in_step").get<double>(),
+                     working = json.at("work_in_step").at(0).get<double>();
+        cost.idle = waiting / (waiting + working);
+      }
   }
   ranks.barrier();
   if (ranks.is_root()) fs::remove_all(run);
@@ -75,6 +85,7 @@ Cost least(const Setting& setting, const parallel::Communicator& ranks, const fs
     best.work = std::min(best.work, again.work);
     best.exposed = std::min(best.exposed, again.exposed);
     best.stall = std::min(best.stall, again.stall);
+    best.idle = std::min(best.idle, again.idle);
   }
   return best;
 }
@@ -93,7 +104,17 @@ void print_costs(const parallel::Communicator& ranks, const fs::path& folder) {
   const Cost fast = least({.mesh = "", .reduction = "fast", .batch = 2 * n}, ranks, folder, repeats);
   say("the same, fast sums", fast);
   if (ranks.is_root()) std::printf("%-9d %-34s %9.3f\n", n, "canonical / fast, a step", data.step / fast.step);
-  if (n <= 4) say("slabs of two samples", least({.mesh = "spatial=" + std::to_string(n)}, ranks, folder, repeats));
+  if (n > 4) return;
+  say("slabs of two samples", least({.mesh = "spatial=" + std::to_string(n)}, ranks, folder, repeats));
+  for (const int micro_batches : {2, 8}) {
+    const Cost stages = least({.mesh = "pipeline=" + std::to_string(n), .batch = 2 * micro_batches, .steps = 4}, ranks,
+                              folder, repeats);
+    say(fmt::format("stages, {} micro-batches", micro_batches).c_str(), stages);
+    if (ranks.is_root())
+      std::printf(
+          "%-9d %-34s %9.0f %% %12.0f %%\n", n, "idle, and as all stages work alike", 1e2 * stages.idle,
+          1e2 * model::bubble_of_pipeline(static_cast<std::size_t>(n), static_cast<std::size_t>(micro_batches)));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Peak memory of a rank that trains a network with others, under mpirun:
 //   bench_sharded_memory [MESH [ZERO [WIDTH]]]      the default is all ranks on `spatial`, stage 3, width 192
-// Two optimiser steps of one sample for each data rank; what the program held before is taken off.
+// Two optimiser steps of one sample for each data rank and stage; what the program held before is taken off.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -10,7 +10,9 @@
 #include "core/error.hpp"
 #include "core/grid.hpp"
 #include "core/philox.hpp"
+#include "model/training/pipeline_schedule.hpp"
 #include "model/training/sharded_parameters.hpp"
+#include "model/training/training_mesh.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/mpi_session.hpp"
 
@@ -49,7 +51,7 @@ std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero)
   const Grid grid =
       Grid::latlon(static_cast<std::size_t>(setting.rows), static_cast<std::size_t>(setting.columns), false);
   ForecastNetwork network(config, grid, inputs, channels, conditions, DType::f32, make_backend("cpu", 1), {},
-                          Sharding{ranks.slabs, chunks});
+                          sharding_of(ranks, chunks));
   ShardedParameters parameters(network, ranks, zero, false);
   parameters.initialise(1);
   parameters.allocate(false);
@@ -57,19 +59,29 @@ std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero)
   std::vector<float> x = fields(inputs * rows * setting.columns),
                      y(static_cast<std::size_t>(channels * rows * setting.columns)), condition = fields(conditions);
   const Shape output{1, channels, rows, setting.columns};
-  network.plan(1, Use::training);
-  GradientSum sum(network.parameters(), parameters.shares(), static_cast<std::size_t>(ranks.data.size()),
+  const auto stages = static_cast<std::size_t>(ranks.stages.size()),
+             stage = static_cast<std::size_t>(ranks.stages.rank()), lanes = in_flight(stages, stage, stages);
+  network.plan(1, Use::training, static_cast<int>(lanes));
+  GradientSum sum(network.parameters(), parameters.shares(), stages * static_cast<std::size_t>(ranks.data.size()),
                   parameters.sum_options(1));
   parameters.collect(&sum);
   Arena arena;
   Context ctx(network.backend(), arena, DType::f32);
+  std::vector<std::vector<float>> made(lanes, y);
   for (int step = 1; step <= 2; ++step) {
-    sum.begin_term(ctx);
-    network.forward(Tensor::of(x, {1, inputs, rows, setting.columns}), Tensor::of(condition, {1, conditions}),
-                    Tensor::of(y, output));
-    for (float& value : y) value -= 1;
-    network.backward(Tensor::of(y, output), Tensor());
-    sum.end_term(ctx);
+    for (const auto& [pass, micro_batch] : one_forward_one_backward(stages, stage, stages)) {
+      const std::size_t lane = micro_batch % lanes;
+      std::vector<float>& image = made[lane];
+      if (pass == PipelineTurn::Pass::forward) {
+        network.forward_of_stage(static_cast<int>(lane), Tensor::of(x, {1, inputs, rows, setting.columns}),
+                                 Tensor::of(condition, {1, conditions}), Tensor::of(image, output));
+        for (float& value : image) value -= 1;
+        continue;
+      }
+      sum.begin_term(ctx);
+      network.backward_of_stage(static_cast<int>(lane), Tensor::of(image, output));
+      sum.end_term(ctx);
+    }
     sum.finish(ctx);
     if (!(parameters.gradient_norm() > 0)) fail(ErrorKind::numerical, "the gradient of step {} is zero", step);
     parameters.update({}, step, 0.9);
@@ -87,10 +99,8 @@ int main(int argc, char** argv) {
     const int zero = argc > 2 ? std::atoi(argv[2]) : 3;
     const int width = argc > 3 ? std::atoi(argv[3]) : 192;
     const parallel::Mesh mesh(world, parallel::parse_mesh(text, world.size()));
-    const int data = mesh.coordinate(parallel::Axis::data), slab = mesh.coordinate(parallel::Axis::spatial);
-    const TrainingRanks ranks{mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
-                              world.split(0, slab * mesh.size(parallel::Axis::data) + data)};
-    train({64, 1, 256, 32}, ranks, zero);  // libraries make their code and buffers
+    const TrainingRanks ranks = training_ranks(mesh);
+    train({64, mesh.size(parallel::Axis::pipeline), 256, 32}, ranks, zero);  // libraries make their code and buffers
     const double before = megabytes("VmRSS");
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
     const std::int64_t count = train({width, 40, 256, 32}, ranks, zero);

@@ -1,5 +1,5 @@
-// A network whose samples are shared by ranks: the bits of one that is not, and exactly the messages that were
-// foretold.
+// A network whose samples, or layers, are shared by ranks: the bits of one that is not, and exactly the messages that
+// were foretold.
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -42,23 +42,30 @@ void put(const Tensor& mine, parallel::Range rows, std::int64_t all_rows, std::v
   }
 }
 
-Outcome run(const std::string& kind, const Grid& grid, int ranks) {
+Outcome run(const std::string& kind, const Grid& grid, int ranks, int stages = 1) {
   Outcome whole;
+  std::vector<Outcome> of_stages(static_cast<std::size_t>(stages));
   std::mutex mutex;
-  parallel::run_on_threads(ranks, [&](const parallel::Communicator& world) {
-    const auto traffic = std::make_shared<parallel::Traffic>();
+  parallel::run_on_threads(ranks * stages, [&](const parallel::Communicator& all) {
+    const auto traffic = std::make_shared<parallel::Traffic>(), along = std::make_shared<parallel::Traffic>();
+    const int stage = all.rank() / ranks, slab = all.rank() % ranks;
+    const parallel::Communicator world = all.split(stage, slab), layers = all.split(slab, stage);
     ForecastNetwork network(config_of(kind), grid, kInputs, kOutputs, kConditions, DType::f32, make_backend("cpu", 1),
-                            {0, 1, 1, 0, 2}, {.slabs = parallel::counted(world, traffic), .chunks = kChunks});
+                            {0, 1, 1, 0, 2},
+                            {.slabs = parallel::counted(world, traffic),
+                             .chunks = kChunks,
+                             .heads = parallel::Communicator::self(),
+                             .stages = parallel::counted(layers, along)});
     testing::randomise(network.parameters());
     const parallel::Range rows = network.slab().image_rows();
     const auto here = static_cast<std::int64_t>(rows.size()), columns = static_cast<std::int64_t>(grid.nlon()),
-               all = static_cast<std::int64_t>(grid.nlat());
+               all_rows = static_cast<std::int64_t>(grid.nlat());
     Operands operands(DType::f32);
     const auto image = [&](int channels, const std::string& seed) {
       return operands.add({kSamples, channels, here, columns}, [&, random = Philox(5, seed)](std::int64_t i) {
         const std::int64_t field = i / (here * columns), row = i / columns % here;
         return double(float(random.normal(static_cast<std::uint64_t>(
-            (field * all + static_cast<std::int64_t>(rows.begin) + row) * columns + i % columns))));
+            (field * all_rows + static_cast<std::int64_t>(rows.begin) + row) * columns + i % columns))));
       });
     };
     const Tensor x = image(kInputs, "x"), dy = image(kOutputs, "dy"),
@@ -71,13 +78,20 @@ Outcome run(const std::string& kind, const Grid& grid, int ranks) {
     const auto forward = network.forward_traffic(kSamples);
     EXPECT_EQ(traffic->bytes(), forward.bytes) << kind << ", " << ranks << " ranks";
     EXPECT_EQ(traffic->messages(), forward.messages) << kind << ", " << ranks << " ranks";
+    const auto onward = network.forward_stage_traffic(kSamples, true);
+    EXPECT_EQ(along->bytes(), onward.bytes) << kind << ", stage " << stage << " of " << stages;
+    EXPECT_EQ(along->messages(), onward.messages) << kind << ", stage " << stage << " of " << stages;
     network.backward(dy, dx);
+    const auto back = network.backward_stage_traffic(kSamples, true);
+    EXPECT_EQ(along->bytes(), onward.bytes + back.bytes) << kind << ", stage " << stage << " of " << stages;
+    EXPECT_EQ(along->messages(), onward.messages + back.messages) << kind << ", stage " << stage << " of " << stages;
     const auto backward = network.backward_traffic(kSamples, true);
     EXPECT_EQ(traffic->bytes(), forward.bytes + backward.bytes) << kind << ", " << ranks << " ranks";
     EXPECT_EQ(traffic->messages(), forward.messages + backward.messages) << kind << ", " << ranks << " ranks";
-    if (ranks > 1) {
+    if (ranks > 1 && stages == 1) {
       EXPECT_GT(forward.bytes, 0U);
     }
+    EXPECT_EQ(onward.bytes > 0 && back.bytes > 0, stages > 1);
 
     const Tensor gradients = network.parameters().gradients();
     std::vector<float> sum(static_cast<std::size_t>(gradients.count()));
@@ -87,10 +101,22 @@ Outcome run(const std::string& kind, const Grid& grid, int ranks) {
       if (bucket.replicated)
         std::copy_n(gradients.as<float>() + bucket.first, bucket.count, sum.begin() + bucket.first);
     const std::scoped_lock lock(mutex);
-    put(y, rows, all, whole.y);
-    put(dx, rows, all, whole.dx);
-    whole.weight_gradients.assign(sum.begin(), sum.end());
+    // Outputs are everybody's; weights, of the stage that has them. What the others have is as it was.
+    whole.weight_gradients.resize(sum.size());
+    for (const Bucket& bucket : network.buckets())
+      for (std::int64_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (bucket.stage == stage)
+          whole.weight_gradients[at] = sum[at];
+        else if (sum[at] != 0)
+          FAIL() << "stage " << stage << " wrote gradients of " << bucket.name;
+      }
+    put(y, rows, all_rows, of_stages[static_cast<std::size_t>(stage)].y);
+    put(dx, rows, all_rows, of_stages[static_cast<std::size_t>(stage)].dx);
   });
+  for (const Outcome& of_stage : of_stages) EXPECT_EQ(of_stage, of_stages[0]) << kind << ", " << stages << " stages";
+  whole.y = of_stages[0].y;
+  whole.dx = of_stages[0].dx;
   return whole;
 }
 
@@ -104,6 +130,19 @@ TEST_P(ShardedNetwork, HasTheSameBitsOnAnyNumberOfRanksAndSendsWhatWasForetold) 
       EXPECT_EQ(serial.y, shared.y) << ranks << " ranks on " << grid.to_string();
       EXPECT_EQ(serial.dx, shared.dx) << ranks << " ranks on " << grid.to_string();
       EXPECT_EQ(serial.weight_gradients, shared.weight_gradients) << ranks << " ranks on " << grid.to_string();
+    }
+  }
+}
+
+TEST_P(ShardedNetwork, HasTheSameBitsWithItsLayersOnSeveralRanks) {
+  for (const Grid& grid : {Grid::gaussian(32, 24), Grid::parse("latlon 33x24")}) {
+    const Outcome serial = run(GetParam(), grid, 1);
+    for (const auto& [slabs, stages] : {std::pair(1, 2), std::pair(1, 4), std::pair(2, 2), std::pair(2, 4)}) {
+      const Outcome shared = run(GetParam(), grid, slabs, stages);
+      EXPECT_EQ(serial.y, shared.y) << slabs << " slabs, " << stages << " stages on " << grid.to_string();
+      EXPECT_EQ(serial.dx, shared.dx) << slabs << " slabs, " << stages << " stages on " << grid.to_string();
+      EXPECT_EQ(serial.weight_gradients, shared.weight_gradients)
+          << slabs << " slabs, " << stages << " stages on " << grid.to_string();
     }
   }
 }

@@ -45,6 +45,17 @@ TEST(RanksTrain, WithSlabsGiveTheBytesOfOne) {
   if (world->size() == 4) expect_bytes_of_one(config, "data=2,spatial=2");
 }
 
+TEST(RanksTrain, InStagesGiveTheBytesOfOne) {
+  model::TrainConfig config = training_in_phases();
+  config.network.blocks = 4;
+  config.chunks = 2;
+  expect_bytes_of_one(config, "pipeline=" + std::to_string(world->size()));
+  if (world->size() < 4) return;
+  config.zero = 3;
+  expect_bytes_of_one(config, "data=2,pipeline=2");
+  expect_bytes_of_one(config, "pipeline=2,spatial=2");
+}
+
 TEST(RanksTrain, WithGradientsAndWeightsCutGiveTheBytesOfOne) {
   model::TrainConfig config = training_in_phases();
   config.chunks = 4;

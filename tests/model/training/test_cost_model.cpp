@@ -97,14 +97,29 @@ TEST(CostModel, ZeroCutsParametersStageByStage) {
   EXPECT_GT(find(three, "weights")->bytes, find(two, "weights")->bytes);
 }
 
+TEST(CostModel, StagesShareWorkAndParametersAndWaitForEachOther) {
+  const StepCost alone = cost_on("", 1), shared = cost_on("pipeline=2,data=1", 2);
+  EXPECT_DOUBLE_EQ(shared.flops, alone.flops);
+  EXPECT_GE(shared.rank_flops, alone.flops / 2);
+  EXPECT_LT(shared.rank_flops, 0.75 * alone.flops);
+  EXPECT_LT(double(shared.parameter_bytes), 0.75 * double(alone.parameter_bytes));
+  // Of m micro-batches in P stages: (P - 1) / (m + P - 1) of the time.
+  EXPECT_NEAR(shared.bubble_seconds / (shared.bubble_seconds + shared.compute_seconds), 1.0 / 9, 1e-12);
+  const Exchange* tokens = find(shared, "tokens between stages");
+  ASSERT_NE(tokens, nullptr);
+  EXPECT_EQ(tokens->axis, "pipeline");
+  EXPECT_EQ(tokens->messages, 8U * 2);  // tokens and modulation, or their gradients, of each micro-batch
+  EXPECT_EQ(find(shared, "weights"), nullptr);
+}
+
 TEST(CostModel, WorkGrowsWithTheBatch) {
   EXPECT_DOUBLE_EQ(cost_on("", 2, 1, 16).flops, 2 * cost_on("", 2, 1, 8).flops);
 }
 
 TEST(CostModel, RefusesWhatCannotBeShared) {
-  EXPECT_THROW(cost_on("data=3", 3), Error);  // 8 micro-batches
-  EXPECT_THROW(cost_on("pipeline=2,data=1", 2), Error);
-  EXPECT_THROW(cost_on("spatial=16,data=1", 16), Error);  // 8 chunks
+  EXPECT_THROW(cost_on("data=3", 3), Error);               // 8 micro-batches
+  EXPECT_THROW(cost_on("pipeline=64,data=1", 64), Error);  // more than blocks
+  EXPECT_THROW(cost_on("spatial=16,data=1", 16), Error);   // 8 chunks
 }
 
 }  // namespace

@@ -126,6 +126,77 @@ TEST_F(ShardedTraining, InMixedPrecisionIsTheSameOverSlabs) {
   compare(config, layouts);
 }
 
+// Rollouts, replay and adapters pass micro-batch after micro-batch, single steps one forward, one backward.
+TEST_F(ShardedTraining, OfAllPhasesIsTheSameInStages) {
+  TrainConfig config = training_in_phases();
+  config.roll_longitude = true;
+  config.input_noise = 0.01;
+  config.chunks = 4;
+  const Layout layouts[] = {{2, "pipeline=2", 1},
+                            {2, "pipeline=2", 3},
+                            {4, "data=2,pipeline=2", 2},
+                            {4, "pipeline=2,spatial=2", 3},
+                            {8, "data=2,pipeline=2,spatial=2", 1},
+                            {8, "data=2,pipeline=2,spatial=2", 3}};
+  compare(config, layouts);
+}
+
+TEST_F(ShardedTraining, OfManyMicroBatchesIsTheSameInStages) {
+  TrainConfig config = small_training(5);
+  config.network.blocks = 5;
+  config.network.lift = LiftConfig{1, 1};
+  config.network.precision = "bf16";
+  config.batch = 12;
+  config.micro_batch = 2;
+  const Layout layouts[] = {
+      {2, "pipeline=2", 2}, {4, "pipeline=4", 1}, {4, "pipeline=4", 3}, {6, "data=2,pipeline=3", 1}};
+  compare(config, layouts);
+}
+
+TEST_F(ShardedTraining, OfMembersIsTheSameInStages) {
+  TrainConfig config = small_training(4);
+  config.loss = "crps";
+  config.members = 2;
+  config.network.noise = 4;
+  config.network.blocks = 4;
+  const Layout layouts[] = {{2, "pipeline=2", 1}, {4, "pipeline=4", 1}, {4, "data=2,pipeline=2", 3}};
+  compare(config, layouts);
+}
+
+TEST_F(ShardedTraining, GoesOnWithOtherStages) {
+  TrainConfig config = training_in_phases();
+  config.chunks = 4;
+  train(config, {1, "", 1}, "whole");
+  const Layout layouts[] = {{2, "pipeline=2", 1},
+                            {4, "pipeline=2,spatial=2", 3},
+                            {1, "", 1},
+                            {4, "data=2,pipeline=2", 2},
+                            {2, "spatial=2", 1}};
+  train_a_step(config, layouts[0], "parts", false);
+  for (std::size_t i = 1; i < 15; ++i) train_a_step(config, layouts[i % 5], "parts", true);
+  train(config, layouts[1], "parts", true);
+  auto whole = files_of(folder / "whole"), parts = files_of(folder / "parts");
+  const auto older = [](const auto& file) {
+    return file.first.starts_with("step-") && !file.first.starts_with("step-15");
+  };
+  std::erase_if(whole, older);
+  std::erase_if(parts, older);
+  EXPECT_EQ(difference(whole, parts), "");
+}
+
+TEST_F(ShardedTraining, OverHeadsAndInStagesDependsOnTheHeadsAlone) {
+  TrainConfig config = small_training(5);
+  config.chunks = 2;
+  train(config, {2, "tensor=2", 1}, "heads");
+  const auto heads = files_of(folder / "heads");
+  for (const Layout& layout : {Layout{4, "pipeline=2,tensor=2", 1}, Layout{8, "pipeline=2,spatial=2,tensor=2", 3},
+                               Layout{8, "data=2,pipeline=2,tensor=2", 2}}) {
+    train(config, layout, "shared");
+    EXPECT_EQ(difference(heads, files_of(folder / "shared")), "") << layout;
+    fs::remove_all(folder / "shared");
+  }
+}
+
 TEST_F(ShardedTraining, InTheLibrarysOrderIsNearlyTheSame) {
   TrainConfig config = small_training(5);
   config.chunks = 4;
@@ -200,7 +271,8 @@ TEST_F(ShardedTraining, SaysWhatDoesNotFit) {
   EXPECT_NE(message_of(config, {2, "data=4", 1}, "run", ErrorKind::usage).find("is of 4 ranks"), std::string::npos);
   EXPECT_NE(message_of(config, {3, "", 2}, "run", ErrorKind::usage).find("every rank needs as many"),
             std::string::npos);
-  EXPECT_NE(message_of(config, {2, "pipeline=2", 1}, "run", ErrorKind::usage).find("data, spatial and tensor"),
+  EXPECT_NE(message_of(config, {4, "pipeline=4", 1}, "run", ErrorKind::usage)
+                .find("4 stages of the mesh's pipeline axis for 2 blocks"),
             std::string::npos);
   EXPECT_NE(message_of(config, {3, "tensor=3", 1}, "run", ErrorKind::usage).find("3 ranks of the mesh's tensor axis"),
             std::string::npos);
@@ -239,8 +311,11 @@ TEST_F(ShardedTraining, AGradientComputedTwiceIsTheSame) {
   TrainConfig config = training_in_phases();
   train(config, {1, "", 1}, "alone");
   config.replay_check = 2;
-  train(config, {2, "", 2}, "checked");
-  EXPECT_EQ(difference(files_of(folder / "alone"), files_of(folder / "checked")), "");
+  for (const Layout& layout : {Layout{2, "", 2}, Layout{2, "pipeline=2", 1}}) {
+    train(config, layout, "checked");
+    EXPECT_EQ(difference(files_of(folder / "alone"), files_of(folder / "checked")), "") << layout;
+    fs::remove_all(folder / "checked");
+  }
 }
 
 }  // namespace

@@ -1,0 +1,18 @@
+#include "model/training/training_mesh.hpp"
+
+namespace zonda::model {
+
+using parallel::Axis;
+
+TrainingRanks training_ranks(const parallel::Mesh& mesh) {
+  const int group = mesh.coordinate(Axis::pipeline) * mesh.size(Axis::tensor) + mesh.coordinate(Axis::tensor),
+            place = mesh.coordinate(Axis::spatial) * mesh.size(Axis::data) + mesh.coordinate(Axis::data);
+  return {mesh.along(Axis::data), mesh.along(Axis::spatial), mesh.world().split(group, place), mesh.along(Axis::tensor),
+          mesh.along(Axis::pipeline)};
+}
+
+Sharding sharding_of(const TrainingRanks& ranks, int chunks) {
+  return {.slabs = ranks.slabs, .chunks = chunks, .heads = ranks.heads, .stages = ranks.stages};
+}
+
+}  // namespace zonda::model
