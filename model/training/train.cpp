@@ -529,8 +529,9 @@ class Training {
            "step {}: ranks that share heads hold other weights where all hold the same: memory was corrupted; continue "
            "from the last checkpoint with --resume",
            position_.step);
-    const std::vector<int> wrong = parameters_.ranks_that_differ();
+    std::vector<int> wrong = parameters_.ranks_that_differ();
     if (wrong.empty()) return;
+    for (int& number : wrong) number = rank_of_number(mesh_, number);
     fail(ErrorKind::temporary,
          "step {}: rank(s) {} hold other weights than the others: memory was corrupted; continue from the last "
          "checkpoint with --resume, without that machine",
@@ -544,7 +545,7 @@ class Training {
         fail(ErrorKind::temporary,
              "step {} computed twice: the gradient's share of rank {} differs ({:08x}, then {:08x}): a processor or "
              "memory errs; continue from the last checkpoint with --resume, without that machine",
-             number, rank, before[rank], now[rank]);
+             number, rank_of_number(mesh_, static_cast<int>(rank)), before[rank], now[rank]);
   }
 
   /// A line of timing.jsonl with the time each rank worked in the last step, without waiting for others; a rank that

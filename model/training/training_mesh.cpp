@@ -11,6 +11,12 @@ TrainingRanks training_ranks(const parallel::Mesh& mesh) {
           mesh.along(Axis::pipeline)};
 }
 
+int rank_of_number(const parallel::Mesh& mesh, int number) {
+  const int data = mesh.size(Axis::data), slabs = mesh.size(Axis::spatial);
+  return mesh.shape().rank(
+      {number % data, number / (data * slabs), number / data % slabs, mesh.coordinate(Axis::tensor)});
+}
+
 Sharding sharding_of(const TrainingRanks& ranks, int chunks) {
   return {.slabs = ranks.slabs, .chunks = chunks, .heads = ranks.heads, .stages = ranks.stages};
 }

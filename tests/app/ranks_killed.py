@@ -41,7 +41,7 @@ train:
 """
 
 MESHES = [(1, "", 1), (2, "spatial=2", 1), (2, "data=2", 3), (4, "spatial=4", 2), (4, "data=2,spatial=2", 3),
-          (8, "data=2,spatial=4", 1)]
+          (8, "data=2,spatial=4", 1), (2, "pipeline=2", 1), (4, "data=2,pipeline=2", 3), (8, "data=2,pipeline=2,spatial=2", 2)]
 
 
 def ranks_of(launcher):

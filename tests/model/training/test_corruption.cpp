@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/training/sharded_parameters.hpp"
-#include "parallel/layout/mesh.hpp"
+#include "model/training/training_mesh.hpp"
 #include "tests/model/training/small_training.hpp"
 #include "tests/model/training/turning_waves.hpp"
 
@@ -24,17 +24,11 @@ ForecastNetwork small_network(const Sharding& sharding) {
                          sharding);
 }
 
-TrainingRanks ranks_of(const parallel::Mesh& mesh) {
-  return {mesh.along(parallel::Axis::data), mesh.along(parallel::Axis::spatial),
-          mesh.world().split(mesh.coordinate(parallel::Axis::tensor), mesh.world().rank()),
-          mesh.along(parallel::Axis::tensor)};
-}
-
 TEST(SilentCorruption, OfOneReplicaIsNamed) {
   parallel::run_on_threads(3, [](const parallel::Communicator& world) {
     const parallel::Mesh mesh(world, parallel::parse_mesh("data=3"));
     ForecastNetwork network = small_network({});
-    ShardedParameters parameters(network, ranks_of(mesh), 1, false);
+    ShardedParameters parameters(network, training_ranks(mesh), 1, false);
     parameters.initialise(1);
     parameters.allocate(false);
     EXPECT_TRUE(parameters.ranks_that_differ().empty());
@@ -47,7 +41,7 @@ TEST(SilentCorruption, OfTwoReplicasThatDifferBothAreNamed) {
   parallel::run_on_threads(2, [](const parallel::Communicator& world) {
     const parallel::Mesh mesh(world, parallel::parse_mesh("data=2"));
     ForecastNetwork network = small_network({});
-    ShardedParameters parameters(network, ranks_of(mesh), 2, false);
+    ShardedParameters parameters(network, training_ranks(mesh), 2, false);
     parameters.initialise(1);
     parameters.allocate(false);
     if (world.rank() == 0) network.parameters().values().as<float>()[7] = 3;
@@ -55,11 +49,30 @@ TEST(SilentCorruption, OfTwoReplicasThatDifferBothAreNamed) {
   });
 }
 
+TEST(SilentCorruption, OfAStageIsNamedByItsRankOfTheRun) {
+  parallel::run_on_threads(6, [](const parallel::Communicator& world) {
+    const parallel::Mesh mesh(world, parallel::parse_mesh("data=3,pipeline=2"));
+    const TrainingRanks ranks = training_ranks(mesh);
+    ForecastNetwork network = small_network(sharding_of(ranks, 1));
+    ShardedParameters parameters(network, ranks, 1, false);
+    parameters.initialise(1);
+    parameters.allocate(false);
+    EXPECT_TRUE(parameters.ranks_that_differ().empty());
+    if (world.rank() == 3) {  // data rank 1, stage 1
+      const ArenaRange own = parameters.held().back();
+      network.parameters().values().as<float>()[own.first + own.count / 2] += 1e-6F;
+    }
+    const std::vector<int> wrong = parameters.ranks_that_differ();
+    ASSERT_EQ(wrong.size(), 1U);
+    EXPECT_EQ(rank_of_number(mesh, wrong[0]), 3);
+  });
+}
+
 TEST(SilentCorruption, OfWhatRanksThatShareHeadsHoldInCommonIsSeen) {
   parallel::run_on_threads(2, [](const parallel::Communicator& world) {
     const parallel::Mesh mesh(world, parallel::parse_mesh("tensor=2"));
     ForecastNetwork network = small_network({.heads = mesh.along(parallel::Axis::tensor)});
-    ShardedParameters parameters(network, ranks_of(mesh), 1, false);
+    ShardedParameters parameters(network, training_ranks(mesh), 1, false);
     parameters.initialise(1);
     parameters.allocate(false);
     EXPECT_TRUE(parameters.heads_agree());
@@ -82,7 +95,7 @@ TEST(SilentCorruption, OfAGradientChangesTheHashOfItsRankAlone) {
   parallel::run_on_threads(4, [](const parallel::Communicator& world) {
     const parallel::Mesh mesh(world, parallel::parse_mesh("data=4"));
     ForecastNetwork network = small_network({});
-    ShardedParameters parameters(network, ranks_of(mesh), 1, false);
+    ShardedParameters parameters(network, training_ranks(mesh), 1, false);
     parameters.initialise(1);
     parameters.allocate(false);
     const std::vector<std::uint32_t> before = parameters.gradient_hashes();
