@@ -4,12 +4,14 @@
 #include <thread>
 
 #include "app/verb.hpp"
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/signals.hpp"
 #include "inference/edge/hub/feed_maker.hpp"
 #include "inference/edge/hub/hub_server.hpp"
 #include "inference/edge/hub/publication.hpp"
+#include "inference/edge/rehearsal/rehearsal.hpp"
 
 namespace zonda::app {
 namespace {
@@ -27,6 +29,7 @@ struct Words {
   int failing_percent = 5, least_reports = 3, ring = 8, port = 8460;
   bool advance = false, verify = false;
   double precision = 1e-3;
+  edge::RehearsalRequest rehearsal;
 };
 
 Time now() {
@@ -134,6 +137,46 @@ json show_log(const Words& words) {
   return result;
 }
 
+json simulate(const Words& words) {
+  edge::RehearsalRequest request = words.rehearsal;
+  request.hub = words.hub;
+  request.directory = words.to;
+  request.passphrase = passphrase();
+  request.model = words.name;
+  request.region = words.region;
+  request.version = words.version;
+  request.bundle = words.bundle;
+  if (!words.waves.empty()) request.waves = words.waves;
+  request.failing_percent = words.failing_percent;
+  request.least_reports = words.least_reports;
+  log::set_level(log::Level::error);  // of two hundred stations
+  const edge::Rehearsal rehearsal = edge::rehearse(request);
+  log::set_level(log::Level::info);
+  for (const char* part : {"hub", "stations", "present", "spoiled"}) fs::remove_all(words.to / part);
+  const auto record = edge::to_json(rehearsal);
+  write_file(words.to / "rehearsal.json", record.dump(2) + "\n");
+  const edge::FleetCounts& end = rehearsal.history.back();
+  const std::string went = rehearsal.stopped              ? "stopped: " + rehearsal.reason
+                           : rehearsal.decided_hours >= 0 ? "reached all stations"
+                                                          : "did not reach all stations in time";
+  write_file(words.to / "rehearsal.html",
+             edge::fleet_report(fmt::format("{} {} {}", words.name, rehearsal.version, went), rehearsal.history));
+  json result{{"version", rehearsal.version},
+              {"outcome", went},
+              {"decided_hours", rehearsal.decided_hours},
+              {"most_with_it", rehearsal.most_with_it},
+              {"stations", end.stations},
+              {"with_model", end.with_model},
+              {"lost_their_model", end.lost_their_model},
+              {"versions", end.versions},
+              {"rollbacks", end.rollbacks},
+              {"restarts", end.restarts},
+              {"clock_jumps", end.clock_jumps},
+              {"link", json(edge::to_json(end))["link"]},
+              {"report", (words.to / "rehearsal.html").string()}};
+  return result;
+}
+
 void serve(const Words& words, const Session& session) {
   edge::HubServer server(words.hub, {words.address, words.port, words.advance, passphrase()});
   print_result(session, fmt::format("http://{}:{}", words.address, server.port()));
@@ -238,6 +281,42 @@ Verb hub_verb() {
         sub->add_option("--role", words->role, "root, targets, snapshot, timestamp, assignment or feeds")->required();
         sub->add_option("--root-keys", words->root_keys, "Folders of root keys, as many as the threshold");
         sub->add_option("--replace", words->replace, "For role root: the folder whose key becomes another");
+
+        sub = add("simulate", "Rehearse a release: a fleet of simulated stations against a copy of the hub, over HTTP",
+                  "zonda hub simulate site --name europe --region europe --version 1.1 --stations 200 --waves 5,25,100 "
+                  "--to rehearsal",
+                  simulate);
+        edge::RehearsalRequest& rehearsal = words->rehearsal;
+        sub->add_option("--name", words->name, "Of the model, whose rule the stations follow")->required();
+        sub->add_option("--region", words->region, "Of the rule (default: any)");
+        auto* version = sub->add_option("--version", words->version, "That goes out");
+        sub->add_option("--bundle", words->bundle, "To publish in the copy as that version")->needs(version);
+        sub->add_flag("--drill", rehearsal.drill,
+                      "What goes out is the present release with a self-test that cannot pass")
+            ->excludes(version);
+        sub->add_option("--waves", words->waves, "Percent of the stations, wave by wave (default: 5,25,100)")
+            ->delimiter(',');
+        sub->add_option("--failing-percent", words->failing_percent, "More failures than this stop the waves")
+            ->capture_default_str();
+        sub->add_option("--least-reports", words->least_reports, "Before a gate opens or closes")
+            ->capture_default_str();
+        sub->add_option("--to", words->to, "Folder of the work and of the report, new or empty")->required();
+        edge::FleetSettings& fleet = rehearsal.fleet;
+        sub->add_option("--stations", fleet.stations, "How many")->capture_default_str()->check(CLI::Range(1, 10000));
+        sub->add_option("--threads", fleet.threads, "That play them")->capture_default_str()->check(CLI::Range(1, 256));
+        sub->add_option("--seed", fleet.seed, "Of all that is drawn")->capture_default_str();
+        const auto share = CLI::Range(0.0, 1.0);
+        sub->add_option("--loss", fleet.link.loss, "Share of exchanges that fail")->capture_default_str()->check(share);
+        sub->add_option("--truncation", fleet.link.truncation, "Share of bodies that break off")
+            ->capture_default_str()
+            ->check(share);
+        sub->add_option("--corruption", fleet.link.corruption, "Share of bodies with a wrong byte")
+            ->capture_default_str()
+            ->check(share);
+        sub->add_option("--delay", fleet.link.delay_seconds, "Mean wait of an exchange, s")->capture_default_str();
+        sub->add_option("--restarts", fleet.restarts_per_day, "Of a station a day")->capture_default_str();
+        sub->add_option("--clock-jumps", fleet.clock_jumps_per_day, "Of a station a day, by up to 30 days")
+            ->capture_default_str();
 
         add("renew", "Sign anew what has passed half of its lifetime", "zonda hub renew site", renew);
 

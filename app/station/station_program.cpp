@@ -12,8 +12,8 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/provenance.hpp"
-#include "inference/edge/catalogue/station_report.hpp"
 #include "inference/edge/feed/boundary_feed.hpp"
+#include "inference/edge/hub_client/station_inventory.hpp"
 #include "inference/edge/hub_client/trusted_hub.hpp"
 #include "inference/edge/on_demand/on_demand_runs.hpp"
 #include "inference/edge/runner/bundle_runner.hpp"
@@ -116,7 +116,10 @@ struct StationProgram::Parts {
                                     .transport = transport,
                                     .hub = hub,
                                     .open = edge::bundle_opener(config.model.threads, [this] { notice.alive(); }),
-                                    .inventory = [this](const StationView& view) { return inventory(view); },
+                                    .inventory =
+                                        [this](const StationView& view) {
+                                          return edge::signed_inventory(view, traits, key, config.id, code_version());
+                                        },
                                     .publish = [this](const StationView& view) { publish(view); },
                                     .heartbeat = [this] { notice.alive(); },
                                     .cancelled = cancelled}) {
@@ -125,32 +128,6 @@ struct StationProgram::Parts {
       notice.alive();
       return cancelled();
     });
-  }
-
-  std::string inventory(const StationView& view) const {
-    const edge::UpdateSummary& update = view.update;
-    edge::StationReport report;
-    report.station = traits.id;
-    report.time = view.time;
-    report.region = traits.region;
-    report.hardware = traits.hardware;
-    if (update.release) {
-      report.model = update.release->name;
-      report.version = update.release->version;
-      report.tried = update.release->version;
-    }
-    if (update.failed) {
-      report.state = "failed";
-      report.tried = update.failed->version;
-      report.reason = update.failed_reason.substr(0, 500);
-    } else if (update.on_trial) {
-      report.state = "updating";
-    }
-    report.more = {{"name", config.id},
-                   {"condition", to_string(view.condition)},
-                   {"rollbacks", update.rollbacks},
-                   {"software", code_version()}};
-    return report.signed_by(key);
   }
 
   void publish(const StationView& view) {

@@ -98,6 +98,10 @@ struct HubServer::State {
   State(const fs::path& hub, HubServerOptions given)
       : folder(hub), options(std::move(given)), book(hub / "stations" / "reports.jsonl") {}
 
+  Time now() const {
+    return options.clock ? options.clock() : std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  }
+
   /// Looks at the waves after a report. One thread at a time; another process that holds the hub comes first.
   void watch_waves() {
     const std::lock_guard guard(watching);
@@ -106,15 +110,14 @@ struct HubServer::State {
       Repository repository(folder, options.passphrase);
       rules = published_rules(repository);
       const Reports reports = book.newest();
-      const Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
       for (const AssignmentRule& rule : AssignmentRules(rules).rules) {
         const WaveHealth health = judge_wave(rule, reports);
         if (health.verdict == Verdict::stop) {
-          stop_waves(repository, rule.model, rule.region, health.reason(), now);
+          stop_waves(repository, rule.model, rule.region, health.reason(), now());
           log::warning("{} {}: {}; all stations go back to '{}'", rule.model, rule.version, health.reason(),
                        rule.before);
         } else if (health.verdict == Verdict::go_on && options.advance && rule.percent_now() < 100) {
-          advance_wave(repository, rule.model, rule.region, now);
+          advance_wave(repository, rule.model, rule.region, now());
           log::info("{} {}: the next wave", rule.model, rule.version);
         }
       }
@@ -162,6 +165,7 @@ HubServer::HubServer(const fs::path& hub, const HubServerOptions& options) {
   server.set_read_timeout(10, 0);
   server.set_write_timeout(10, 0);
   server.set_keep_alive_max_count(1000);
+  server.set_keep_alive_timeout(1);  // a fleet's connections that wait must not keep the others out
   server.Get("/v1/waves", [&state](const httplib::Request&, httplib::Response& response) {
     response.set_content(state.waves().dump() + "\n", "application/json");
   });
@@ -169,14 +173,15 @@ HubServer::HubServer(const fs::path& hub, const HubServerOptions& options) {
     give_file(state.folder / "public", request.matches[1], request, response);
   });
   server.Post("/v1/reports", [&state](const httplib::Request& request, httplib::Response& response) {
+    bool news = false;
     try {
-      state.book.add(request.body);
+      news = state.book.add(request.body, state.now());
     } catch (const Error& error) {
       response.status = error.kind() == ErrorKind::data ? 400 : 503;
       response.set_content(json{{"error", error.what()}}.dump() + "\n", "application/json");
       return;
     }
-    state.watch_waves();
+    if (news) state.watch_waves();
     response.status = 204;
   });
   state.port = options.port == 0 ? server.bind_to_any_port(options.address.c_str()) : options.port;

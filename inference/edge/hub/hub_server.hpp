@@ -3,16 +3,20 @@
 // which watches over waves.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+
+#include "core/time.hpp"
 
 namespace zonda::edge {
 
 struct HubServerOptions {
   std::string address = "127.0.0.1";
-  int port = 8460;         ///< 0: any free one
-  bool advance = false;    ///< waves go on by themselves when their gate opens
-  std::string passphrase;  ///< of the keys with which rules are signed
+  int port = 8460;                   ///< 0: any free one
+  bool advance = false;              ///< waves go on by themselves when their gate opens
+  std::string passphrase;            ///< of the keys with which rules are signed
+  std::function<Time()> clock = {};  ///< default: the system's, UTC
 };
 
 /// `GET`, `HEAD` of what is in `public/`: one Range, ETag (of time and length), If-None-Match, If-Range; no

@@ -21,8 +21,10 @@ ReportBook::ReportBook(std::filesystem::path file) : file_(std::move(file)) {
   }
 }
 
-StationReport ReportBook::add(std::string_view text) {
+bool ReportBook::add(std::string_view text, Time now) {
   StationReport report = StationReport::parse(text);
+  if (report.time > now + std::chrono::hours(24))
+    fail(ErrorKind::data, "station report: of {}, and it is {}", to_string(report.time), to_string(now));
   const std::lock_guard guard(mutex_);
   const auto known = newest_.find(report.station);
   if (known == newest_.end() && newest_.size() >= stations)
@@ -37,8 +39,11 @@ StationReport ReportBook::add(std::string_view text) {
   std::ofstream out(file_, std::ios::app);
   out << line + "\n" << std::flush;
   if (!out) fail(ErrorKind::failure, "{}: cannot be written", file_.string());
-  newest_[report.station] = report;
-  return report;
+  const bool news = known == newest_.end() || known->second.model != report.model ||
+                    known->second.version != report.version || known->second.state != report.state ||
+                    known->second.tried != report.tried;
+  newest_[report.station] = std::move(report);
+  return news;
 }
 
 Reports ReportBook::newest() const {

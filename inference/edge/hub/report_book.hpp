@@ -12,9 +12,10 @@ class ReportBook {
  public:
   /// Reads what was kept; lines that a killed writer left unfinished are passed over.
   explicit ReportBook(std::filesystem::path file);
-  /// Verifies, keeps and counts a report; one that is older than the station's newest is refused: it may be another's
-  /// replay. Throws Error(data).
-  StationReport add(std::string_view text);
+  /// Verifies, keeps and counts a report. One that is older than the station's newest is refused: it may be another's
+  /// replay; so is one from more than a day after `now`, for it would silence a station whose clock is set right later.
+  /// Returns whether it tells of another model or state than the one before. Throws Error(data).
+  bool add(std::string_view text, Time now);
   Reports newest() const;
 
   static constexpr std::size_t stations = 100'000;                           ///< known at most

@@ -30,6 +30,7 @@ using namespace zonda;
 struct Words {
   fs::path folder, from, feed;
   std::string precision = "int8";
+  double relative_change = 0;
   int rows = 16, columns = 24, width = 32, leads = 8;
 };
 
@@ -85,12 +86,12 @@ Model generated_model(const Words& words) {
   return made;
 }
 
-/// The model of a bundle in fp32, with adapters.
-Model model_of_bundle(const fs::path& path) {
+/// The model of a bundle in fp32.
+Model model_of_bundle(const fs::path& path, bool adapters) {
   const auto bundle = inference::Bundle::open(path);
   model::NetworkConfig config;
   config::read(config::parse_yaml(bundle.manifest().network.dump(), path.string()), config);
-  config.lora = model::LoraConfig{.rank = 4, .edges = {30}};
+  if (adapters) config.lora = model::LoraConfig{.rank = 4, .edges = {30}};
   model::ForecastLayout layout = model::ForecastLayout::from_json(bundle.manifest().layout);
   if (!layout.static_channels.empty()) layout.static_fields = bundle.numbers("static/fields");
   Model made{layout, model::network_of_layout(config, layout)};
@@ -113,6 +114,17 @@ void turn_adapters(const Model& made, std::uint64_t seed) {
     const Philox noise(seed, store.at(id).name);
     std::uint64_t i = 0;
     for (float& value : store.value(id).span<float>()) value += static_cast<float>(0.02 * noise.normal(i++));
+  }
+}
+
+/// Every weight by a normal factor.
+void change_weights(const Model& made, double standard_deviation) {
+  const model::ParameterStore& store = made.network.parameters();
+  for (model::ParameterId id = 0; id < static_cast<model::ParameterId>(store.list().size()); ++id) {
+    const Philox noise(13, store.at(id).name);
+    std::uint64_t i = 0;
+    for (float& value : store.value(id).span<float>())
+      value *= static_cast<float>(1 + standard_deviation * noise.normal(i++));
   }
 }
 
@@ -191,14 +203,24 @@ edge::BoundaryFeed generated_feed(const model::ForecastLayout& layout, int leads
   return feed;
 }
 
+std::uintmax_t bytes_of(const fs::path& folder) {
+  std::uintmax_t bytes = 0;
+  for (const auto& file : fs::directory_iterator(folder)) bytes += file.file_size();
+  return bytes;
+}
+
 void build(const Words& words) {
   const Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   fs::remove_all(words.folder);
   fs::create_directories(words.folder);
-  const Model made = words.from.empty() ? generated_model(words) : model_of_bundle(words.from);
+  const Model made =
+      words.from.empty() ? generated_model(words) : model_of_bundle(words.from, words.relative_change == 0);
   const fs::path one = export_of(made, words, "one");
   add_levels(one, made);
-  turn_adapters(made, 11);
+  if (words.relative_change > 0)
+    change_weights(made, words.relative_change);
+  else
+    turn_adapters(made, 11);
   const fs::path two = export_of(made, words, "two");
   auto manifest = inference::Bundle::open(two).manifest();
   manifest.levels = inference::Bundle::open(one).manifest().levels;
@@ -226,6 +248,8 @@ void build(const Words& words) {
                               {"spoiled", (words.folder / "spoiled").string()},
                               {"tokens", nlohmann::json::array()},
                               {"milliseconds", nlohmann::json::array()},
+                              {"bundle_bytes", bytes_of(two)},
+                              {"weights_bytes", fs::file_size(two / "weights.bin")},
                               {"delta_bytes", sibling.deltas.empty() ? -1 : sibling.deltas[0].file.length}};
   for (const auto& level : manifest.levels) {
     told["tokens"].push_back(level.tokens);
@@ -242,6 +266,8 @@ int main(int argc, char** argv) {
   program.add_option("FOLDER", words.folder)->required();
   program.add_option("--from", words.from, "A bundle in fp32 whose model it is");
   program.add_option("--feed", words.feed, "A feed for it");
+  program.add_option("--relative-change", words.relative_change,
+                     "1.1 is every weight by a normal factor of this standard deviation, instead of other adapters");
   program.add_option("--precision", words.precision);
   program.add_option("--rows", words.rows);
   program.add_option("--columns", words.columns);
