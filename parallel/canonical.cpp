@@ -5,7 +5,10 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "parallel/levelled_sum.hpp"
 #include "parallel/partition.hpp"
+#include "parallel/transport.hpp"
+#include "parallel/tree_adder.hpp"
 
 namespace zonda::parallel {
 namespace {
@@ -14,45 +17,6 @@ namespace {
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
 
 using Node = TreeNode;
-
-/// Adds neighbours as the tree does: keeps finished nodes on a stack, and joins the two on top when they are siblings.
-template <class T>
-class TreeAdder {
- public:
-  TreeAdder(std::size_t terms, std::size_t width) : terms_(terms), width_(width) {}
-
-  /// The next node in order, with its sum [width].
-  void add(Node node, const T* sum) {
-    // A right child is added to its sibling where it is; only a left child is copied.
-    if (depth_ > 0 && are_siblings(terms_, stack_[depth_ - 1].node, node)) {
-      join(stack_[depth_ - 1], node, sum);
-      while (depth_ > 1 && are_siblings(terms_, stack_[depth_ - 2].node, stack_[depth_ - 1].node)) {
-        join(stack_[depth_ - 2], stack_[depth_ - 1].node, stack_[depth_ - 1].sum.data());
-        --depth_;
-      }
-      return;
-    }
-    if (stack_.size() == depth_) stack_.emplace_back();
-    Entry& entry = stack_[depth_++];
-    entry.node = node;
-    entry.sum.assign(sum, sum + width_);
-  }
-  /// The only node left: the sum over all leaves given, which must make up one node.
-  const std::vector<T>& sum() const { return stack_.front().sum; }
-
- private:
-  struct Entry {
-    Node node;
-    std::vector<T> sum;
-  };
-  void join(Entry& left, Node right, const T* sum) {
-    for (std::size_t i = 0; i < width_; ++i) left.sum[i] += sum[i];
-    left.node.end = right.end;
-  }
-  std::size_t terms_, width_;
-  std::vector<Entry> stack_;  // the first depth_ are in use; the others keep their memory
-  std::size_t depth_ = 0;
-};
 
 /// Sums of nodes to columns: `fill(n, columns, to)` writes those columns of the sum of this rank's node n;
 /// `as_it_is`, where not null, is its only node's sum.
@@ -83,6 +47,13 @@ void reduce_scatter_nodes(const Communicator& communicator, std::size_t terms, s
       const std::size_t begin = std::min(all.begin + first, all.end);
       return Range{begin, std::min(begin + block, all.end)};
     };
+    if (const Levels* levels = communicator.transport()->levels()) {
+      std::vector<Range> columns;
+      for (std::size_t r = 0; r < ranks; ++r) columns.push_back(in_block(r));
+      const std::vector<T> sum = LevelledSum<T>(*communicator.transport(), *levels, terms, columns).run(fill);
+      std::ranges::copy(sum, share.data() + first);
+      continue;
+    }
     // The sums of this rank's own nodes, laid out by the rank that will finish each column.
     std::vector<std::size_t> send_offset(ranks + 1), receive_offset(ranks + 1);
     const std::size_t mine_columns = in_block(rank).size();

@@ -69,6 +69,9 @@ class CountingTransport : public Transport {
     return inner_->observe(operation, start);
   }
   void abandon(const std::string& reason) override { inner_->abandon(reason); }
+  const void* mpi() const override { return inner_->mpi(); }
+  const Levels* levels() const override { return inner_->levels(); }
+  std::vector<int> nodes() override { return inner_->nodes(); }
   std::uint64_t begin_collective() override { return inner_->begin_collective(); }
 
  private:

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/error.hpp"
+#include "parallel/mpi_handle.hpp"
 #include "parallel/partition.hpp"
 #include "parallel/transport.hpp"
 
@@ -112,6 +113,17 @@ class MpiTransport : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  const void* mpi() const override { return &users_; }
+  std::vector<int> nodes() override {
+    MPI_Comm node = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(collectives_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    int first = rank_;
+    check(MPI_Bcast(&first, 1, MPI_INT, 0, node), "MPI_Bcast");
+    MPI_Comm_free(&node);
+    std::vector<int> all(static_cast<std::size_t>(size_));
+    all_gather(std::as_bytes(std::span(&first, 1)), std::as_writable_bytes(std::span(all))).wait();
+    return all;
+  }
 
   std::shared_ptr<Transport> split(int color, int key) override {
     // MPI's colours are not negative: number those that occur.
@@ -262,6 +274,12 @@ class MpiTransport : public Transport {
 
 std::shared_ptr<Transport> make_mpi_world() {
   return std::make_shared<MpiTransport>(MPI_COMM_WORLD);
+}
+
+std::optional<MPI_Comm> mpi_handle(const Communicator& ranks) {
+  const void* handle = ranks.transport()->mpi();
+  if (handle == nullptr) return std::nullopt;
+  return *static_cast<const MPI_Comm*>(handle);
 }
 
 void set_largest_mpi_message(std::size_t bytes) {

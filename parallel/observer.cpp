@@ -92,6 +92,9 @@ class ObservedTransport : public Transport {
     return inner_->reduce_scatter_in_any_order(values, mine, element);
   }
   void abandon(const std::string& reason) override { inner_->abandon(reason); }
+  const void* mpi() const override { return inner_->mpi(); }
+  const Levels* levels() const override { return inner_->levels(); }
+  std::vector<int> nodes() override { return inner_->nodes(); }
   std::uint64_t begin_collective() override { return inner_->begin_collective(); }
 
  private:

@@ -13,6 +13,8 @@
 
 namespace zonda::parallel {
 
+struct Levels;
+
 /// Which message this is. Messages of users match by tag; those of collectives by the number of the collective, which
 /// every rank counts alike, so that several collectives may be under way at once.
 struct Label {
@@ -57,6 +59,12 @@ class Transport {
   /// Every call of a communicator passes here, so that a decorator can watch it from its start to its end.
   virtual Event observe(const Operation& operation, const std::function<Event()>& start);
   virtual void abandon(const std::string& reason) = 0;
+  /// The MPI_Comm behind it; null where there is none.
+  virtual const void* mpi() const { return nullptr; }
+  /// Of each rank the first rank that shares its node. Collective.
+  virtual std::vector<int> nodes() { return std::vector<int>(static_cast<std::size_t>(size()), 0); }
+  /// In which canonical sums go (parallel/levels.hpp); null: from everybody to everybody.
+  virtual const Levels* levels() const { return nullptr; }
 
   /// The number of the next collective on this rank.
   virtual std::uint64_t begin_collective() { return collectives_++; }
