@@ -310,7 +310,9 @@ class Cycle {
                               fields_.channels(), options);
       const std::vector<float> mean = mean_field(members);
       const std::size_t points = fields_.grid().size();
-      writer.write(time, [&](std::size_t c) { return std::span<const float>(mean).subspan(c * points, points); });
+      writer.begin(time);
+      for (std::size_t c = 0; c < fields_.channels().size(); ++c)
+        writer.write_rows(c, {0, fields_.grid().nlat()}, std::span<const float>(mean).subspan(c * points, points));
       writer.close();
     };
     write("analysis", analysis);

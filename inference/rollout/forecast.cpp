@@ -19,7 +19,7 @@
 #include "inference/rollout/physical_bounds.hpp"
 #include "inference/rollout/slab_fields.hpp"
 #include "inference/rollout/trajectory.hpp"
-#include "ingest/cf/cf_writer.hpp"
+#include "ingest/cf/slab_writer.hpp"
 #include "ingest/sources/path_pattern.hpp"
 #include "ingest/sources/source.hpp"
 #include "model/spectral/spectral_taper.hpp"
@@ -129,7 +129,8 @@ class ForecastFiles {
     const std::string member = start.member > 0 ? fmt::format("-{:03}", start.member) : "";
     return directory_ / (compact(start.initial) + member + ".nc");
   }
-  std::unique_ptr<ingest::CfWriter> open(const TrajectoryStart& start) const {
+  /// Collective over the ranks of the slabs.
+  std::unique_ptr<ingest::SlabWriter> open(const TrajectoryStart& start, const SlabFields& slabs) const {
     ingest::CfOptions options;
     options.title = "Forecast from " + to_string(start.initial);
     if (start.member > 0) {
@@ -141,7 +142,9 @@ class ForecastFiles {
     options.reference_time = start.initial;
     options.deflate = config_.deflate;
     options.keep_bits = config_.keep_bits;
-    return std::make_unique<ingest::CfWriter>(path(start), layout_.grid, channels_, options);
+    return std::make_unique<ingest::SlabWriter>(
+        path(start), layout_.grid, channels_, options, slabs.ranks(), slabs.rows(),
+        config_.collective_writing ? ingest::SlabWriting::collective : ingest::SlabWriting::by_first_rank);
   }
   /// The chosen channels of the rows of `grid`, from `fields` normalised `[channel, row, lon]` of all channels.
   State state(const Grid& grid, Time initial, Duration lead, std::span<const float> fields) const {
@@ -207,8 +210,7 @@ void await_folder(const fs::path& directory, const json& identity) {
   }
 }
 
-/// Forecasts that pass the network together, from their states to their files. The ranks of `slabs` share each; the
-/// first of them writes, and holds one whole field at a time for it.
+/// Forecasts that pass the network together, from their states to their files. The ranks of `slabs` share each.
 class ForecastGroup {
  public:
   ForecastGroup(const ForecastConfig& config, model::ForecastModel& model, const model::ForecastStep& step,
@@ -227,10 +229,7 @@ class ForecastGroup {
                       {config.bounds, taper, config.seed, slabs.alone() ? nullptr : &slabs}) {}
 
   void run() {
-    parallel::together(slabs_.ranks(), [&] {
-      if (!slabs_.ranks().is_root()) return;
-      for (const TrajectoryStart& start : starts_) writers_.push_back(files_.open(start));
-    });
+    for (const TrajectoryStart& start : starts_) writers_.push_back(files_.open(start, slabs_));
     for (const Duration lead : trajectories_.leads_needed()) {
       parallel::together(slabs_.ranks(), [&] { read(lead); });
       trajectories_.give(lead, fields_);
@@ -242,9 +241,7 @@ class ForecastGroup {
       trajectories_.forecast(fields_);
       write(trajectories_.lead());
     }
-    parallel::together(slabs_.ranks(), [&] {
-      for (const auto& writer : writers_) writer->close();
-    });
+    for (const auto& writer : writers_) writer->close();
   }
 
  private:
@@ -268,31 +265,8 @@ class ForecastGroup {
     for (std::size_t s = 0; s < starts_.size(); ++s) {
       std::optional<State> mine;
       parallel::together(slabs_.ranks(), [&] { mine = files_.state(grid_, starts_[s].initial, lead, sample(s)); });
-      if (slabs_.alone()) {
-        writers_[s]->write(*mine);
-        continue;
-      }
-      parallel::together(slabs_.ranks(), [&] { write_whole(s, *mine); });
+      writers_[s]->write(*mine);
     }
-  }
-
-  void write_whole(std::size_t s, const State& mine) {
-    std::size_t next = 0;
-    const auto gather = [&](std::size_t channel) -> std::span<const float> {
-      ++next;
-      slabs_.gather(mine.field(channel), whole_);
-      return whole_;
-    };
-    const auto gather_the_rest = [&] {
-      while (next < mine.channels.size()) gather(next);
-    };
-    if (slabs_.ranks().is_root()) try {
-        writers_[s]->write(mine.time, gather);
-      } catch (const Error&) {
-        gather_the_rest();  // which the others send
-        throw;
-      }
-    gather_the_rest();
   }
 
   const ForecastConfig& config_;
@@ -303,9 +277,9 @@ class ForecastGroup {
   const std::vector<TrajectoryStart> starts_;
   const Grid grid_;  // of this rank's rows
   const std::size_t size_;
-  std::vector<float> fields_, whole_;
+  std::vector<float> fields_;
   Trajectories trajectories_;
-  std::vector<std::unique_ptr<ingest::CfWriter>> writers_;  // on the first rank
+  std::vector<std::unique_ptr<ingest::SlabWriter>> writers_;
 };
 
 parallel::MeshShape mesh_of(const ForecastConfig& config, int ranks) {

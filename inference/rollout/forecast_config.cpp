@@ -55,6 +55,9 @@ void describe(config::Table& table, ForecastConfig& c) {
   table.key("mesh", c.mesh,
             "How ranks share the forecasts, such as `spatial=4`: so many hold slabs of latitude of each; the others "
             "make other forecasts meanwhile");
+  table.key("collective_writing", c.collective_writing,
+            "Every slab's rank writes its rows of a file itself (parallel HDF5 under mpirun or srun; the same bytes on "
+            "any number of ranks); otherwise they pass through the slabs' first rank (the bytes of a single process)");
   table.key("device", c.device,
             "Where the network runs: `cpu`, `cuda` or `cuda:N`, or `auto`: a GPU where there is one");
   table

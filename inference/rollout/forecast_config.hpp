@@ -45,6 +45,7 @@ struct ForecastConfig {
   bool range_check = true;     ///< values outside the physical range are an error
   bool write_initial = false;  ///< the state at lead 0 is written as well
   std::string mesh;  ///< how ranks share forecasts: `spatial=4` cuts each into slabs of latitude, data ranks take turns
+  bool collective_writing = false;  ///< every slab's rank writes its rows itself
   std::string device = "auto";
   std::string precision = "model";  ///< of the trunk's products: as the model was trained, fp32, bf16 or int8
   std::optional<StateFilesConfig> source;

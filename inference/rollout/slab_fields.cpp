@@ -47,19 +47,4 @@ void SlabFields::with_whole_fields(std::span<float> fields, const std::function<
   slabs_.all_to_all(std::as_bytes(std::span(travelling)), here, std::as_writable_bytes(fields), there).wait();
 }
 
-void SlabFields::gather(std::span<const float> mine, std::vector<float>& whole) const {
-  constexpr int tag = 79;
-  if (!slabs_.is_root()) {
-    slabs_.send(std::as_bytes(mine), 0, tag).wait();
-    return;
-  }
-  whole.resize(rows_.back().end * columns_);
-  std::copy(mine.begin(), mine.end(), whole.begin());
-  for (int rank = 1; rank < slabs_.size(); ++rank) {
-    const Range rows = rows_[static_cast<std::size_t>(rank)];
-    const auto part = std::span(whole).subspan(rows.begin * columns_, rows.size() * columns_);
-    slabs_.receive(std::as_writable_bytes(part), rank, tag).wait();
-  }
-}
-
 }  // namespace zonda::inference

@@ -1,6 +1,5 @@
 #pragma once
-// Fields of which every rank of a slab group holds its rows: for a moment whole, shared out among the ranks, or one
-// after the other on the first of them.
+// Fields of which every rank of a slab group holds its rows: for a moment whole, shared out among the ranks.
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -18,12 +17,11 @@ class SlabFields {
   const parallel::Communicator& ranks() const { return slabs_; }
   bool alone() const { return slabs_.size() == 1; }
   std::size_t points() const;  ///< of this rank's rows
+  const std::vector<parallel::Range>& rows() const { return rows_; }
 
   /// `fields` [field, row, lon]: every rank gets a share of the fields whole, `work` [field, lat, lon] changes them in
   /// place, and their rows come back. No rank holds more than its share and its rows. Collective.
   void with_whole_fields(std::span<float> fields, const std::function<void(std::span<float>)>& work) const;
-  /// `mine` [row, lon] of one field; on the first rank `whole` gets [lat, lon]. Collective.
-  void gather(std::span<const float> mine, std::vector<float>& whole) const;
 
  private:
   parallel::Communicator slabs_;

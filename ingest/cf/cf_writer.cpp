@@ -17,6 +17,8 @@
 #include "core/error.hpp"
 #include "core/provenance.hpp"
 #include "ingest/cf/netcdf_file.hpp"
+#include "parallel/communicator.hpp"
+#include "parallel/together.hpp"
 
 namespace zonda::ingest {
 namespace {
@@ -53,6 +55,12 @@ void bit_round(std::span<float> values, int keep) {
   }
 }
 
+/// Rows of a chunk: as many as fit into 256 KiB, so that a field of a global model is many, which ranks may share.
+std::size_t chunk_rows(const Grid& grid) {
+  constexpr std::size_t largest = std::size_t{256} << 10;
+  return std::clamp(largest / (grid.nlon() * sizeof(float)), std::size_t{1}, grid.nlat());
+}
+
 /// Where a channel's field goes.
 struct Place {
   int variable = -1;
@@ -75,8 +83,48 @@ std::string cf_name(const Variable& variable) {
   return found == variable.aliases.end() ? "var_" + variable.short_name : *found;
 }
 
+/// The file under its temporary name; one of several ranks makes it and puts it in place.
+class CfWriter::Placement {
+ public:
+  Placement(std::filesystem::path path, std::optional<parallel::Communicator> ranks)
+      : path_(std::move(path)), ranks_(std::move(ranks)) {
+    on_one([&] { file_.emplace(path_); });
+    const std::string mine = file_ ? file_->temporary().string() : "";
+    if (ranks_) {
+      const auto names = ranks_->all_gather_variable(std::as_bytes(std::span(mine)));
+      temporary_ = std::string(reinterpret_cast<const char*>(names[0].data()), names[0].size());
+    } else {
+      temporary_ = mine;
+    }
+  }
+  const std::filesystem::path& path() const { return path_; }
+  /// What fails on one rank fails on all; `work` calls no collectives of the communicator.
+  template <class Work>
+  void on_all(Work work) const {
+    if (ranks_)
+      parallel::together(*ranks_, work);
+    else
+      work();
+  }
+  NetcdfFile create() const { return ranks_ ? NetcdfFile(temporary_, path_, *ranks_) : NetcdfFile(temporary_, path_); }
+  void commit() {
+    on_one([&] { file_->commit(); });
+  }
+
+ private:
+  template <class Work>
+  void on_one(Work work) const {
+    on_all([&] {
+      if (!ranks_ || ranks_->is_root()) work();
+    });
+  }
+  const std::filesystem::path path_;
+  const std::optional<parallel::Communicator> ranks_;
+  std::optional<AtomicFile> file_;
+  std::filesystem::path temporary_;
+};
+
 struct CfWriter::File {
-  AtomicFile atomic;
   NetcdfFile netcdf;
   std::filesystem::path path;
   Grid grid;
@@ -92,15 +140,13 @@ struct CfWriter::File {
   Time last{};
   std::vector<float> scratch;
 
-  File(std::filesystem::path path_, const Grid& grid_, std::vector<Channel> channels_, const CfOptions& options_)
-      : atomic(path_),
-        netcdf(atomic.temporary(), path_),
-        path(std::move(path_)),
+  File(const Placement& placement, const Grid& grid_, std::vector<Channel> channels_, const CfOptions& options_)
+      : netcdf(placement.create()),
+        path(placement.path()),
         grid(grid_),
         channels(std::move(channels_)),
         options(options_),
-        places(channels.size()),
-        scratch(grid.size()) {
+        places(channels.size()) {
     describe_file();
     define_axes();
     define_scalars();
@@ -258,7 +304,7 @@ struct CfWriter::File {
         continue;
       }
       dimensions.insert(dimensions.end(), {lat_dimension, lon_dimension});
-      chunk.insert(chunk.end(), {grid.nlat(), grid.nlon()});
+      chunk.insert(chunk.end(), {chunk_rows(grid), grid.nlon()});
       place.variable = netcdf.field_variable(cf_name(info), dimensions, chunk, options.deflate, fill_value);
       variables.emplace(info.short_name, place.variable);
       describe_variable(place.variable, info);
@@ -278,7 +324,8 @@ struct CfWriter::File {
     if (options.keep_bits) netcdf.attribute(id, "_QuantizeBitRoundNumberOfSignificantBits", *options.keep_bits);
   }
 
-  void put_field(const Place& place, std::span<const float> field) {
+  void put_rows(const Place& place, parallel::Range rows, std::span<const float> field) {
+    scratch.resize(field.size());
     std::replace_copy_if(
         field.begin(), field.end(), scratch.begin(), [](float x) { return std::isnan(x); }, fill_value);
     if (options.keep_bits) {
@@ -294,9 +341,9 @@ struct CfWriter::File {
       start[n] = from;
       count[n++] = length;
     };
-    if (!place.is_static) add(steps, 1);
+    if (!place.is_static) add(steps - 1, 1);
     if (place.has_level) add(place.level, 1);
-    add(0, grid.nlat());
+    add(rows.begin, rows.size());
     add(0, grid.nlon());
     netcdf.put_at(place.variable, std::span(start).first(n), std::span(count).first(n),
                   std::span<const float>(scratch));
@@ -333,7 +380,15 @@ void check_options(const std::filesystem::path& path, const CfOptions& options, 
 CfWriter::CfWriter(std::filesystem::path path, const Grid& grid, std::vector<Channel> channels,
                    const CfOptions& options) {
   check_options(path, options, channels);
-  file_ = std::make_unique<File>(std::move(path), grid, std::move(channels), options);
+  placement_ = std::make_unique<Placement>(std::move(path), std::nullopt);
+  file_ = std::make_unique<File>(*placement_, grid, std::move(channels), options);
+}
+
+CfWriter::CfWriter(std::filesystem::path path, const Grid& grid, std::vector<Channel> channels,
+                   const CfOptions& options, const parallel::Communicator& ranks) {
+  check_options(path, options, channels);
+  placement_ = std::make_unique<Placement>(std::move(path), ranks);
+  placement_->on_all([&] { file_ = std::make_unique<File>(*placement_, grid, std::move(channels), options); });
 }
 
 CfWriter::~CfWriter() = default;
@@ -349,31 +404,40 @@ void CfWriter::write(const State& state) {
     fail(ErrorKind::failure, "{}: a state of {} channels is written to a file of {} (or others)", file.path.string(),
          state.channels.size(), file.channels.size());
   }
-  write(state.time, [&](std::size_t channel) { return state.field(channel); });
+  begin(state.time);
+  for (std::size_t c = 0; c < file.channels.size(); ++c) write_rows(c, {0, file.grid.nlat()}, state.field(c));
 }
 
-void CfWriter::write(Time valid, const std::function<std::span<const float>(std::size_t)>& field) {
-  if (!file_) fail(ErrorKind::failure, "a state is written to a NetCDF file that is closed");
+void CfWriter::begin(Time valid) {
+  if (!file_) fail(ErrorKind::failure, "a time is written to a NetCDF file that is closed");
   File& file = *file_;
   if (file.steps > 0 && valid <= file.last) {
     fail(ErrorKind::failure, "{}: time {} is written after {}; times must ascend", file.path.string(), to_string(valid),
          to_string(file.last));
   }
   file.put_time(valid);
-  for (std::size_t c = 0; c < file.channels.size(); ++c) {
-    const std::span<const float> values = field(c);
-    if (file.places[c].is_static && file.steps > 0) continue;
-    file.put_field(file.places[c], values);
-  }
   file.last = valid;
   ++file.steps;
+}
+
+void CfWriter::write_rows(std::size_t channel, parallel::Range rows, std::span<const float> values) {
+  if (!file_ || file_->steps == 0)
+    fail(ErrorKind::failure, "rows are written to a NetCDF file that is closed or has no time yet");
+  File& file = *file_;
+  if (channel >= file.channels.size() || rows.end > file.grid.nlat() || rows.begin >= rows.end ||
+      values.size() != rows.size() * file.grid.nlon()) {
+    fail(ErrorKind::failure, "{}: {} numbers for rows {} to {} of channel {}; the file has {} channels on grid {}",
+         file.path.string(), values.size(), rows.begin, rows.end, channel, file.channels.size(), file.grid.to_string());
+  }
+  if (file.places[channel].is_static && file.steps > 1) return;
+  file.put_rows(file.places[channel], rows, values);
 }
 
 void CfWriter::close() {
   if (!file_) return;
   if (file_->steps == 0) fail(ErrorKind::usage, "{}: closed before any state was written", file_->path.string());
-  file_->netcdf.close();
-  file_->atomic.commit();
+  placement_->on_all([&] { file_->netcdf.close(); });
+  placement_->commit();
   file_.reset();
 }
 

@@ -1,9 +1,11 @@
 #include "ingest/cf/netcdf_file.hpp"
 
 #include <netcdf.h>
+#include <netcdf_par.h>
 
 #include "core/error.hpp"
 #include "ingest/hdf5_lock.hpp"
+#include "parallel/mpi_handle.hpp"
 
 namespace zonda::ingest {
 
@@ -11,6 +13,16 @@ NetcdfFile::NetcdfFile(const std::filesystem::path& path, std::filesystem::path 
   const Hdf5Lock lock(hdf5_mutex());
   check(nc_create(path.c_str(), NC_CLOBBER | NC_NETCDF4, &id_), "creating the file");
   // Every chunk is written whole, once: nothing to be gained by writing fill values before.
+  check(nc_set_fill(id_, NC_NOFILL, nullptr), "setting the fill mode");
+}
+
+NetcdfFile::NetcdfFile(const std::filesystem::path& path, std::filesystem::path shown,
+                       const parallel::Communicator& ranks)
+    : shown_(std::move(shown)), shared_(true) {
+  const std::optional<MPI_Comm> mpi = parallel::mpi_handle(ranks);
+  if (!mpi) fail(ErrorKind::usage, "{}: collective writing needs ranks that mpirun or srun started", shown_.string());
+  const Hdf5Lock lock(hdf5_mutex());
+  check(nc_create_par(path.c_str(), NC_CLOBBER | NC_NETCDF4, *mpi, MPI_INFO_NULL, &id_), "creating the file");
   check(nc_set_fill(id_, NC_NOFILL, nullptr), "setting the fill mode");
 }
 
@@ -79,6 +91,9 @@ void NetcdfFile::attribute(int variable, const std::string& name, int value) {
 void NetcdfFile::end_definitions() {
   const Hdf5Lock lock(hdf5_mutex());
   check(nc_enddef(id_), "writing the header");
+  int variables = 0;
+  if (shared_) check(nc_inq_nvars(id_, &variables), "counting the variables");
+  for (int v = 0; v < variables; ++v) check(nc_var_par_access(id_, v, NC_COLLECTIVE), "asking for collective writes");
 }
 
 void NetcdfFile::put(int variable, std::span<const double> values) {

@@ -7,12 +7,19 @@
 #include <string_view>
 #include <vector>
 
+namespace zonda::parallel {
+class Communicator;
+}
+
 namespace zonda::ingest {
 
 class NetcdfFile {
  public:
   /// Creates `path` (replacing it); messages name `shown`, the file's final name.
   NetcdfFile(const std::filesystem::path& path, std::filesystem::path shown);
+  /// One file of all `ranks` (processes of MPI, else Error(usage)): every call below is collective, and definitions and
+  /// coordinates are given alike by all.
+  NetcdfFile(const std::filesystem::path& path, std::filesystem::path shown, const parallel::Communicator& ranks);
   ~NetcdfFile();
   NetcdfFile(const NetcdfFile&) = delete;
   NetcdfFile& operator=(const NetcdfFile&) = delete;
@@ -41,6 +48,7 @@ class NetcdfFile {
   void check(int status, std::string_view doing) const;
   std::filesystem::path shown_;
   int id_ = -1;
+  bool shared_ = false;
 };
 
 }  // namespace zonda::ingest

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -16,6 +18,7 @@
 #include "core/error.hpp"
 #include "core/philox.hpp"
 #include "ingest/cf/cf_writer.hpp"
+#include "ingest/cf/slab_writer.hpp"
 
 namespace {
 
@@ -41,6 +44,17 @@ State numbered(const Grid& grid, const std::vector<Channel>& list, Time time, in
     }
   }
   return state;
+}
+
+State rows_of(const State& state, parallel::Range rows) {
+  const std::size_t nlon = state.grid.nlon();
+  State part(state.grid.sub_grid({.first_row = rows.begin, .rows = rows.size(), .first_column = 0, .columns = nlon}),
+             state.channels, state.time);
+  for (std::size_t c = 0; c < state.channels.size(); ++c) {
+    const auto values = state.field(c).subspan(rows.begin * nlon, rows.size() * nlon);
+    std::copy(values.begin(), values.end(), part.field(c).begin());
+  }
+  return part;
 }
 
 class CfWriterTest : public testing::Test {
@@ -171,6 +185,70 @@ TEST_F(CfWriterTest, EveryFieldIsOneChunkShuffledAndDeflated) {
   EXPECT_THAT(chunk, testing::ElementsAre(1, 1, 8, 16));
   EXPECT_EQ(shuffle, 1);
   EXPECT_EQ(level, 1);
+}
+
+TEST_F(CfWriterTest, FieldsOfManyRowsAreChunksOfRows) {
+  const Grid grid = Grid::latlon(19, 16384, false);
+  const auto list = channels({"msl"});
+  CfWriter writer(folder_ / "a.nc", grid, list, {});
+  writer.write(numbered(grid, list, start, 0));
+  writer.close();
+  const Read file(folder_ / "a.nc");
+  int storage = 0;
+  std::size_t chunk[3] = {};
+  nc_inq_var_chunking(file.id, file.variable("msl"), &storage, chunk);
+  EXPECT_THAT(chunk, testing::ElementsAre(1, 4, 16384));
+  EXPECT_EQ(file.values("msl").back(), 0.25 * static_cast<double>(grid.size() - 1));
+}
+
+TEST_F(CfWriterTest, RowsOfRanksGiveTheBytesOfWholeStates) {
+  const Grid grid = Grid::latlon(19, 16384, false);  // chunks of 4 rows
+  const auto list = channels({"z500", "msl", "z850", "orog"});
+  CfOptions options;
+  options.history = "fixed";
+  options.keep_bits = 9;
+  const auto state = [&](int step) { return numbered(grid, list, start + std::chrono::hours(step), step); };
+  {
+    CfWriter writer(folder_ / "alone.nc", grid, list, options);
+    for (int step = 0; step < 2; ++step) writer.write(state(step));
+    writer.close();
+  }
+  for (const std::vector<std::size_t>& cuts :
+       {std::vector<std::size_t>{0, 19}, {0, 8, 19}, {0, 3, 10, 19}, {0, 1, 2, 17, 19}}) {
+    const std::string name = std::to_string(cuts.size() - 1) + ".nc";
+    parallel::run_on_threads(static_cast<int>(cuts.size()) - 1, [&](const parallel::Communicator& ranks) {
+      std::vector<parallel::Range> rows;
+      for (std::size_t r = 0; r + 1 < cuts.size(); ++r) rows.push_back({cuts[r], cuts[r + 1]});
+      ingest::SlabWriter writer(folder_ / name, grid, list, options, ranks, rows);
+      for (int step = 0; step < 2; ++step) writer.write(rows_of(state(step), rows[std::size_t(ranks.rank())]));
+      writer.close();
+    });
+    EXPECT_TRUE(read_file(folder_ / name) == read_file(folder_ / "alone.nc")) << name;
+  }
+}
+
+TEST_F(CfWriterTest, AnErrorOfTheWritingRankIsEverybodys) {
+  const Grid grid = Grid::latlon(6, 8, false);
+  const auto list = channels({"z500", "msl"});
+  std::atomic<int> refused = 0;
+  parallel::run_on_threads(2, [&](const parallel::Communicator& ranks) {
+    const std::vector<parallel::Range> rows{{0, 2}, {2, 6}};
+    ingest::SlabWriter writer(folder_ / "a.nc", grid, list, {}, ranks, rows);
+    const State mine = rows_of(numbered(grid, list, start, 0), rows[std::size_t(ranks.rank())]);
+    writer.write(mine);
+    try {
+      writer.write(mine);
+    } catch (const Error& error) {
+      refused += std::string_view(error.what()).find("times must ascend") != std::string_view::npos;
+    }
+    try {
+      ingest::SlabWriter(folder_ / "b.nc", grid, list, {}, ranks, rows, ingest::SlabWriting::collective);
+    } catch (const Error& error) {
+      refused += error.kind() == ErrorKind::usage;
+    }
+  });
+  EXPECT_EQ(refused, 4);
+  EXPECT_TRUE(fs::is_empty(folder_));
 }
 
 TEST_F(CfWriterTest, DifferentSetsOfLevelsGetAxesOfTheirOwn) {
