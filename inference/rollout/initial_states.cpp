@@ -27,10 +27,11 @@ class ArchiveStates final : public InitialStates {
   ArchiveStates(const std::filesystem::path& directory, const ForecastLayout& layout)
       : directory_(directory), layout_(layout), archive_(directory) {
     model::require_inputs_of_model(layout, archive_.grid(), archive_.channels(), directory.string());
-    std::vector<float> fields;
-    for (std::size_t i = 0; i < archive_.static_channels().size(); ++i)
-      fields.insert(fields.end(), archive_.static_field(i).begin(), archive_.static_field(i).end());
-    model::require_static_fields_of_model(layout, archive_.static_channels(), fields, directory.string());
+    const model::StaticFields fields(archive_.static_channels(), archive_.grid().nlat(), archive_.grid().nlon(),
+                                     [this](std::size_t field, parallel::Range rows, std::span<float> values) {
+                                       archive_.read_static(field, rows.begin, rows.end, values);
+                                     });
+    model::require_static_fields_of_model(layout, archive_.static_channels(), fields.hash(), directory.string());
   }
   bool holds(Time time) const override { return archive_.find_time(time).has_value(); }
   void read(Time time, parallel::Range rows, std::span<float> state) const override {
@@ -79,17 +80,14 @@ class FileStates final : public InitialStates {
   }
 
   void read(Time time, parallel::Range rows, std::span<float> state) const override {
-    const std::size_t columns = layout_.grid.nlon(), points = rows.size() * columns;
-    std::vector<float> whole(layout_.points());  // one field at a time
+    const std::size_t points = rows.size() * layout_.grid.nlon();
     for (std::size_t c = 0; c < layout_.channels.size(); ++c) {
       const Channel& channel = layout_.channels[c];
       const std::span<float> out = state.subspan(c * points, points);
-      if (channel.info().accumulated) {  // predicted, never an input
+      if (channel.info().accumulated)  // predicted, never an input
         std::fill(out.begin(), out.end(), static_cast<float>(layout_.normalisation.mean[c]));
-        continue;
-      }
-      read_channel(time, channel, whole);
-      std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(rows.begin * columns), points, out.begin());
+      else
+        read_channel(time, channel, rows, out);
     }
     normalise_checked(layout_, time, source_->describe(), state);
   }
@@ -103,36 +101,40 @@ class FileStates final : public InitialStates {
   std::string describe() const override { return source_->describe(); }
 
  private:
-  std::vector<float> native(Time time, const Channel& channel) const {
+  /// Rows of a field on its own grid.
+  std::vector<float> native(Time time, const Channel& channel, ingest::Rows rows) const {
     const auto found = keys_.find({time, channel});
     if (found == keys_.end())
       fail(ErrorKind::data, "{}: no {} at {}", source_->describe(), channel.name(), to_string(time));
-    std::vector<float> values(source_->grid(channel).size());
-    source_->read(found->second, values);
+    std::vector<float> values(rows.size() * source_->grid(channel).nlon());
+    source_->read_rows(found->second, rows.begin, rows.end, values);
     return values;
   }
 
-  void read_channel(Time time, const Channel& channel, std::span<float> out) const {
+  void read_channel(Time time, const Channel& channel, parallel::Range rows, std::span<float> out) const {
     const Grid grid = source_->grid(channel);
-    const std::vector<float> values = native(time, channel);
     if (grid == layout_.grid) {
-      std::copy(values.begin(), values.end(), out.begin());
+      std::ranges::copy(native(time, channel, {rows.begin, rows.end}), out.begin());
       return;
     }
     const ingest::Regridder regridder = ingest::cached_regridder(grid, layout_.grid, ingest::RegridMethod::bilinear);
+    const ingest::Rows wanted{rows.begin, rows.end};
     const std::string& partner_name = channel.info().vector_partner;
     const Channel partner{partner_name, channel.level_hpa};
     if (partner_name.empty() || !keys_.contains({time, partner}) || !(source_->grid(partner) == grid)) {
-      regridder.apply(values, out);
+      regridder.apply_rows(wanted, native(time, channel, regridder.source_rows(wanted)), out);
       return;
     }
-    const std::vector<float> other = native(time, partner);
-    std::vector<float> unused(out.size());
-    const bool eastward = channel.variable.find('u') != std::string::npos;
-    if (eastward)
-      regridder.apply_wind(values, other, out, unused);
+    // Winds turn as vectors of whole fields, of which there are two for a moment.
+    const ingest::Rows all{0, grid.nlat()};
+    const std::vector<float> values = native(time, channel, all), other = native(time, partner, all);
+    std::vector<float> turned(layout_.points()), unused(layout_.points());
+    if (channel.variable.find('u') != std::string::npos)
+      regridder.apply_wind(values, other, turned, unused);
     else
-      regridder.apply_wind(other, values, unused, out);
+      regridder.apply_wind(other, values, unused, turned);
+    std::copy_n(turned.begin() + static_cast<std::ptrdiff_t>(rows.begin * layout_.grid.nlon()), out.size(),
+                out.begin());
   }
 
   const ForecastLayout& layout_;

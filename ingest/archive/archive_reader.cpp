@@ -117,18 +117,14 @@ Manifest manifest_of(const fs::path& directory) {
   return decode_manifest(read_file(path), path.string());
 }
 
-std::vector<float> read_statics(const fs::path& directory, const Manifest& manifest) {
-  if (manifest.statics.empty()) return {};
-  const PlacedFile file(directory / kStaticName);
+/// The file of the static fields; none where the archive has none.
+std::unique_ptr<const PlacedFile> open_statics(const fs::path& directory, const Manifest& manifest) {
+  if (manifest.statics.empty()) return nullptr;
+  auto file = std::make_unique<const PlacedFile>(directory / kStaticName);
   if (file_crc32c(directory / kStaticName) != manifest.static_crc32c) {
-    fail(ErrorKind::data, "{}: checksum is wrong: the file is damaged", file.path());
+    fail(ErrorKind::data, "{}: checksum is wrong: the file is damaged", file->path());
   }
-  const std::size_t size = manifest.layout.grid.size();
-  std::vector<float> values(manifest.statics.size() * size);
-  for (std::size_t i = 0; i < manifest.statics.size(); ++i) {
-    file.read(manifest.statics[i].offset, std::as_writable_bytes(std::span(values).subspan(i * size, size)));
-  }
-  return values;
+  return file;
 }
 
 }  // namespace
@@ -139,7 +135,7 @@ struct ArchiveReader::Index {
   std::vector<Time> times;
   std::vector<std::uint32_t> unit_of_time;
   std::vector<Channel> static_channels;
-  std::vector<float> statics;
+  std::unique_ptr<const PlacedFile> statics;
   OpenUnits units;
   mutable std::atomic<std::uint64_t> bytes_read{0};
 
@@ -147,7 +143,7 @@ struct ArchiveReader::Index {
       : directory(directory_),
         manifest(std::move(manifest_)),
         times(manifest.axis.times()),
-        statics(read_statics(directory_, manifest)),
+        statics(open_statics(directory_, manifest)),
         units(directory_, manifest) {
     for (const StaticRecord& field : manifest.statics) static_channels.push_back(field.channel);
     for (std::size_t u = 0; u < manifest.units.size(); ++u) {
@@ -246,8 +242,22 @@ const std::vector<Channel>& ArchiveReader::static_channels() const {
   return index_->static_channels;
 }
 
-std::span<const float> ArchiveReader::static_field(std::size_t index) const {
-  return std::span(index_->statics).subspan(index * grid().size(), grid().size());
+std::vector<float> ArchiveReader::static_field(std::size_t index) const {
+  std::vector<float> field(grid().size());
+  read_static(index, 0, grid().nlat(), field);
+  return field;
+}
+
+void ArchiveReader::read_static(std::size_t index, std::size_t row_begin, std::size_t row_end,
+                                std::span<float> out) const {
+  const std::size_t columns = grid().nlon();
+  if (index >= index_->static_channels.size() || row_begin > row_end || row_end > grid().nlat() ||
+      out.size() != (row_end - row_begin) * columns) {
+    fail(ErrorKind::failure, "{}: no static field {} with rows {} to {}, or no room for them",
+         index_->directory.string(), index, row_begin, row_end);
+  }
+  index_->statics->read(index_->manifest.statics[index].offset + row_begin * columns * sizeof(float),
+                        std::as_writable_bytes(out));
 }
 
 const Statistics& ArchiveReader::statistics() const {

@@ -27,7 +27,7 @@ struct Statistics {
   std::map<Duration, Tendency> tendencies;
 };
 
-/// Read access for any number of threads; holds an index of chunk offsets, not fields.
+/// Read access for any number of threads; holds an index of chunk offsets, no fields.
 class ArchiveReader {
  public:
   /// Throws Error(data): no archive, unfinished (says which units are missing), another version.
@@ -41,9 +41,11 @@ class ArchiveReader {
   Duration step() const;                   ///< the regular spacing of times
   std::optional<std::size_t> find_time(Time time) const;
 
-  /// Static fields (orography, land-sea mask ...): `[lat, lon]` each.
+  /// Static fields (orography, land-sea mask ...): `[lat, lon]` each, read from their file anew at each call.
   const std::vector<Channel>& static_channels() const;
-  std::span<const float> static_field(std::size_t index) const;
+  std::vector<float> static_field(std::size_t index) const;
+  /// Rows [row_begin, row_end) of one: `out [row, lon]`.
+  void read_static(std::size_t index, std::size_t row_begin, std::size_t row_end, std::span<float> out) const;
 
   const Statistics& statistics() const;
   /// SHA-256 over the manifest and every unit's checksum: the identity of this training data.

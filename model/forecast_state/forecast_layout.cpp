@@ -24,6 +24,7 @@ std::size_t ForecastLayout::input_channels() const {
 }
 
 std::string ForecastLayout::static_hash() const {
+  if (static_rows) return static_rows->hash();
   std::string text;
   for (const Channel& channel : static_channels) text += channel.name() + '\n';
   text.append(reinterpret_cast<const char*>(static_fields.data()), static_fields.size() * sizeof(float));
@@ -120,19 +121,40 @@ ForecastStep::ForecastStep(const ForecastLayout& layout, parallel::Range rows)
       fail(ErrorKind::usage, "a regional model steps on whole fields, not on rows {} to {}", rows.begin, rows.end);
     ring_.emplace(layout.grid, layout.boundary->width);
   }
-  const std::size_t points = layout.points(), nlon = layout.grid.nlon();
-  const bool given = layout.static_mean.size() == layout.static_channels.size() &&
-                     layout.static_stddev.size() == layout.static_channels.size();
-  for (std::size_t s = 0; s < layout.static_channels.size(); ++s) {
-    const float* field = layout.static_fields.data() + s * points;
-    double sum = 0, squares = 0;
-    for (std::size_t i = 0; i < points; ++i) sum += field[i];
-    const double mean = given ? layout.static_mean[s] : sum / static_cast<double>(points);
-    for (std::size_t i = 0; i < points; ++i) squares += (field[i] - mean) * (field[i] - mean);
-    const double stddev = given ? layout.static_stddev[s] : std::sqrt(squares / static_cast<double>(points));
+  normalise_statics();
+}
+
+void ForecastStep::normalise_statics() {
+  const std::size_t points = layout_.points(), columns = layout_.grid.nlon(), fields = layout_.static_channels.size();
+  const bool given = layout_.static_mean.size() == fields && layout_.static_stddev.size() == fields;
+  const auto held = [&](std::size_t s) { return std::span(layout_.static_fields).subspan(s * points, points); };
+  std::vector<double> mean = layout_.static_mean, squares(fields);
+  const auto add_squares = [&](std::size_t s, std::size_t, std::span<const float> values) {
+    for (const float value : values) squares[s] += (value - mean[s]) * (value - mean[s]);
+  };
+  if (!given) {
+    mean.assign(fields, 0);
+    for (std::size_t s = 0; s < fields; ++s) {
+      if (layout_.static_rows) {
+        mean[s] = layout_.static_rows->mean(s);
+        continue;
+      }
+      for (const float value : held(s)) mean[s] += value;
+      mean[s] /= static_cast<double>(points);
+      add_squares(s, 0, held(s));
+    }
+    if (layout_.static_rows) layout_.static_rows->for_all(add_squares);
+  }
+  static_normalised_.resize(fields * this->points());
+  for (std::size_t s = 0; s < fields; ++s) {
+    const std::span<float> mine = std::span(static_normalised_).subspan(s * this->points(), this->points());
+    if (layout_.static_rows)
+      layout_.static_rows->read(s, rows_, mine);
+    else
+      std::ranges::copy(held(s).subspan(rows_.begin * columns, mine.size()), mine.begin());
+    const double stddev = given ? layout_.static_stddev[s] : std::sqrt(squares[s] / static_cast<double>(points));
     const double scale = stddev > 0 ? 1 / stddev : 1;
-    for (std::size_t i = rows.begin * nlon; i < rows.end * nlon; ++i)
-      static_normalised_.push_back(static_cast<float>((field[i] - mean) * scale));
+    for (float& value : mine) value = static_cast<float>((value - mean[s]) * scale);
   }
 }
 

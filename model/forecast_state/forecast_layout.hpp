@@ -3,6 +3,7 @@
 // d; of a regional model besides the host's state at t and t+d near the edge, and the distance to the edge. Both
 // training and inference step through this one description, so they cannot disagree.
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -15,6 +16,7 @@
 #include "model/forecast_state/boundary_ring.hpp"
 #include "model/forecast_state/normalisation.hpp"
 #include "model/forecast_state/state_bounds.hpp"
+#include "model/forecast_state/static_fields.hpp"
 #include "model/ops/backend.hpp"
 #include "parallel/partition.hpp"
 
@@ -40,6 +42,8 @@ struct ForecastLayout {
   Duration trained_lead{0};  ///< the longest lead at which a step began in training; later ones count as this one
   std::optional<LateralBoundary> boundary{};           ///< none: a global model
   std::vector<double> static_mean{}, static_stddev{};  ///< [static channel] of a larger grid's; empty: of the fields
+  /// Where the static fields are read from by rows; `static_fields` are empty then. None: they are held whole.
+  std::shared_ptr<const StaticFields> static_rows{};
 
   std::size_t points() const { return grid.size(); }
   std::size_t prognostic_channels() const;
@@ -140,6 +144,7 @@ class ForecastStep {
  private:
   void map(const Terms& terms, std::span<const float> from, std::span<float> to) const;
   bool is_carried(std::size_t channel) const;
+  void normalise_statics();
 
   const ForecastLayout& layout_;
   parallel::Range rows_;

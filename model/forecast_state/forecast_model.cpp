@@ -137,7 +137,12 @@ ModelWriter::ModelWriter(const fs::path& path, const ForecastLayout& layout, con
   begin_tensor_folder(path);
   file_ = std::make_unique<TensorPartsWriter>(path, 0);
   if (layout.static_channels.empty()) return;
-  file_->write(shapes_.size(), 0, layout.static_fields);
+  if (layout.static_rows)
+    layout.static_rows->for_all([&](std::size_t field, std::size_t first, std::span<const float> values) {
+      file_->write(shapes_.size(), field * layout.points() + first, values);
+    });
+  else
+    file_->write(shapes_.size(), 0, layout.static_fields);
   shapes_.push_back({"static_fields", {layout.static_channels.size(), layout.grid.nlat(), layout.grid.nlon()}});
 }
 
@@ -195,15 +200,33 @@ void read_model_weights(const fs::path& path, ParameterStore& store, std::int64_
                   count < 0 ? store.extent() - first : count);
 }
 
+namespace {
+
+/// Whole, or where ranks hold slabs, to be read by rows.
+void set_static_fields(ForecastLayout& layout, const std::shared_ptr<const TensorFolder>& folder, bool by_rows) {
+  if (layout.static_channels.empty()) return;
+  if (!by_rows) {
+    layout.static_fields.resize(layout.static_channels.size() * layout.points());
+    folder->read("static_fields", layout.static_fields);
+    return;
+  }
+  const std::size_t points = layout.points(), columns = layout.grid.nlon();
+  layout.static_rows = std::make_shared<const StaticFields>(
+      layout.static_channels, layout.grid.nlat(), columns,
+      [folder, points, columns](std::size_t field, parallel::Range rows, std::span<float> values) {
+        folder->read_range("static_fields", field * points + rows.begin * columns, values);
+      });
+}
+
+}  // namespace
+
 std::unique_ptr<ForecastModel> load_model(const fs::path& path, const ModelUse& use) {
-  const TensorFolder folder = open_model(path);
+  const auto shared_folder = std::make_shared<const TensorFolder>(open_model(path));
+  const TensorFolder& folder = *shared_folder;
   const json& header = folder.header();
   try {
     ForecastLayout layout = ForecastLayout::from_json(header.at("layout"));
-    if (!layout.static_channels.empty()) {
-      layout.static_fields.resize(layout.static_channels.size() * layout.points());
-      folder.read("static_fields", layout.static_fields);
-    }
+    set_static_fields(layout, shared_folder, use.sharding.slabs.size() > 1);
     if (const auto expected = header.at("layout").at("static_hash").get<std::string>();
         layout.static_hash() != expected)
       fail(ErrorKind::data, "{}: static fields have hash {}, the model says {}", path.string(), layout.static_hash(),
@@ -243,14 +266,10 @@ void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std:
 }
 
 void require_static_fields_of_model(const ForecastLayout& model, std::span<const Channel> channels,
-                                    std::span<const float> fields, const std::string& source) {
-  ForecastLayout found = model;
-  found.static_channels.assign(channels.begin(), channels.end());
-  found.static_fields.assign(fields.begin(), fields.end());
-  if (found.static_hash() != model.static_hash())
+                                    const std::string& hash, const std::string& source) {
+  if (hash != model.static_hash())
     fail(ErrorKind::data, "{}: static fields {} with hash {}, the model was trained with {} with hash {}", source,
-         names_of(channels), found.static_hash().substr(0, 16), names_of(model.static_channels),
-         model.static_hash().substr(0, 16));
+         names_of(channels), hash.substr(0, 16), names_of(model.static_channels), model.static_hash().substr(0, 16));
 }
 
 }  // namespace zonda::model

@@ -81,8 +81,9 @@ nlohmann::json describe_model(const std::filesystem::path& path);
 /// `source` names the inputs in the message.
 void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std::span<const Channel> channels,
                              const std::string& source);
+/// `hash`: StaticFields::hash() of them.
 void require_static_fields_of_model(const ForecastLayout& model, std::span<const Channel> channels,
-                                    std::span<const float> fields, const std::string& source);
+                                    const std::string& hash, const std::string& source);
 
 /// The parameters of a network as tensors named `PREFIX/NAME`.
 std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix);

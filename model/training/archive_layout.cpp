@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -13,8 +12,11 @@
 
 namespace zonda::model {
 
-ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vector<Duration> steps,
-                                 std::vector<std::string> forcings, Target target) {
+namespace {
+
+/// Its static fields stay in the archive.
+ForecastLayout described_layout(const ingest::ArchiveReader& archive, std::vector<Duration> steps,
+                                std::vector<std::string> forcings, Target target) {
   std::sort(steps.begin(), steps.end());
   for (const Duration step : steps)
     if (step <= Duration{0} || step % archive.step() != Duration{0})
@@ -30,10 +32,22 @@ ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vect
                         .normalisation = {},
                         .trained_lead = Duration{0}};
   layout.normalisation = Normalisation::from_statistics(archive.statistics(), layout.channels, layout.steps);
+  layout.static_rows =
+      std::make_shared<const StaticFields>(layout.static_channels, layout.grid.nlat(), layout.grid.nlon(),
+                                           [archive](std::size_t field, parallel::Range rows, std::span<float> values) {
+                                             archive.read_static(field, rows.begin, rows.end, values);
+                                           });
+  return layout;
+}
+
+}  // namespace
+
+ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vector<Duration> steps,
+                                 std::vector<std::string> forcings, Target target) {
+  ForecastLayout layout = described_layout(archive, std::move(steps), std::move(forcings), target);
+  layout.static_rows.reset();
   for (std::size_t i = 0; i < layout.static_channels.size(); ++i) {
-    const auto field = archive.static_field(i);
-    if (!std::all_of(field.begin(), field.end(), [](float value) { return std::isfinite(value); }))
-      fail(ErrorKind::data, "static field {}: a value that is not finite", layout.static_channels[i].name());
+    const std::vector<float> field = archive.static_field(i);
     layout.static_fields.insert(layout.static_fields.end(), field.begin(), field.end());
   }
   return layout;
@@ -56,8 +70,8 @@ void require_same(const std::filesystem::path& model, const char* what, const st
 }  // namespace
 
 ForecastLayout layout_of_training(const TrainConfig& config, const ingest::ArchiveReader& archive) {
-  ForecastLayout layout = layout_of_archive(archive, config.steps_between, config.forcings,
-                                            config.target == "state" ? Target::state : Target::tendency);
+  ForecastLayout layout = described_layout(archive, config.steps_between, config.forcings,
+                                           config.target == "state" ? Target::state : Target::tendency);
   if (!config.start_from) return layout;
   const std::filesystem::path path = *config.start_from;
   const ForecastLayout start = ForecastLayout::from_json(describe_model(path).at("layout"));

@@ -15,7 +15,8 @@ ForecastLayout layout_of_archive(const ingest::ArchiveReader& archive, std::vect
 
 struct TrainConfig;
 
-/// The layout that training on an archive gives a model: with `start_from`, in that model's normalisation. Throws
+/// The layout that training on an archive gives a model, its static fields read by rows: with `start_from`, in that
+/// model's normalisation. Throws
 /// Error(data) naming both values where that model's channels, forcings or steps are not this configuration's.
 ForecastLayout layout_of_training(const TrainConfig& config, const ingest::ArchiveReader& archive);
 

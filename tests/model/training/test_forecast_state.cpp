@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "model/forecast_state/forecast_layout.hpp"
 #include "model/ops/backend.hpp"
 #include "model/training/archive_layout.hpp"
+#include "model/training/train_config.hpp"
 #include "tests/model/training/turning_waves.hpp"
 
 namespace zonda::model {
@@ -183,6 +185,34 @@ TEST_F(ForecastStateTest, LayoutSurvivesItsFile) {
   EXPECT_EQ(read.normalisation.stddev, l.normalisation.stddev);
   read.static_fields[3] += 1;
   EXPECT_NE(read.static_hash(), l.static_hash());
+}
+
+/// What training steps on: no field is held whole, and no bit differs.
+TEST_F(ForecastStateTest, StaticFieldsAreHeldByRows) {
+  TrainConfig config;
+  config.steps_between = steps;
+  config.forcings = forcings;
+  const ForecastLayout whole = layout(),
+                       by_rows = layout_of_training(config, ingest::ArchiveReader(folder / "archive"));
+  ASSERT_FALSE(whole.static_fields.empty());
+  EXPECT_TRUE(by_rows.static_fields.empty());
+  EXPECT_EQ(by_rows.to_json(), whole.to_json());
+  const ForecastStep expected(whole);
+  const std::size_t columns = whole.grid.nlon(), rows = whole.grid.nlat();
+  for (const parallel::Range range : {parallel::Range{0, rows}, {0, 3}, {3, rows}}) {
+    const ForecastStep step(by_rows, range);
+    ASSERT_EQ(step.statics().size(), whole.static_channels.size() * range.size() * columns);
+    for (std::size_t s = 0; s < whole.static_channels.size(); ++s)
+      for (std::size_t i = 0; i < range.size() * columns; ++i)
+        ASSERT_EQ(step.statics()[s * range.size() * columns + i],
+                  expected.statics()[s * whole.points() + range.begin * columns + i]);
+  }
+  const StaticFields broken(whole.static_channels, rows, columns,
+                            [](std::size_t, parallel::Range, std::span<float> v) { std::ranges::fill(v, 1.0F); });
+  EXPECT_NE(broken.hash(), whole.static_hash());
+  EXPECT_THROW(StaticFields(whole.static_channels, rows, columns,
+                            [](std::size_t, parallel::Range, std::span<float> v) { std::ranges::fill(v, NAN); }),
+               Error);
 }
 
 TEST_F(ForecastStateTest, MissingTendencyStatisticsAreNamed) {
