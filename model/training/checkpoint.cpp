@@ -249,13 +249,15 @@ fs::path CheckpointWriter::folder() const {
 }
 
 void CheckpointWriter::begin(const TrainingPosition& position, std::vector<TensorShape> shapes,
-                             std::span<const CheckpointPart> parts, Memory& memory) {
+                             std::span<const CheckpointPart> parts, Memory& memory, std::vector<fs::path> logs) {
   complete(false);
   const auto begin = Clock::now();
   position_ = position;
   shapes_ = std::move(shapes);
+  logs_ = std::move(logs);
   pieces_.clear();
   error_.clear();
+  written_ = 0;
   std::size_t total = 0;
   for (const CheckpointPart& part : parts) {
     const auto count = static_cast<std::size_t>(part.numbers.count());
@@ -274,69 +276,84 @@ void CheckpointWriter::begin(const TrainingPosition& position, std::vector<Tenso
     }
   // The folder is there before anybody writes into it.
   const auto errors = ranks_.all_gather_variable(std::as_bytes(std::span(error_)));
-  pending_ = true;
-  if (!errors[0].empty()) {
+  stage_ = Stage::numbers;
+  if (errors[0].empty())
+    start(&CheckpointWriter::write_numbers);
+  else
     error_.assign(reinterpret_cast<const char*>(errors[0].data()), errors[0].size());
-  } else {
-    writing_ = true;
-    thread_ = std::thread([this] { write(); });
-  }
   stalled_ = seconds_since(begin);
 }
 
-void CheckpointWriter::write() noexcept {
-  const auto begin = Clock::now();
-  try {
-    TensorPartsWriter file(folder(), ranks_.rank());
-    for (const Piece& piece : pieces_)
-      file.write(piece.tensor, piece.first, std::span<const float>(snapshot_).subspan(piece.at, piece.count));
-    table_ = file.close();
-  } catch (const std::exception& error) {
-    error_ = error.what();
-  }
-  written_ = seconds_since(begin);
-  writing_ = false;
+void CheckpointWriter::start(void (CheckpointWriter::*work)()) {
+  working_ = true;
+  thread_ = std::thread([this, work] {
+    const auto begin = Clock::now();
+    try {
+      (this->*work)();
+    } catch (const std::exception& error) {
+      error_ = error.what();
+    }
+    written_ += seconds_since(begin);
+    working_ = false;
+  });
 }
 
-void CheckpointWriter::complete(bool required) {
-  if (!pending_) return;
+void CheckpointWriter::write_numbers() {
+  TensorPartsWriter file(folder(), ranks_.rank());
+  for (const Piece& piece : pieces_)
+    file.write(piece.tensor, piece.first, std::span<const float>(snapshot_).subspan(piece.at, piece.count));
+  table_ = file.close();
+}
+
+void CheckpointWriter::write_folder() {
+  for (const fs::path& log : logs_) sync_path(log);
+  const json header = {{"kind", checkpoint_kind},
+                       {"code", code_version()},
+                       {"archive", identity_.archive},
+                       {"configuration", identity_.configuration},
+                       {"configuration_hash", identity_.hash()},
+                       {"made_on", made_on_},
+                       {"position", position_}};
+  commit_tensor_folder(folder(), header, shapes_, tables_);
+  settle_checkpoints(directory_, position_.step, config_);
+}
+
+void CheckpointWriter::proceed(bool required) {
+  if (!pending()) return;
   const auto begin = Clock::now();
   if (thread_.joinable()) thread_.join();
-  pending_ = false;
-  const std::string mine = json{{"error", error_}, {"table", error_.empty() ? table_ : json()}}.dump();
-  const auto all = ranks_.all_gather_variable(std::as_bytes(std::span(mine)));
-  std::string error;
-  if (ranks_.is_root()) try {
-      std::vector<json> tables;
+  if (stage_ == Stage::numbers) {
+    const std::string mine = json{{"error", error_}, {"table", error_.empty() ? table_ : json()}}.dump();
+    const auto all = ranks_.all_gather_variable(std::as_bytes(std::span(mine)));
+    stage_ = Stage::folder;
+    if (ranks_.is_root()) {
+      error_.clear();
+      tables_.clear();
       for (std::size_t rank = 0; rank < all.size(); ++rank) {
         json of_rank = json::parse(reinterpret_cast<const char*>(all[rank].data()),
                                    reinterpret_cast<const char*>(all[rank].data()) + all[rank].size());
-        if (const auto message = of_rank.at("error").get<std::string>(); !message.empty() && error.empty())
-          error = all.size() > 1 ? fmt::format("rank {}: {}", rank, message) : message;
-        tables.push_back(std::move(of_rank.at("table")));
+        if (const auto message = of_rank.at("error").get<std::string>(); !message.empty() && error_.empty())
+          error_ = all.size() > 1 ? fmt::format("rank {}: {}", rank, message) : message;
+        tables_.push_back(std::move(of_rank.at("table")));
       }
-      if (error.empty()) {
-        const json header = {{"kind", checkpoint_kind},
-                             {"code", code_version()},
-                             {"archive", identity_.archive},
-                             {"configuration", identity_.configuration},
-                             {"configuration_hash", identity_.hash()},
-                             {"made_on", made_on_},
-                             {"position", position_}};
-        commit_tensor_folder(folder(), header, shapes_, tables);
-        settle_checkpoints(directory_, position_.step, config_);
-      }
-    } catch (const Error& failure) {
-      error = failure.what();
+      if (error_.empty()) start(&CheckpointWriter::write_folder);
     }
-  if (!error.empty()) abandon_tensor_folder(folder());
-  const auto results = ranks_.all_gather_variable(std::as_bytes(std::span(error)));
+    stalled_ += seconds_since(begin);
+    return;
+  }
+  stage_ = Stage::none;
+  if (ranks_.is_root() && !error_.empty()) abandon_tensor_folder(folder());
+  const auto results = ranks_.all_gather_variable(std::as_bytes(std::span(error_)));
   stalled_ += seconds_since(begin);
   if (results[0].empty()) return;
-  error.assign(reinterpret_cast<const char*>(results[0].data()), results[0].size());
+  const std::string error(reinterpret_cast<const char*>(results[0].data()), results[0].size());
   if (required) fail(ErrorKind::failure, "the checkpoint of step {} was not written: {}", position_.step, error);
   log::error("the checkpoint of step {} was not written: {}; training goes on, older checkpoints stay", position_.step,
              error);
+}
+
+void CheckpointWriter::complete(bool required) {
+  while (pending()) proceed(required);
 }
 
 }  // namespace zonda::model

@@ -76,8 +76,8 @@ void read_checkpoint_numbers(const std::filesystem::path& directory, std::int64_
 /// The first dotted key whose value differs: "network.width: 128 there, 64 here"; "" if none does.
 std::string first_difference(const nlohmann::json& there, const nlohmann::json& here, const std::string& prefix = "");
 
-/// Writes checkpoints behind the steps: the numbers are copied, a thread of each rank writes its own, and when all are
-/// done rank 0 makes the folder appear. One at a time.
+/// Writes checkpoints behind the steps: the numbers are copied, a thread of each rank writes its own; when all are
+/// done, a thread of rank 0 makes the folder appear. Steps wait for the copy alone. One at a time.
 class CheckpointWriter {
  public:
   /// `made_on`: mesh and the like, for people.
@@ -86,26 +86,32 @@ class CheckpointWriter {
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
-  /// Collective, as complete(). Completes an earlier one first. `position` counts on rank 0. The numbers are in
-  /// `memory` or, where their device says so, on the host; they may change when begin() has returned.
+  /// Collective, as proceed() and complete(). Completes an earlier one first. `position` and `logs` (files of which it
+  /// says how long they are: on the disk before the folder appears) count on rank 0. The numbers are in `memory` or,
+  /// where their device says so, on the host; they may change when begin() has returned.
   void begin(const TrainingPosition& position, std::vector<TensorShape> shapes, std::span<const CheckpointPart> parts,
-             Memory& memory);
-  bool pending() const { return pending_; }
+             Memory& memory, std::vector<std::filesystem::path> logs = {});
+  bool pending() const { return stage_ != Stage::none; }
   std::int64_t step() const { return position_.step; }  ///< of the last one
-  /// Whether this rank's thread is at work.
-  bool writing() const { return writing_.load(); }
-  /// Waits for all ranks; then the checkpoint is there and older ones are pruned. A checkpoint that could not be
-  /// written is removed: Error(failure) on all ranks where it is `required`, else an error in the log.
+  /// Whether a thread of this rank is at work. proceed() waits for it.
+  bool working() const { return working_.load(); }
+  /// From written numbers to the folder's appearance, or from there to the end. A checkpoint that could not be written
+  /// is removed: Error(failure) on all ranks where it is `required`, else an error in the log.
+  void proceed(bool required);
+  /// Proceeds until it is there, and older ones are pruned.
   void complete(bool required);
   double seconds_stalled() const { return stalled_; }  ///< of the last one, the time that steps waited for it
-  double seconds_written() const { return written_; }  ///< of the last one, in its thread
+  double seconds_written() const { return written_; }  ///< of the last one, in its threads
   std::size_t bytes() const { return snapshot_.size() * sizeof(float); }
 
  private:
   struct Piece {
     std::size_t tensor, first, at, count;
   };
-  void write() noexcept;
+  enum class Stage { none, numbers, folder };
+  void start(void (CheckpointWriter::*work)());
+  void write_numbers();
+  void write_folder();
   std::filesystem::path folder() const;
 
   const std::filesystem::path directory_;
@@ -113,14 +119,16 @@ class CheckpointWriter {
   const CheckpointConfig config_;
   const parallel::Communicator ranks_;
   const nlohmann::json made_on_;
-  bool pending_ = false;
-  std::atomic<bool> writing_ = false;
+  Stage stage_ = Stage::none;
+  std::atomic<bool> working_ = false;
   std::thread thread_;
   TrainingPosition position_;
   std::vector<TensorShape> shapes_;
   std::vector<Piece> pieces_;
   std::vector<float> snapshot_;
   nlohmann::json table_;
+  std::vector<nlohmann::json> tables_;  // of all ranks, on rank 0
+  std::vector<std::filesystem::path> logs_;
   std::string error_;
   double stalled_ = 0, written_ = 0;
 };

@@ -33,6 +33,8 @@ class EventFile {
   void write(const nlohmann::json& line);
   /// Bytes so far, all of them on the disk.
   std::uint64_t sync();
+  std::uint64_t length() const { return length_; }  ///< in bytes, those of write() included
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   void append(const std::string& message);

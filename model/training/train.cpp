@@ -491,17 +491,24 @@ class Training {
     }
     on_root([&] {
       position_.guard = guard_.to_json();
-      position_.metrics_bytes = metrics_->sync();
-      position_.events_bytes = events_->sync();
+      position_.metrics_bytes = metrics_->length();
+      position_.events_bytes = events_->length();
     });
-    checkpoints_.begin(position_, checkpoint_shapes(network_.parameters(), more), parts,
-                       network_.parameters().memory());
+    std::vector<fs::path> logs;
+    if (metrics_) logs = {metrics_->path(), events_->path()};
+    checkpoints_.begin(position_, checkpoint_shapes(network_.parameters(), more), parts, network_.parameters().memory(),
+                       std::move(logs));
   }
 
   void complete_save(bool required) {
+    while (checkpoints_.pending()) continue_save(required);
+  }
+
+  /// Waits for what is under way, and begins what comes next.
+  void continue_save(bool required) {
     if (!checkpoints_.pending()) return;
-    checkpoints_.complete(required);
-    if (timing_)
+    checkpoints_.proceed(required);
+    if (timing_ && !checkpoints_.pending())
       timing_->write({{"checkpoint", checkpoints_.step()},
                       {"stalled", checkpoints_.seconds_stalled()},
                       {"written_in", checkpoints_.seconds_written()},
@@ -510,9 +517,9 @@ class Training {
 
   /// Between steps: a signal, a checkpoint that is written by now.
   void look_around() {
-    std::array<std::int64_t, 2> flags{stop_requested().value_or(0), checkpoints_.writing() ? 1 : 0};
+    std::array<std::int64_t, 2> flags{stop_requested().value_or(0), checkpoints_.working() ? 1 : 0};
     communicator_.all_reduce(std::span(flags), parallel::Reduction::max).wait();
-    if (flags[1] == 0) complete_save(false);
+    if (flags[1] == 0) continue_save(false);
     if (flags[0] == 0) return;
     complete_save(false);
     save();

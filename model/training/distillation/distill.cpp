@@ -293,7 +293,7 @@ class Distillation {
 
   /// Between steps: a signal, a checkpoint that is written by now.
   void look_around() {
-    if (checkpoints_.pending() && !checkpoints_.writing()) checkpoints_.complete(false);
+    if (checkpoints_.pending() && !checkpoints_.working()) checkpoints_.proceed(false);
     const auto stop = stop_requested();
     if (!stop) return;
     checkpoints_.complete(false);
