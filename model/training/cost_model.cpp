@@ -5,6 +5,7 @@
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "model/forecast_state/layout_network.hpp"
+#include "model/training/exchange_levels.hpp"
 #include "model/training/gradient_sum.hpp"
 #include "model/training/pipeline_schedule.hpp"
 #include "model/training/training_step.hpp"
@@ -51,6 +52,7 @@ class Costing {
         heads_(step.mesh[Axis::tensor]),
         data_(step.mesh[Axis::data]),
         stages_(step.mesh[Axis::pipeline]),
+        levels_(exchange_levels(step.mesh, system.ranks_per_node)),
         // A slab in the middle has two neighbours, and of shifted windows as many as any.
         network_(network_of_layout(config, layout, nullptr,
                                    {.slabs = parallel::imagined(slabs_ / 2, slabs_),
@@ -173,11 +175,30 @@ class Costing {
 
   void gradients_over_data(StepCost& cost, int terms) const {
     if (data_ == 1) return;
-    const auto p = static_cast<std::uint64_t>(data_);
     const auto all = static_cast<std::size_t>(step_.batch / step_.micro_batch);
     const std::uint64_t nodes = parallel::tree_nodes(all, {0, static_cast<std::size_t>(terms)}).size();
-    add(cost, "gradients over data", Axis::data, buckets() * (p - 1),
-        nodes * parameter_bytes() / static_cast<std::uint64_t>(slabs_) * (p - 1) / p);
+    const parallel::LevelTraffic traffic =
+        parallel::sum_traffic(levels_.data, nodes * parameter_bytes() / static_cast<std::uint64_t>(slabs_));
+    add_levels(cost, "gradients over data", 1, levels_.data, traffic);
+  }
+
+  /// An exchange in levels: each over the link between the ranks of its groups.
+  void add_levels(StepCost& cost, const std::string& what, std::uint64_t runs, const parallel::Levels& levels,
+                  const parallel::LevelTraffic& traffic) const {
+    Exchange exchange{what, std::string(name_of(Axis::data)), 0, 0, 0};
+    const int between = step_.mesh[Axis::tensor] * slabs_ * step_.mesh[Axis::pipeline];
+    for (std::size_t level = 0; level < levels.sizes.size(); ++level) {
+      // Slabs, the last of all levels, are nearer to each other than data ranks.
+      const bool of_slabs = slabs_ > 1 && level + 1 == levels.sizes.size() && levels.ranks() > data_;
+      const int stride = of_slabs ? step_.mesh[Axis::tensor] : levels.stride(level) * between;
+      const Link& used = link(levels.sizes[level], stride);
+      const std::uint64_t messages = runs * buckets() * static_cast<std::uint64_t>(levels.sizes[level] - 1),
+                          bytes = runs * traffic.bytes[level];
+      exchange.messages += messages;
+      exchange.bytes += bytes;
+      exchange.seconds += static_cast<double>(messages) * used.latency + static_cast<double>(bytes) / used.bandwidth;
+    }
+    cost.exchanges.push_back(exchange);
   }
 
   /// Weights from those who updated them: once a step, or before every use.
@@ -186,8 +207,14 @@ class Costing {
     if (replicas == 1) return;
     const std::uint64_t runs =
         step_.zero == 3 ? static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1) : 1;
-    add(cost, "weights", data_ > 1 ? Axis::data : Axis::spatial, runs * buckets() * (replicas - 1),
-        runs * parameter_bytes() / replicas * (replicas - 1));
+    if (data_ == 1) {
+      add(cost, "weights", Axis::spatial, runs * buckets() * (replicas - 1),
+          runs * parameter_bytes() / replicas * (replicas - 1));
+      return;
+    }
+    const bool plain = levels_.data.sizes.size() == 1 && data_ * slabs_ <= system_.ranks_per_node;
+    const parallel::Levels levels = plain ? parallel::Levels{.sizes = {data_ * slabs_}} : levels_.all;
+    add_levels(cost, "weights", runs, levels, parallel::gather_traffic(levels, parameter_bytes()));
   }
 
   void memory(StepCost& cost, int terms) {
@@ -221,6 +248,7 @@ class Costing {
   const StepShape& step_;
   const System& system_;
   const int slabs_, heads_, data_, stages_;
+  const ExchangeLevels levels_;
   ForecastNetwork network_;
   const ForecastLayout& layout_;
 };

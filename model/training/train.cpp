@@ -26,6 +26,7 @@
 #include "model/training/channel_weights.hpp"
 #include "model/training/checkpoint.hpp"
 #include "model/training/event_file.hpp"
+#include "model/training/exchange_levels.hpp"
 #include "model/training/metrics_log.hpp"
 #include "model/training/outlier_guard.hpp"
 #include "model/training/replay.hpp"
@@ -54,7 +55,7 @@ double seconds_since(Clock::time_point begin) {
 json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
   json keys = json(config::dump(config));
   for (const char* neutral : {"checkpoint", "reader_threads", "read_ahead", "cache", "memory", "device", "mesh", "zero",
-                              "trace", "replay_check"})
+                              "trace", "replay_check", "ranks_per_node"})
     keys.erase(neutral);
   keys["network"].erase("recompute");
   keys["model"] = layout.to_json();
@@ -72,7 +73,8 @@ class Training {
         trace_(config.trace ? std::make_shared<parallel::Trace>() : nullptr),
         communicator_(trace_ ? parallel::traced(communicator, trace_) : communicator),
         mesh_(communicator_, parallel::parse_mesh(config.mesh, communicator.size())),
-        ranks_(training_ranks(mesh_)),
+        ranks_(in_levels(training_ranks(mesh_), mesh_.shape(),
+                         config.ranks_per_node > 0 ? config.ranks_per_node : parallel::ranks_per_node(communicator_))),
         directory_(directory),
         archive_(archive_dir),
         layout_(prepared(layout_of_training(config, archive_), config)),

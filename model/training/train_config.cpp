@@ -133,6 +133,11 @@ void describe(config::Table& table, TrainConfig& c) {
             "(default: "
             "all on data). Changes no result, but that sums over heads round differently");
   table
+      .key("ranks_per_node", c.ranks_per_node,
+           "Ranks that share a node: where they are many, gradients and weights go within nodes first and between them "
+           "after. Changes no result; 0: as they are found")
+      .range(0, 1024);
+  table
       .key(
           "zero", c.zero,
           "What is cut over the ranks instead of being held by all: 1 the optimiser's moments and average, 2 gradients "

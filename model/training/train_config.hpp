@@ -104,6 +104,7 @@ struct TrainConfig {
   std::string device = "auto";
   std::optional<double> memory;  ///< bytes a rank may use
   std::string mesh;              ///< `data=2,spatial=4`; ranks that are not named are on data
+  int ranks_per_node = 0;        ///< between which exchanges over many ranks go in levels; 0: as they are found
   int zero = 1;                  ///< what is cut over the ranks: 1 moments, 2 gradients, 3 values as well
   int chunks = 0;                ///< of latitude, whose sums are added over a tree; 0: as many as the grid allows
   std::string reduction = "canonical";  ///< or `fast`: sums over ranks in the library's order

@@ -71,15 +71,37 @@ TEST(CostModel, DataRanksShareWorkAndAddGradientsOnce) {
   EXPECT_EQ(find(shared, "tokens and halos"), nullptr);
 }
 
-TEST(CostModel, MoreThanANodeTakesTheSlowLink) {
-  const Exchange *within = find(cost_on("", 4), "weights"), *between = nullptr;
-  const StepCost wide = cost_on("", 8);
-  between = find(wide, "weights");
-  ASSERT_NE(between, nullptr);
+TEST(CostModel, BetweenNodesGoesWhatANodeHasSummedUp) {
+  const StepCost wide = cost_on("", 8);  // two nodes of four
   EXPECT_EQ(wide.nodes, 2);
-  const StepCost narrow = cost_on("", 4);
-  within = find(narrow, "weights");
-  EXPECT_GT(between->seconds / double(between->bytes), 5 * within->seconds / double(within->bytes));
+  const Exchange *weights = find(wide, "weights"), *gradients = find(wide, "gradients over data");
+  ASSERT_NE(weights, nullptr);
+  ASSERT_NE(gradients, nullptr);
+  // Gathered: an eighth between the nodes, then three quarters within; summed the other way round.
+  const double bytes = double(weights->bytes) / 7 * 8;
+  const double messages = double(weights->messages) / 4;  // one between nodes, three within
+  const double seconds = bytes / 8 / 1e8 + bytes * 3 / 4 / 1e9 + messages * (1e-5 + 3e-6);
+  EXPECT_NEAR(weights->seconds, seconds, 1e-3 * seconds);
+  EXPECT_NEAR(gradients->seconds, seconds, 1e-3 * seconds);
+  EXPECT_NEAR(double(gradients->bytes), double(weights->bytes), 16.0 * double(messages));
+}
+
+TEST(CostModel, ManyRanksSendFewMessages) {
+  const auto messages = [](int ranks) { return find(cost_on("", ranks, 1, ranks), "weights")->messages; };
+  const std::uint64_t buckets = messages(2);
+  EXPECT_EQ(messages(4), 3 * buckets);
+  EXPECT_EQ(messages(64), (3 + 15) * buckets);
+  EXPECT_EQ(messages(1024), (3 + 15 + 15) * buckets);
+}
+
+TEST(CostModel, SlabsWithinANodeAreGatheredLast) {
+  const StepCost cost = cost_on("data=16,spatial=4", 64, 1, 16);
+  const Exchange* weights = find(cost, "weights");
+  ASSERT_NE(weights, nullptr);
+  // Fifteen other nodes of a slab, then three slabs beside it.
+  const double all = double(weights->bytes) * 64 / 63, buckets = double(weights->messages) / 18;
+  const double seconds = all * 15 / 64 / 1e8 + all * 3 / 4 / 1e9 + buckets * (15e-5 + 3e-6);
+  EXPECT_NEAR(weights->seconds, seconds, 1e-3 * seconds);
 }
 
 TEST(CostModel, SlabsShareWorkAndActivations) {

@@ -117,6 +117,16 @@ TEST_F(ShardedTraining, OfAllPhasesIsTheSameOverSlabs) {
   compare(config, slab_layouts);
 }
 
+TEST_F(ShardedTraining, OverNodesIsTheSameInLevels) {
+  TrainConfig config = small_training(4);
+  config.batch = 16;
+  config.micro_batch = 2;
+  config.chunks = 2;
+  config.ranks_per_node = 2;
+  const Layout layouts[] = {{4, "", 1}, {4, "", 3}, {8, "", 2}, {8, "data=4,spatial=2", 1}, {8, "data=4,spatial=2", 3}};
+  compare(config, layouts);
+}
+
 TEST_F(ShardedTraining, InMixedPrecisionIsTheSameOverSlabs) {
   TrainConfig config = small_training(4);
   config.network.precision = "bf16";
