@@ -39,8 +39,7 @@ INSTANTIATE_TEST_SUITE_P(nodes, InLevels,
 TEST_P(InLevels, TheChecksOfSumsAndGathersHold) {
   for (const CommunicatorCheck& check : communicator_checks()) {
     const std::string name = check.name;
-    if (name.find("traffic") != std::string::npos || name.find("formula") != std::string::npos)
-      continue;  // the plain's
+    if (name != "uneven_gather" && name != "canonical_nodes" && name != "wrong_use_is_refused") continue;
     run_on_threads(levels().ranks(), [&](const Communicator& plain) { check.run(in_levels(plain, levels())); });
   }
 }
