@@ -475,6 +475,7 @@ class Training {
 
   /// Begins a checkpoint; it is there some steps later.
   void save() {
+    const std::unique_ptr<parallel::Trace::Scope> row = checkpoint_row("copy");
     compare_replicas();
     std::vector<TensorShape> more;
     CheckpointParts of_parameters = checkpoint_parts(network_.parameters(), parameters_.written(), ranks_.heads);
@@ -509,6 +510,7 @@ class Training {
   /// Waits for what is under way, and begins what comes next.
   void continue_save(bool required) {
     if (!checkpoints_.pending()) return;
+    const std::unique_ptr<parallel::Trace::Scope> row = checkpoint_row("go on");
     checkpoints_.proceed(required);
     if (timing_ && !checkpoints_.pending())
       timing_->write({{"checkpoint", checkpoints_.step()},
@@ -568,6 +570,12 @@ class Training {
         log::warning("step {}: {}", position_.step, times.text());
     }
     if (timing_) timing_->write(line);
+  }
+
+  /// In the trace: while a checkpoint holds the steps up.
+  std::unique_ptr<parallel::Trace::Scope> checkpoint_row(const char* part) const {
+    if (!trace_) return nullptr;
+    return std::make_unique<parallel::Trace::Scope>(*trace_, fmt::format("checkpoint: {}", part), "checkpoint");
   }
 
   void write_trace() {

@@ -123,16 +123,18 @@ TEST(TrainingTrace, HasARowForEachOperationOfEachRank) {
     std::ifstream file(folder / "run" / "trace" / ("rank-" + std::to_string(rank) + ".json"));
     const nlohmann::json trace = nlohmann::json::parse(file);
     const nlohmann::json& events = trace.is_array() ? trace : trace.at("traceEvents");
-    std::size_t collectives = 0;
+    std::size_t collectives = 0, of_checkpoints = 0;
     double bytes = 0;
     for (const nlohmann::json& event : events) {
       if (event.value("ph", "") != "X") continue;
       ++collectives;
+      of_checkpoints += event.at("name").get<std::string>().starts_with("checkpoint: ");
       EXPECT_GE(event.at("dur").get<double>(), 0);
       if (event.contains("args") && event.at("args").contains("bytes"))
         bytes += event.at("args").at("bytes").get<double>();
     }
     EXPECT_GT(collectives, 30U) << rank;
+    EXPECT_EQ(of_checkpoints, 3U) << rank << ": copied, written, put in place";
     EXPECT_GT(bytes, 1e4) << rank;
   }
 }
