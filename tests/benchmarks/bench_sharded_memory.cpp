@@ -1,6 +1,7 @@
 // Peak memory of a rank that trains a network with others, under mpirun:
-//   bench_sharded_memory [MESH [ZERO [WIDTH]]]      the default is all ranks on `spatial`, stage 3, width 192
-// Two optimiser steps of one sample for each data rank and stage; what the program held before is taken off.
+//   bench_sharded_memory [MESH [ZERO [WIDTH [SAMPLES]]]]
+// The default is all ranks on `spatial`, stage 3, width 192. Two optimiser steps of SAMPLES (1) one after the other for
+// each data rank; what the program held before is taken off.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -42,7 +43,7 @@ struct Setting {
 };
 
 /// Two steps; returns the parameters' number.
-std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero) {
+std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero, std::size_t samples) {
   NetworkConfig config;
   config.width = setting.width;
   config.heads = setting.width / 64;
@@ -60,16 +61,16 @@ std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero)
                      y(static_cast<std::size_t>(channels * rows * setting.columns)), condition = fields(conditions);
   const Shape output{1, channels, rows, setting.columns};
   const auto stages = static_cast<std::size_t>(ranks.stages.size()),
-             stage = static_cast<std::size_t>(ranks.stages.rank()), lanes = in_flight(stages, stage, stages);
+             stage = static_cast<std::size_t>(ranks.stages.rank()), lanes = in_flight(stages, stage, samples);
   network.plan(1, Use::training, static_cast<int>(lanes));
-  GradientSum sum(network.parameters(), parameters.shares(), stages * static_cast<std::size_t>(ranks.data.size()),
+  GradientSum sum(network.parameters(), parameters.shares(), samples * static_cast<std::size_t>(ranks.data.size()),
                   parameters.sum_options(1));
   parameters.collect(&sum);
   Arena arena;
   Context ctx(network.backend(), arena, DType::f32);
   std::vector<std::vector<float>> made(lanes, y);
   for (int step = 1; step <= 2; ++step) {
-    for (const auto& [pass, micro_batch] : one_forward_one_backward(stages, stage, stages)) {
+    for (const auto& [pass, micro_batch] : one_forward_one_backward(stages, stage, samples)) {
       const std::size_t lane = micro_batch % lanes;
       std::vector<float>& image = made[lane];
       if (pass == PipelineTurn::Pass::forward) {
@@ -98,12 +99,14 @@ int main(int argc, char** argv) {
     const std::string text = argc > 1 ? argv[1] : "spatial=" + std::to_string(world.size());
     const int zero = argc > 2 ? std::atoi(argv[2]) : 3;
     const int width = argc > 3 ? std::atoi(argv[3]) : 192;
+    const auto samples = static_cast<std::size_t>(argc > 4 ? std::atoi(argv[4]) : 1);
     const parallel::Mesh mesh(world, parallel::parse_mesh(text, world.size()));
     const TrainingRanks ranks = training_ranks(mesh);
-    train({64, mesh.size(parallel::Axis::pipeline), 256, 32}, ranks, zero);  // libraries make their code and buffers
+    train({64, mesh.size(parallel::Axis::pipeline), 256, 32}, ranks, zero,
+          samples);  // libraries make their code and buffers
     const double before = megabytes("VmRSS");
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
-    const std::int64_t count = train({width, 40, 256, 32}, ranks, zero);
+    const std::int64_t count = train({width, 40, 256, 32}, ranks, zero, samples);
     double peak = megabytes("VmHWM") - before;
     world.all_reduce(std::span(&peak, 1), parallel::Reduction::max).wait();
     if (world.is_root())

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "model/network/stages.hpp"
 #include "network_sample.hpp"
+#include "parallel/counting.hpp"
 
 namespace zonda::model {
 namespace {
@@ -98,6 +99,61 @@ TEST(Stages, TangentAndAdjointAreThoseOfOneRank) {
   const std::vector<Made> alone = run_tangent(1);
   for (const int stages : {2, 3, 4})
     for (const Made& made : run_tangent(stages)) EXPECT_EQ(alone[0], made) << stages << " stages";
+}
+
+// Forwards of some batches before the backward of the first, each in its lane; nothing goes to all.
+TEST(Stages, KeepSeveralBatchesOnTheirWayApart) {
+  constexpr int stages = 3, batches = 5;
+  const Grid grid = Grid::gaussian(16, 24);
+  const Shape in{1, 5, 16, 24}, out{1, 3, 16, 24};
+  const auto gradients_of = [&](const parallel::Communicator& ranks, std::vector<std::vector<double>>& y) {
+    const auto traffic = std::make_shared<parallel::Traffic>();
+    ForecastNetwork network(testing::smallest_network(), grid, 5, 3, 4, DType::f32, make_backend("cpu", 1), {},
+                            {.stages = parallel::counted(ranks, traffic)});
+    testing::randomise(network.parameters());
+    testing::Operands numbers(DType::f32);
+    std::vector<Tensor> x, condition, made, dy;
+    for (int i = 0; i < batches; ++i) {
+      const std::string number = std::to_string(i);
+      x.push_back(numbers.add(in, "x" + number));
+      condition.push_back(numbers.add({1, 4}, "condition" + number));
+      made.push_back(numbers.zeros(out));
+      dy.push_back(numbers.add(out, "dy" + number));
+    }
+    const int lanes = network.stages() - network.stage();
+    network.plan(1, Use::training, lanes);
+    const auto forward = [&](int i) {
+      const auto n = static_cast<std::size_t>(i);
+      network.forward_of_stage(i % lanes, x[n], condition[n], made[n]);
+    };
+    int ahead = 0;
+    for (; ahead < std::min(lanes, batches); ++ahead) forward(ahead);
+    for (int i = 0; i < batches; ++i) {
+      network.backward_of_stage(i % lanes, dy[static_cast<std::size_t>(i)]);
+      if (ahead < batches) forward(ahead++);
+    }
+    const auto onward = network.forward_stage_traffic(1, false), back = network.backward_stage_traffic(1, false);
+    EXPECT_EQ(traffic->bytes(), batches * (onward.bytes + back.bytes));
+    EXPECT_EQ(traffic->messages(), batches * (onward.messages + back.messages));
+    if (network.stage() + 1 == network.stages())
+      for (const Tensor& image : made) y.push_back(numbers_of(image));
+    std::vector<double> gradients(static_cast<std::size_t>(network.parameters().extent()));
+    for (const Bucket& bucket : network.buckets())
+      for (std::int64_t i = bucket.first; bucket.stage == network.stage() && i < bucket.first + bucket.count; ++i)
+        gradients[static_cast<std::size_t>(i)] = get(network.parameters().gradients(), i);
+    return gradients;
+  };
+  std::vector<std::vector<double>> y_alone, y_shared;
+  const std::vector<double> alone = gradients_of(parallel::Communicator::self(), y_alone);
+  std::vector<double> shared(alone.size());
+  std::mutex mutex;
+  parallel::run_on_threads(stages, [&](const parallel::Communicator& ranks) {
+    const std::vector<double> mine = gradients_of(ranks, y_shared);
+    const std::scoped_lock lock(mutex);
+    for (std::size_t i = 0; i < mine.size(); ++i) shared[i] += mine[i];  // each is of one stage
+  });
+  EXPECT_EQ(y_alone, y_shared);
+  EXPECT_EQ(alone, shared);
 }
 
 TEST(Stages, HoldWhatTheirLayersNeed) {
