@@ -37,10 +37,4 @@ double Localisation::period_in_x() const {
   return metric_ ? metric_->period_in_x() : std::numeric_limits<double>::infinity();
 }
 
-double Localisation::weight(const Position& a, const Position& b) const {
-  if (!metric_) return 1;
-  const double vertical = gaspari_cohn((a.z - b.z) / vertical_);
-  return vertical > 0 ? vertical * gaspari_cohn(metric_->distance(a, b) / horizontal_) : 0;
-}
-
 }  // namespace zonda::assimilation

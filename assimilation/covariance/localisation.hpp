@@ -21,7 +21,13 @@ class Localisation {
   Localisation(std::shared_ptr<const Metric> metric, double horizontal_half_support, double vertical_half_support);
   /// None: every weight is 1.
   Localisation() = default;
-  double weight(const Position& a, const Position& b) const;
+  double weight(const Position& a, const Position& b) const {
+    return vertical_weight(a.z, b.z) * horizontal_weight(a, b);
+  }
+  double vertical_weight(double a, double b) const { return metric_ ? gaspari_cohn((a - b) / vertical_) : 1; }
+  double horizontal_weight(const Position& a, const Position& b) const {
+    return metric_ ? gaspari_cohn(metric_->distance(a, b) / horizontal_) : 1;
+  }
   /// Positions whose y differ by more have weight 0.
   double reach_in_y() const;
   double reach_in_x(double y) const;  ///< the same, from a position at `y`

@@ -31,8 +31,8 @@ struct LocalObservation {
   double weight;  ///< of its 1/error^2
 };
 
-/// Finds the observations near a position: they are sorted into cells of x and y, in each by z, and only cells within
-/// reach are looked at.
+/// Finds the observations near a position: those of one x and y are a site, sites are sorted into cells, and only cells
+/// within reach are looked at. A site's horizontal weight is computed once, as a sounding has many values.
 class LocalSearch {
  public:
   /// Observations count whose weight exceeds `smallest`; where more than `most` do, the heaviest, of equals the ones
@@ -57,9 +57,10 @@ class LocalSearch {
   double turned(double x) const;
   Axis x_, y_;
   double period_;
-  std::vector<std::size_t> first_;    ///< [cell + 1], in the two below
-  std::vector<std::size_t> by_cell_;  ///< observations
-  std::vector<double> z_;             ///< theirs, ascending within a cell
+  std::vector<std::size_t> first_site_;  ///< [cell + 1], in the next
+  std::vector<std::size_t> first_;       ///< [site + 1], in the two below
+  std::vector<std::size_t> by_site_;     ///< observations
+  std::vector<double> z_;                ///< theirs, ascending within a site
 };
 
 /// Contiguous shares of about equal total work.

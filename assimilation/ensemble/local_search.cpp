@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 namespace zonda::assimilation {
 namespace {
@@ -46,19 +47,26 @@ LocalSearch::LocalSearch(const Localisation& localisation, std::span<const Posit
     if (std::isfinite(period_)) x_ = axis(0, period_, localisation.reach_in_x((low->y + high->y) / 2), 2 * side);
   }
   std::vector<std::size_t> cell(n);
-  first_.assign(x_.cells * y_.cells + 1, 0);
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < n; ++i)
     cell[i] = y_.cell(observations[i].y) * x_.cells + x_.cell(turned(observations[i].x));
-    ++first_[cell[i] + 1];
+  by_site_.resize(n);
+  std::iota(by_site_.begin(), by_site_.end(), std::size_t{0});
+  const auto rank = [&](std::size_t i) {
+    return std::tuple(cell[i], observations[i].y, observations[i].x, observations[i].z, i);
+  };
+  std::sort(by_site_.begin(), by_site_.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+  first_site_.assign(x_.cells * y_.cells + 1, 0);
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::size_t i = by_site_[k];
+    z_.push_back(observations[i].z);
+    if (k > 0 && observations[i].x == observations[by_site_[k - 1]].x &&
+        observations[i].y == observations[by_site_[k - 1]].y)
+      continue;
+    first_.push_back(k);
+    ++first_site_[cell[i] + 1];
   }
-  std::partial_sum(first_.begin(), first_.end(), first_.begin());
-  by_cell_.resize(n);
-  std::iota(by_cell_.begin(), by_cell_.end(), std::size_t{0});
-  std::sort(by_cell_.begin(), by_cell_.end(), [&](std::size_t a, std::size_t b) {
-    if (cell[a] != cell[b]) return cell[a] < cell[b];
-    return observations[a].z != observations[b].z ? observations[a].z < observations[b].z : a < b;
-  });
-  for (const std::size_t i : by_cell_) z_.push_back(observations[i].z);
+  first_.push_back(n);
+  std::partial_sum(first_site_.begin(), first_site_.end(), first_site_.begin());
 }
 
 /// use(cell)
@@ -81,12 +89,19 @@ std::vector<LocalObservation> LocalSearch::near(const Position& centre) const {
   const double reach_z = widened(localisation_.reach_in_z());
   std::vector<LocalObservation> found;
   for_each_cell(centre, [&](std::size_t cell) {
-    const auto begin = z_.begin() + static_cast<std::ptrdiff_t>(first_[cell]),
-               end = z_.begin() + static_cast<std::ptrdiff_t>(first_[cell + 1]);
-    for (auto at = std::lower_bound(begin, end, centre.z - reach_z); at != end && *at <= centre.z + reach_z; ++at) {
-      const std::size_t i = by_cell_[static_cast<std::size_t>(at - z_.begin())];
-      if (const double weight = localisation_.weight(centre, observations_[i]); weight > smallest_)
-        found.push_back({i, weight});
+    for (std::size_t site = first_site_[cell]; site < first_site_[cell + 1]; ++site) {
+      const auto begin = z_.begin() + static_cast<std::ptrdiff_t>(first_[site]),
+                 end = z_.begin() + static_cast<std::ptrdiff_t>(first_[site + 1]);
+      auto at = std::lower_bound(begin, end, centre.z - reach_z);
+      if (at == end || *at > centre.z + reach_z) continue;
+      const double horizontal = localisation_.horizontal_weight(centre, observations_[by_site_[first_[site]]]);
+      if (!(horizontal > smallest_)) continue;
+      for (; at != end && *at <= centre.z + reach_z; ++at) {
+        const std::size_t i = by_site_[static_cast<std::size_t>(at - z_.begin())];
+        if (const double weight = localisation_.vertical_weight(centre.z, observations_[i].z) * horizontal;
+            weight > smallest_)
+          found.push_back({i, weight});
+      }
     }
   });
   if (found.size() > most_) {

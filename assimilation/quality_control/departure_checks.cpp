@@ -40,6 +40,8 @@ void check_background(ObservationTable& table, ConstView background_error, doubl
 
 namespace {
 
+constexpr double least_correlation = 0.05, farthest = 3;  // exp(-3) < 0.05
+
 class Neighbourhoods {
  public:
   Neighbourhoods(const ObservationTable& table, ConstView background_error, const BuddyCheck& check)
@@ -55,14 +57,19 @@ class Neighbourhoods {
   std::size_t at(std::size_t place) const { return entries_[place]; }
 
   double correlation(std::size_t a, std::size_t b) const {
+    const double far = SphereMetric().distance({table_.longitude[a], table_.latitude[a], 0},
+                                               {table_.longitude[b], table_.latitude[b], 0}) /
+                       check_.length;
+    return std::exp(-0.5 * (far * far + apart(a, b)));
+  }
+
+  /// Squared, in height and time.
+  double apart(std::size_t a, std::size_t b) const {
     const double up = table_.pressure[a] > 0 && table_.pressure[b] > 0
                           ? std::log(table_.pressure[a] / table_.pressure[b]) / check_.depth
                           : 0;
     const double later = static_cast<double>((table_.time[a] - table_.time[b]).count()) / check_.duration;
-    const double far = SphereMetric().distance({table_.longitude[a], table_.latitude[a], 0},
-                                               {table_.longitude[b], table_.latitude[b], 0}) /
-                       check_.length;
-    return std::exp(-0.5 * (far * far + up * up + later * later));
+    return up * up + later * later;
   }
 
   /// The most correlated accepted neighbours of the entry at `place`.
@@ -74,9 +81,9 @@ class Neighbourhoods {
       const std::size_t j = entries_[other];
       if (table_.variable[j] != table_.variable[i] || std::abs(table_.latitude[j] - table_.latitude[i]) > reach)
         return false;
-      if (!table_.accepted(j) || j == i) return true;
+      if (!table_.accepted(j) || j == i || apart(i, j) > 2 * farthest) return true;
       const double rho = correlation(i, j);
-      if (rho > 0.05) found.emplace_back(-rho, j);
+      if (rho > least_correlation) found.emplace_back(-rho, j);
       return true;
     };
     for (std::size_t k = place; k-- > 0 && look(k);) {
