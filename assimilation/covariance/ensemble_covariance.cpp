@@ -1,6 +1,7 @@
 #include "assimilation/covariance/ensemble_covariance.hpp"
 
 #include <cmath>
+#include <iterator>
 
 #include "core/error.hpp"
 #include "parallel/canonical.hpp"
@@ -10,12 +11,26 @@ namespace zonda::assimilation {
 EnsembleCovariance::EnsembleCovariance(std::vector<Vector> anomalies, std::shared_ptr<const Covariance> correlation,
                                        parallel::Communicator communicator)
     : members_(anomalies.size()), communicator_(std::move(communicator)), correlation_(std::move(correlation)) {
-  if (members_ < 2) fail(ErrorKind::usage, "covariance of {} members, expected at least 2", members_);
-  for (const Vector& anomaly : anomalies) require_size("an ensemble anomaly", anomaly.size(), correlation_->size());
   const parallel::Range mine = own(static_cast<std::size_t>(communicator_.rank()));
-  for (std::size_t k = mine.begin; k < mine.end; ++k) {
-    anomalies_.push_back(std::move(anomalies[k]));
-    scale(1 / std::sqrt(static_cast<double>(members_ - 1)), anomalies_.back());
+  take({std::make_move_iterator(anomalies.begin() + static_cast<std::ptrdiff_t>(mine.begin)),
+        std::make_move_iterator(anomalies.begin() + static_cast<std::ptrdiff_t>(mine.end))});
+}
+
+EnsembleCovariance::EnsembleCovariance(std::size_t members, std::vector<Vector> own_anomalies,
+                                       std::shared_ptr<const Covariance> correlation,
+                                       parallel::Communicator communicator)
+    : members_(members), communicator_(std::move(communicator)), correlation_(std::move(correlation)) {
+  require_size("a rank's list of anomalies", own_anomalies.size(),
+               own(static_cast<std::size_t>(communicator_.rank())).size());
+  take(std::move(own_anomalies));
+}
+
+void EnsembleCovariance::take(std::vector<Vector> own_anomalies) {
+  if (members_ < 2) fail(ErrorKind::usage, "covariance of {} members, expected at least 2", members_);
+  anomalies_ = std::move(own_anomalies);
+  for (Vector& anomaly : anomalies_) {
+    require_size("an ensemble anomaly", anomaly.size(), correlation_->size());
+    scale(1 / std::sqrt(static_cast<double>(members_ - 1)), anomaly);
   }
 }
 

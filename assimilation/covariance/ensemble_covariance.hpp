@@ -17,6 +17,9 @@ class EnsembleCovariance final : public Covariance {
   /// `anomalies` [member][state] sum to zero; `correlation` has a unit diagonal and acts on each rank alone.
   EnsembleCovariance(std::vector<Vector> anomalies, std::shared_ptr<const Covariance> correlation,
                      parallel::Communicator communicator = parallel::Communicator::self());
+  /// The same where each rank has those of its own partition of `members` only.
+  EnsembleCovariance(std::size_t members, std::vector<Vector> own_anomalies,
+                     std::shared_ptr<const Covariance> correlation, parallel::Communicator communicator);
   std::size_t size() const override { return correlation_->size(); }
   std::size_t control_size() const override { return members_ * correlation_->control_size(); }
   /// Collective.
@@ -24,6 +27,7 @@ class EnsembleCovariance final : public Covariance {
   void square_root_adjoint(ConstView x, View control) const override;
 
  private:
+  void take(std::vector<Vector> own_anomalies);
   parallel::Range own(std::size_t rank) const;
   std::size_t members_;
   parallel::Communicator communicator_;
