@@ -25,6 +25,7 @@
 #include "core/provenance.hpp"
 #include "core/signals.hpp"
 #include "ingest/cf/cf_writer.hpp"
+#include "parallel/together.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -67,30 +68,22 @@ class Cycle {
     if (analysis.taper) taper_.emplace(model_.layout, analysis.taper->from, analysis.taper->to);
   }
 
-  /// Members at the first cycle's time, from files.
-  void begin_from(const fs::path& folder) {
-    int kind = 0;
-    std::string message;
-    try {
-      read_members(folder, model_.identity, times_[0], ensemble_);
-    } catch (const Error& error) {
-      kind = error.exit_code();
-      message = error.what();
-    }
-    communicator_.agree(kind, message);
-    begin();
-  }
-
   void run(bool resume) {
     if (!resume || !restore()) {
       files_.remove_all();
-      const std::vector<Vector> states = initial_members(config_, model_, ensemble_.total(), ensemble_.own());
-      for (std::size_t k = 0; k < states.size(); ++k) copy(states[k], ensemble_.member(k));
+      if (!config_.initial.from.empty()) {
+        parallel::together(communicator_,
+                           [&] { read_members(config_.initial.from, model_.identity, times_[0], ensemble_); });
+      } else {
+        const std::vector<Vector> states = initial_members(config_, model_, ensemble_.total(), ensemble_.own());
+        for (std::size_t k = 0; k < states.size(); ++k) copy(states[k], ensemble_.member(k));
+      }
       begin();
     }
     finish_cycles();
   }
 
+ private:
   void finish_cycles() {
     Progress progress("cycle " + analysis_.label(), static_cast<std::int64_t>(times_.size()), "cycle",
                       static_cast<std::int64_t>(next_));
@@ -100,13 +93,14 @@ class Cycle {
       stop_if_asked();
     }
     if (communicator_.is_root())
-      write_file(directory_ / "summary.json",
-                 summarise_cycle(log_.records(), times_[0] + config_.spin_up, stations_).dump(1) + "\n");
+      write_file(
+          directory_ / "summary.json",
+          summarise_cycle(log_.records(), times_[0] + config_.spin_up, stations_, stream_.beyond(times_)).dump(1) +
+              "\n");
     communicator_.barrier();
     progress.finish(note_);
   }
 
- private:
   std::size_t members() const { return analysis_.is_ensemble() ? static_cast<std::size_t>(config_.members) : 1; }
 
   std::vector<Channel> channels() const {
@@ -396,15 +390,10 @@ void run_single_analysis(const CycleConfig& config, const parallel::Communicator
   single.end = single.start;
   single.analyses.resize(1);
   single.spin_up = Duration{0};
+  if (!background.empty()) single.initial.from = background.string();
   const CycleModel model = open_cycle_model(single);
   make_directory(communicator, directory / single.analyses[0].label());
-  Cycle cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label());
-  if (background.empty()) {
-    cycle.run(false);
-  } else {
-    cycle.begin_from(background);
-    cycle.finish_cycles();
-  }
+  Cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label()).run(false);
   write_index(single, model, communicator, directory);
 }
 

@@ -48,10 +48,13 @@ void describe(config::Table& table, AnalysisConfig& c) {
       .range(0, 1);
   table.key("outer_iterations", c.outer_iterations, "Of variational methods").range(1, 100);
   table.key("inner_iterations", c.inner_iterations, "At most, of each outer one").range(1, 1e5);
+  table.key("inner_tolerance", c.inner_tolerance, "Of the gradient's norm, at which they end earlier").range(1e-15, 1);
   table.key("stop_at_gate", c.stop_at_gate, "Whether small-scale noise ends the run; else it is only recorded");
 }
 
 void describe(config::Table& table, InitialConfig& c) {
+  table.key("from", c.from,
+            "Folder of another cycle's members of the time `start`; the truth goes on from there as well");
   table.key("every", c.every, "Between the states that members begin with");
   table.key("factor", c.factor, "Of their differences from their mean").range(0, 10);
   table.key("seed", c.seed, "Of the run that the members come from");

@@ -54,6 +54,7 @@ struct AnalysisConfig {
   CovarianceConfig covariance;
   double static_weight = 0.5;  ///< of the static covariance in a hybrid one; the ensemble has the rest
   int outer_iterations = 1, inner_iterations = 20;
+  double inner_tolerance = 1e-3;  ///< of the gradient's norm, relative to its start
   bool stop_at_gate = true;
   const std::string& label() const { return name.empty() ? method : name; }
   bool is_ensemble() const { return method != "3dvar" && method != "4dvar"; }
@@ -62,6 +63,7 @@ struct AnalysisConfig {
 void describe(config::Table& table, AnalysisConfig& config);
 
 struct InitialConfig {
+  std::string from;  ///< folder of another cycle's members, and truth, of the start; "": states `every` apart
   Duration every = std::chrono::hours(120);  ///< between the states that members begin with
   double factor = 1;                         ///< of their differences from their mean
   std::uint64_t seed = 2;                    ///< of the run that they come from

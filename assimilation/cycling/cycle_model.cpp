@@ -2,6 +2,8 @@
 
 #include "assimilation/atmosphere/dynamical_core.hpp"
 #include "assimilation/atmosphere/network_model.hpp"
+#include "assimilation/cycling/member_files.hpp"
+#include "assimilation/cycling/state_file.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -38,6 +40,10 @@ CycleModel open_cycle_model(const CycleConfig& config) {
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model) {
   if (config.truth) return std::make_unique<ArchiveTruth>(*config.truth, model);
   if (!config.observations.synthetic) return nullptr;
+  const std::filesystem::path before = std::filesystem::path(config.initial.from) / truth_name;
+  if (!config.initial.from.empty() && std::filesystem::exists(before))
+    return std::make_unique<ModelTruth>(model, config.start,
+                                        read_state(before, model.identity, config.start, model.layout.state_size()));
   return std::make_unique<ModelTruth>(model, config.start, initial_core_state(*config.core, config.start, model.step));
 }
 

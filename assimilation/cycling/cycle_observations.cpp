@@ -1,14 +1,19 @@
 #include "assimilation/cycling/cycle_observations.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "assimilation/cycling/member_exchange.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "ingest/observations/observation_summary.hpp"
 
 namespace zonda::assimilation {
 namespace {
+
+/// Complaints of reading that the log repeats.
+constexpr std::size_t most_words = 5;
 
 /// H of every member [member][selected] to mean and spread.
 struct ObservedBackground {
@@ -45,6 +50,8 @@ ObservationStream::ObservationStream(const CycleConfig& config, const Atmosphere
     synthetic_ = std::make_unique<SyntheticObservations>(*config.observations.synthetic, layout_, window_);
   } else {
     files_ = read_sources(config.observations.files);
+    for (std::size_t i = 0; i < std::min(files_.account.complaints.size(), most_words); ++i)
+      log::warning("{}", files_.account.complaints[i].text);
   }
 }
 
@@ -52,13 +59,32 @@ TimeSlots ObservationStream::slots(Time time) const {
   return {time - static_cast<std::int64_t>(layout_.slots - 1) * step_, step_, layout_.slots};
 }
 
+/// An entry on the edge belongs to the later window.
+bool ObservationStream::is_in_window(std::size_t i, Time time) const {
+  const Time at = files_.table.time[i];
+  return at >= time - window_ / 2 && at < time + window_ / 2;
+}
+
+nlohmann::ordered_json ObservationStream::beyond(const std::vector<Time>& times) const {
+  std::uint64_t values = 0, read = 0, used = 0;
+  for (std::size_t i = 0; i < files_.table.size(); ++i)
+    values += std::none_of(times.begin(), times.end(), [&](Time time) { return is_in_window(i, time); }) ? 1 : 0;
+  std::map<std::string, std::uint64_t> rejected;
+  for (const auto& [key, count] : files_.account.reports) {
+    read += count.read;
+    used += count.used;
+    for (const auto& [flag, number] : count.rejected) rejected[std::string(name(flag))] += number;
+  }
+  return {{"reports", {{"read", read}, {"used", used}, {"rejected", rejected}}}, {"values", values}};
+}
+
 ingest::ReadObservations ObservationStream::read(Time time, std::size_t cycle, ConstView truth) const {
   if (synthetic_) return synthetic_->observe(truth, time, cycle, perfect_);
-  // Files are read once; a cycle is shown what lies in its window: an entry on the edge belongs to the later one.
+  // Files are read once; a cycle is shown what lies in its window.
   ingest::ReadObservations part;
   std::vector<std::size_t> inside;
   for (std::size_t i = 0; i < files_.table.size(); ++i)
-    if (files_.table.time[i] >= time - window_ / 2 && files_.table.time[i] < time + window_ / 2) inside.push_back(i);
+    if (is_in_window(i, time)) inside.push_back(i);
   part.table = files_.table.select(inside);
   if (cycle == 0) part.account = files_.account;
   return part;

@@ -27,11 +27,15 @@ class ObservationStream {
   ObservationStream(const CycleConfig& config, const AtmosphereModel& model, bool perfect);
   /// The times that a state of the cycle at `time` stands for.
   TimeSlots slots(Time time) const;
+  /// What the records of cycles at `times` do not count: `reports` of the files, read = used + rejected by reason, and
+  /// `values` that lie in none of their windows.
+  nlohmann::ordered_json beyond(const std::vector<Time>& times) const;
   /// `truth`: for synthetic observations. Every rank gets all entries. Collective.
   CheckedObservations at(Time time, std::size_t cycle, ConstView truth, const Ensemble& background,
                          const parallel::Communicator& communicator) const;
 
  private:
+  bool is_in_window(std::size_t i, Time time) const;
   ingest::ReadObservations read(Time time, std::size_t cycle, ConstView truth) const;
   const CycleConfig& config_;
   AtmosphereLayout layout_;

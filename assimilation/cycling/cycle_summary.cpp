@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "ingest/observations/quality_flag.hpp"
 #include "postproc/verification/ensemble.hpp"
 
 namespace zonda::assimilation {
@@ -88,9 +89,10 @@ Json departures(const std::vector<const Json*>& records) {
   return list;
 }
 
-Json observations(const std::vector<Json>& records) {
-  std::uint64_t read = 0, used = 0;
+Json observations(const std::vector<Json>& records, const Json& beyond) {
+  std::uint64_t read = beyond.at("values"), used = 0;
   std::map<std::string, std::uint64_t> rejected;
+  if (read > 0) rejected[std::string(name(ingest::QualityFlag::window))] = read;
   for (const Json& record : records) {
     if (!record.contains("observations")) continue;
     const Json& o = record["observations"];
@@ -98,7 +100,7 @@ Json observations(const std::vector<Json>& records) {
     used += o.at("used").get<std::uint64_t>();
     for (const auto& [reason, count] : o.at("rejected").items()) rejected[reason] += count.get<std::uint64_t>();
   }
-  return {{"read", read}, {"used", used}, {"rejected", rejected}};
+  return {{"read", read}, {"used", used}, {"rejected", rejected}, {"reports", beyond.at("reports")}};
 }
 
 /// Means over the analyses that forecasts were launched from, by channel and lead in hours.
@@ -143,7 +145,8 @@ Json station_list(const StationStatistics& stations) {
 
 }  // namespace
 
-Json summarise_cycle(const std::vector<Json>& records, Time from, const StationStatistics& stations) {
+Json summarise_cycle(const std::vector<Json>& records, Time from, const StationStatistics& stations,
+                     const Json& beyond) {
   std::vector<const Json*> counted;
   double tail = 0;
   for (const Json& record : records) {
@@ -152,7 +155,7 @@ Json summarise_cycle(const std::vector<Json>& records, Time from, const StationS
   }
   return {{"cycles", records.size()},
           {"scored_cycles", counted.size()},
-          {"observations", observations(records)},
+          {"observations", observations(records, beyond)},
           {"background", by_channel(counted, "background")},
           {"analysis", by_channel(counted, "analysis")},
           {"departures", departures(counted)},

@@ -56,7 +56,7 @@ void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, co
   });
   parallel::together(communicator_, [&] {
     if (!communicator_.is_root()) return;
-    if (!truth.empty()) write_state(folder(time) / "truth.state", {identity_, time, "truth"}, truth);
+    if (!truth.empty()) write_state(folder(time) / truth_name, {identity_, time, "truth"}, truth);
     write_file(folder(time) / record_name, record.dump(1) + "\n");
     std::vector<fs::path> folders = whole_folders(root_);
     if (keep == 0 || folders.size() <= keep) return;
@@ -90,7 +90,7 @@ void MemberFiles::read(Time time, Ensemble& ensemble) const {
 }
 
 Vector MemberFiles::read_truth(Time time) const {
-  return read_state(folder(time) / "truth.state", identity_, time, state_size_);
+  return read_state(folder(time) / truth_name, identity_, time, state_size_);
 }
 
 void MemberFiles::remove_all() const {

@@ -10,6 +10,9 @@
 
 namespace zonda::assimilation {
 
+/// Of the truth, beside the members.
+constexpr const char* truth_name = "truth.state";
+
 class MemberFiles {
  public:
   MemberFiles(std::filesystem::path root, const AtmosphereModel& model, parallel::Communicator communicator);

@@ -20,7 +20,7 @@ IncrementalSettings settings_of(const AnalysisConfig& config) {
   IncrementalSettings settings;
   settings.outer_iterations = static_cast<std::size_t>(config.outer_iterations);
   settings.inner.iterations = static_cast<std::size_t>(config.inner_iterations);
-  settings.inner.tolerance = 1e-3;
+  settings.inner.tolerance = config.inner_tolerance;
   return settings;
 }
 
@@ -98,13 +98,11 @@ class RecentredEnsemble final : public AnalysisMethod {
 
   AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
     const Vector background = ensemble_mean(communicator_, ensemble);
-    const std::size_t size = ensemble.state_size();
-    const Vector all = gather_members(communicator_, ensemble.total(), ensemble.values(), size);
     std::vector<Vector> anomalies;
-    for (std::size_t k = 0; k < ensemble.total(); ++k)
-      anomalies.push_back(difference(ConstView(all).subspan(k * size, size), background));
+    for (std::size_t k = 0; k < ensemble.own().size(); ++k)
+      anomalies.push_back(difference(ensemble.member(k), background));
     std::shared_ptr<const Covariance> covariance =
-        std::make_shared<EnsembleCovariance>(std::move(anomalies), localisation_, communicator_);
+        std::make_shared<EnsembleCovariance>(ensemble.total(), std::move(anomalies), localisation_, communicator_);
     if (weight_ > 0)
       covariance = std::make_shared<HybridCovariance>(fixed_, weight_, std::move(covariance), 1 - weight_);
     const VariationalAnalysis analysis =

@@ -86,6 +86,16 @@ INSTANTIATE_TEST_SUITE_P(
         CovarianceCase{"isotropic", [] { return std::shared_ptr<const Covariance>(isotropic()); }},
         CovarianceCase{"diffusion", [] { return std::shared_ptr<const Covariance>(diffusion()); }},
         CovarianceCase{"fieldwise_regional", fieldwise},
+        CovarianceCase{"localisation",
+                       [] {
+                         return std::shared_ptr<const Covariance>(
+                             std::make_shared<SharedLevelCorrelation>(global_layout(2), isotropic(), 0.5));
+                       }},
+        CovarianceCase{"localisation_regional",
+                       [] {
+                         return std::shared_ptr<const Covariance>(
+                             std::make_shared<SharedLevelCorrelation>(regional_layout(), diffusion(), 0.5));
+                       }},
         CovarianceCase{"localised_ensemble", [] { return localised_ensemble(global_layout(2), isotropic()); }},
         CovarianceCase{"localised_ensemble_regional",
                        [] { return localised_ensemble(regional_layout(), diffusion()); }},

@@ -17,7 +17,7 @@ struct NetworkConfig {
   double half_width = 1000e3;      ///< m, of a swath
   std::vector<std::string>
       variables;  ///< empty: of soundings u, v, t, q, of surface networks sp, of swaths t; those the model has
-  std::vector<int> levels{925, 850, 700, 500, 400, 300, 200, 70};  ///< hPa
+  std::vector<int> levels{925, 850, 700, 500, 400, 300, 200, 70, 30};  ///< hPa
 };
 void describe(config::Table& table, NetworkConfig& config);
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "assimilation/cycling/cycle_log.hpp"
+#include "assimilation/cycling/cycle_table.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
@@ -153,12 +154,70 @@ TEST_F(CycleTest, ALongerCycleGoesOnWhereAShorterOneEnded) {
 TEST_F(CycleTest, RanksDoNotChangeTheBits) {
   CycleConfig config = small_cycle("letkf");
   config.end = parse_time("2000-01-01T06");
+  config.analyses.push_back(config.analyses[0]);
+  config.analyses[1].method = "envar";
   run(config, path("one"));
   for (const int ranks : {2, 4}) {
     const fs::path directory = path(fmt::format("on {}", ranks));
     run(config, directory, true, ranks);
-    EXPECT_EQ(results(directory, "letkf", config), results(path("one"), "letkf", config)) << ranks << " ranks";
+    for (const std::string method : {"letkf", "envar"})
+      EXPECT_EQ(results(directory, method, config), results(path("one"), method, config)) << ranks << " ranks";
   }
+}
+
+/// Rows of a file: two that are used, one before every window, one without a place, one of a temperature that nothing
+/// has.
+TEST_F(CycleTest, ValuesOutsideEveryWindowAndDamagedReportsAreCounted) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = config.start;
+  config.observations.synthetic.reset();
+  fs::create_directories(root_);
+  write_file(path("reports.csv"),
+             "station,time,latitude,longitude,temperature\n"
+             "a,2000-01-01T00:00:00Z,50,10,285\n"
+             "b,2000-01-01T01:00:00Z,-30,20,290\n"
+             "c,1999-12-31T12:00:00Z,50,10,285\n"
+             "d,2000-01-01T00:00:00Z,,10,285\n"
+             "e,2000-01-01T00:00:00Z,50,10,372\n");
+  ingest::ColumnMap columns;
+  columns.values = {{"temperature", "2t", "K", 1.0}};
+  config.observations.files = {{{path("reports.csv").string()}, columns}};
+  config.observations.quality_control.background_limit = 0;
+  run_single_analysis(config, parallel::Communicator::self(), {}, path("run"));
+  const Json counts = Json::parse(read_file(path("run") / "letkf" / "summary.json"))["observations"];
+  EXPECT_EQ(counts["read"], 4);
+  EXPECT_EQ(counts["used"], 2);
+  EXPECT_EQ(counts["rejected"].dump(), R"({"bounds":1,"window":1})");
+  EXPECT_EQ(counts["reports"]["read"], 5);
+  EXPECT_EQ(counts["reports"]["rejected"].dump(), R"({"position":1})");
+  EXPECT_THAT(cycle_table(path("run"), false), testing::HasSubstr("letkf: values 4 read, 2 used, bounds 1, window 1"));
+
+  config.observations.files[0].columns->values[0].unit = "furlong";
+  try {
+    run_single_analysis(config, parallel::Communicator::self(), {}, path("units"));
+    FAIL() << "an unknown unit was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data);
+    EXPECT_THAT(error.what(), testing::HasSubstr("furlong"));
+  }
+}
+
+TEST_F(CycleTest, BeginsWithTheMembersAndTheTruthOfAnother) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = parse_time("2000-01-01T06");
+  run(config, path("first"));
+  CycleConfig next = config;
+  next.start = config.end;
+  next.initial.from = (path("first") / "letkf" / "states" / compact(config.end)).string();
+  next.core->spinup_days = 1;  // the truth is not this one's
+  run(next, path("next"));
+  for (const std::string channel : {"u500", "t500"})
+    for (const std::string score : {"error", "spread"})
+      EXPECT_EQ(records(path("next"), "letkf")[0]["background"][channel][score],
+                records(path("first"), "letkf")[1]["analysis"][channel][score])
+          << channel;
+  next.initial.from = path("nowhere").string();
+  EXPECT_THROW(run(next, path("other")), Error);
 }
 
 TEST_F(CycleTest, StatesOfAnotherModelAreRefused) {
