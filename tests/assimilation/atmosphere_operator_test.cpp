@@ -40,6 +40,7 @@ AtmosphereLayout pressure_state(bool global = true) {
   for (const char* variable : {"z", "t", "u", "v", "q"})
     for (const int level : {200, 1000, 500, 850}) channels.push_back({variable, level});
   for (const char* variable : {"msl", "2t", "2d", "10u", "10v"}) channels.push_back({variable, 0});
+  if (global) channels.push_back({"sst", 0});
   return channel_layout(grid, channels, hills(grid));
 }
 
@@ -54,7 +55,7 @@ Scale scale_of(const LaidField& field, std::size_t level) {
   if (field.variable == "sp") return {9.8e4, 300};
   if (field.variable == "lnsp") return {std::log(9.8e4), 3e-3};
   if (field.variable == "msl") return {1.01e5, 300};
-  if (field.variable == "2t") return {288, 2};
+  if (field.variable == "2t" || field.variable == "sst") return {288, 2};
   if (field.variable == "2d") return {282, 2};
   return {10, 3};
 }
@@ -95,11 +96,11 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const char* variable : {"t", "u", "q", "r", "sp", "msl", "2t", "2d", "10u", "10v", "thickness"})
+  for (const char* variable : {"t", "u", "v", "q", "r", "sp", "msl", "2t", "2d", "10u", "10v", "thickness"})
     all.push_back({std::string("sigma_") + variable, variable, sigma_state()});
   all.push_back({"sigma_ln_sp", "sp", sigma_state("lnsp")});
   all.push_back({"sigma_ln_r", "r", sigma_state("lnsp")});
-  for (const char* variable : {"z", "t", "v", "q", "r", "sp", "msl", "2t", "2d", "10v", "thickness"})
+  for (const char* variable : {"z", "t", "u", "v", "q", "r", "sp", "msl", "2t", "2d", "10u", "10v", "sst", "thickness"})
     all.push_back({std::string("pressure_") + variable, variable, pressure_state()});
   all.push_back({"region_u", "u", pressure_state(false), false});
   AtmosphereLayout slots = sigma_state();

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "assimilation/interfaces/observations.hpp"
+#include "assimilation/observations/distributed_operator.hpp"
 #include "assimilation/observations/periodic_interpolation.hpp"
 #include "assimilation/observations/selected_components.hpp"
 #include "assimilation/observations/speed.hpp"
@@ -23,12 +24,20 @@ std::vector<OperatorCase> operators() {
   const auto field = [](std::size_t offset) { return PeriodicField{96, offset, 8, 6, 1, 1}; };
   const auto u = std::make_shared<PeriodicInterpolation>(field(0), scattered);
   const auto v = std::make_shared<PeriodicInterpolation>(field(48), scattered);
-  return {{"all_components", std::make_shared<SelectedComponents>(7)},
-          {"some_components_twice", std::make_shared<SelectedComponents>(7, std::vector<std::size_t>{5, 1, 5})},
-          {"interpolation_on_a_ring",
-           std::make_shared<PeriodicInterpolation>(PeriodicField{10, 0, 10, 1, 2, 1}, scattered)},
-          {"interpolation_on_a_plane", u},
-          {"speed", std::make_shared<Speed>(u, v)}};
+  const auto in_blocks = [](parallel::Range range) {
+    std::vector<std::size_t> components;
+    for (std::size_t i = range.begin; i < range.end; ++i) components.push_back(i * i % 40);
+    return std::make_shared<SelectedComponents>(40, components);
+  };
+  return {
+      {"all_components", std::make_shared<SelectedComponents>(7)},
+      {"some_components_twice", std::make_shared<SelectedComponents>(7, std::vector<std::size_t>{5, 1, 5})},
+      {"interpolation_on_a_ring",
+       std::make_shared<PeriodicInterpolation>(PeriodicField{10, 0, 10, 1, 2, 1}, scattered)},
+      {"interpolation_on_a_plane", u},
+      {"speed", std::make_shared<Speed>(u, v)},
+      {"distributed", std::make_shared<DistributedOperator>(parallel::Communicator::self(), 40, 25, in_blocks)},
+      {"fewer_than_blocks", std::make_shared<DistributedOperator>(parallel::Communicator::self(), 40, 3, in_blocks)}};
 }
 
 class EveryOperator : public testing::TestWithParam<OperatorCase> {

@@ -6,6 +6,7 @@
 
 #include "assimilation/covariance/diagonal_covariance.hpp"
 #include "core/error.hpp"
+#include "covariance_checks.hpp"
 #include "random_vectors.hpp"
 
 namespace zonda::assimilation {
@@ -35,14 +36,10 @@ TEST_P(TaperTest, makes_a_covariance_of_a_covariance) {
   Vector deviations(layout.state_size());
   for (std::size_t i = 0; i < deviations.size(); ++i) deviations[i] = 1 + 0.5 * std::sin(0.1 * double(i));
   const TaperedCovariance tapered(std::make_shared<DiagonalCovariance>(deviations), taper);
-  Vector bx(x.size()), by(x.size()), control(tapered.control_size()), through(x.size());
-  tapered.multiply(x, bx);
-  tapered.multiply(y, by);
-  EXPECT_NEAR(dot(bx, y), dot(x, by), 1e-12 * norm(bx) * norm(y));
-  EXPECT_GT(dot(bx, x), 0);
-  tapered.square_root_adjoint(x, control);
-  tapered.square_root(control, through);
-  EXPECT_LT(norm(difference(through, bx)), 1e-12 * norm(bx));
+  check_zero_to_zero(tapered);
+  check_linear_symmetric_and_positive(tapered);
+  check_square_of_its_root(tapered);
+  check_draws(tapered, 400);
 }
 
 TEST(IncrementTaper, refuses_a_region) {
