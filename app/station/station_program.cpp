@@ -96,6 +96,13 @@ struct StationProgram::Parts {
   std::tuple<std::shared_ptr<edge::ModelRunner>, fs::path, std::shared_ptr<const edge::RegionalForecast>> demanded;
   edge::Station station;
 
+  std::pair<std::shared_ptr<edge::ModelRunner>, std::shared_ptr<const std::vector<edge::CoastSegment>>> coast;
+
+  std::shared_ptr<const std::vector<edge::CoastSegment>> coast_of(const std::shared_ptr<edge::ModelRunner>& model) {
+    if (model && coast.first != model)
+      coast = {model, std::make_shared<const std::vector<edge::CoastSegment>>(model->coast())};
+    return coast.second;
+  }
   fs::path correction_file() const { return config.directory / "correction.state"; }
   void load_correction();
   edge::ObservationReceipt learn(const std::vector<edge::SensorReport>& reports);
@@ -152,6 +159,7 @@ struct StationProgram::Parts {
     if (view.feed && view.forecast && view.feed->cycle == view.forecast->initial)
       state->feed_reach = view.forecast->end();
     if (view.forecast) correct(*view.forecast, *state);
+    state->coast = coast_of(station.agent().model());
     state->software = code_version();
     server->publish(state);
     if (view.forecast != released_after) {

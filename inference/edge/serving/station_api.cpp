@@ -205,6 +205,19 @@ Answer StationApi::field(const Query& query) const {
   });
 }
 
+Answer StationApi::coast(const Query& query) const {
+  return answered([&]() -> Answer {
+    const QueryReader reader(query, {});
+    const auto state = state_.load();
+    std::string body = "{\"segments\":[";
+    if (state->coast)
+      for (const CoastSegment& s : *state->coast)
+        fmt::format_to(std::back_inserter(body), "{}[{:.6g},{:.6g},{:.6g},{:.6g}]", body.ends_with('[') ? "" : ",",
+                       s.from.latitude, s.from.longitude, s.to.latitude, s.to.longitude);
+    return {200, "application/json", body + "]}\n"};
+  });
+}
+
 Answer StationApi::status(const Query& query) const {
   return answered([&]() -> Answer {
     const QueryReader reader(query, {});

@@ -42,6 +42,8 @@ class StationApi {
   Answer forecast(const Query& query) const;
   /// variable, lead (hours): one field, 16 bits a cell.
   Answer field(const Query& query) const;
+  /// The coast of the region: `{"segments": [[lat, lon, lat, lon], ...]}`, degrees.
+  Answer coast(const Query& query) const;
   Answer status(const Query& query) const;
   /// 200 once there is a forecast, 503 before.
   Answer health(const Query& query) const;

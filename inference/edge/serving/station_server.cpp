@@ -137,6 +137,7 @@ Answer StationServer::Parts::take_reports(const httplib::Request& request) {
 void StationServer::Parts::set_routes() {
   get("/v1/forecast", [this](const Query& q) { return api.forecast(q); });
   get("/v1/field", [this](const Query& q) { return api.field(q); });
+  get("/v1/coast", [this](const Query& q) { return api.coast(q); });
   get("/v1/status", [this](const Query& q) { return api.status(q); });
   get("/healthz", [this](const Query& q) { return api.health(q); });
   get("/metrics", [this](const Query&) -> Answer {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "inference/edge/correction/corrected_series.hpp"
+#include "inference/edge/forecast/coastline.hpp"
 #include "inference/edge/forecast/regional_forecast.hpp"
 
 namespace zonda::edge {
@@ -15,16 +16,17 @@ enum class Freshness { fresh, stale, degraded };
 std::string name_of(Freshness freshness);
 
 struct StationState {
-  std::string station = "station";                   ///< its name, for people
-  double latitude = 0;                               ///< degrees north
-  double longitude = 0;                              ///< degrees east
-  double elevation = 0;                              ///< m
-  Duration stale_after = std::chrono::hours(24);     ///< age of the analysis
-  std::shared_ptr<const RegionalForecast> forecast;  ///< nullptr before the first
-  std::vector<CorrectedSeries> corrected;            ///< at the station; leads as the forecast's
-  std::optional<Time> feed_reach;                    ///< how far the boundary feed that is here reaches
-  std::vector<std::string> faults;                   ///< what does not work, a sentence each: makes it DEGRADED
-  std::string software;                              ///< version of the program
+  std::string station = "station";                         ///< its name, for people
+  double latitude = 0;                                     ///< degrees north
+  double longitude = 0;                                    ///< degrees east
+  double elevation = 0;                                    ///< m
+  Duration stale_after = std::chrono::hours(24);           ///< age of the analysis
+  std::shared_ptr<const RegionalForecast> forecast;        ///< nullptr before the first
+  std::vector<CorrectedSeries> corrected;                  ///< at the station; leads as the forecast's
+  std::optional<Time> feed_reach;                          ///< how far the boundary feed that is here reaches
+  std::vector<std::string> faults;                         ///< what does not work, a sentence each: makes it DEGRADED
+  std::shared_ptr<const std::vector<CoastSegment>> coast;  ///< of the region, where it is known
+  std::string software;                                    ///< version of the program
 };
 
 struct Condition {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "inference/edge/forecast/coastline.hpp"
 #include "inference/edge/forecast/regional_forecast.hpp"
 
 namespace zonda::edge {
@@ -26,6 +27,8 @@ class ModelRunner {
   /// One forecast from a feed file. Throws Error(data): a feed of another region or damaged; Error(numerical): the
   /// forecast left its bounds; Error(temporary): cancelled.
   virtual RegionalForecast run(const std::filesystem::path& feed, const std::function<bool()>& cancelled) = 0;
+  /// The coast of its region, where it knows of land and sea.
+  virtual std::vector<CoastSegment> coast() const { return {}; }
   /// What a step takes at each token level, s, as far as it is known; empty: it runs on schedule alone.
   virtual std::vector<double> step_seconds() const { return {}; }
   /// Beside run(), from any thread. Throws as run(), and Error(usage) for a level that the model does not have.

@@ -7,7 +7,7 @@ const unpack = (field) => {
 };
 
 class FieldMap {
-  constructor(canvas, station) { this.canvas = canvas; this.station = station; }
+  constructor(canvas, station, coast) { this.canvas = canvas; this.station = station; this.coast = coast; }
   draw(field, least, most) {
     const values = unpack(field), rows = field.latitudes.length, columns = field.columns;
     const north = field.latitudes[0], south = field.latitudes[rows - 1], width = (columns - 1) * field.longitude_step;
@@ -43,9 +43,22 @@ class FieldMap {
       [above, here] = [here, above];
     }
     context.putImageData(image, 0, 0);
+    this.shore(context, w, h, dense, north, south, field.longitude_first, width);
     this.graticule(context, w, h, dense, north, south, field.longitude_first, width);
     this.mark(context, w, h, dense, north, south, field.longitude_first, width);
     this.canvas.dataset.drawn = `${field.variable} ${field.lead_hours}`;
+  }
+  shore(context, w, h, dense, north, south, west, width) {
+    const x = (longitude) => (((longitude - west) % 360 + 360) % 360) / width * w, y = (latitude) => (north - latitude) / (north - south) * h;
+    context.beginPath();
+    for (const [a, b, c, d] of this.coast) {
+      if (Math.abs(x(b) - x(d)) > w / 2) continue;  // across the map's edge
+      context.moveTo(x(b), y(a)); context.lineTo(x(d), y(c));
+    }
+    context.lineJoin = context.lineCap = 'round';
+    context.lineWidth = 2.6 * dense; context.strokeStyle = '#ffffff90'; context.stroke();
+    context.lineWidth = 1.4 * dense; context.strokeStyle = '#14212e'; context.stroke();
+    this.canvas.dataset.coast = String(this.coast.length);
   }
   graticule(context, w, h, dense, north, south, west, width) {
     const step = niceStep(Math.max(width, north - south), 6);

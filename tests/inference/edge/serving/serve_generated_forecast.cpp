@@ -1,5 +1,6 @@
 // Serves a generated winter storm over Europe until its input ends; prints the port.
 // Usage: serve_generated_forecast [PORT] [STALE|DEGRADED]
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <limits>
@@ -62,6 +63,19 @@ edge::RegionalForecast storm() {
   return f;
 }
 
+/// Land and sea of no place: waves of several lengths above a level.
+std::vector<float> archipelago(const Grid& grid) {
+  std::vector<float> mask;
+  for (const double latitude : grid.latitudes())
+    for (std::size_t j = 0; j < grid.nlon(); ++j) {
+      const double x = static_cast<double>(j) * grid.longitude_step(), y = latitude;
+      const double height = std::sin(0.21 * x + 0.6) * std::cos(0.33 * y) + 0.5 * std::sin(0.5 * x - 0.4 * y) +
+                            0.25 * std::cos(1.1 * x + 0.9 * y);
+      mask.push_back(static_cast<float>(0.5 + 0.5 * std::clamp(height, -1.0, 1.0)));
+    }
+  return mask;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,6 +90,8 @@ int main(int argc, char** argv) {
   const auto forecast = std::make_shared<const edge::RegionalForecast>(storm());
   state->forecast = forecast;
   state->feed_reach = forecast->end();
+  state->coast = std::make_shared<const std::vector<edge::CoastSegment>>(
+      edge::coastline(forecast->grid, archipelago(forecast->grid)));
   if (condition == "DEGRADED")
     state->faults = {"Model europe 4 failed its self-test; europe 3 serves on.",
                      "The hub has not answered for 5 hours."};

@@ -89,6 +89,7 @@ for condition in ("FRESH", "STALE", "DEGRADED"):
         assert page.count("path", "corrected") == 1 and page.count("polygon", "band") == 1, "no corrected values"
         assert page.count("path", "barb") > 5, "no wind barbs"
         assert page.by_id("map")["data-drawn"].startswith("2t "), "the map was not drawn"
+        assert int(page.by_id("map")["data-coast"]) > 100, "the map has no coast"
         assert int(page.by_id("time")["max"]) == 40, "the slider does not span the leads"
         assert "°C" in page.text["now"] and "m/s" in page.text["now"], page.text.get("now")
         assert "°C" in page.by_id("map")["aria-label"]
