@@ -93,7 +93,7 @@ Taken run(const Setting& setting, int steps, const parallel::Communicator& ranks
 }
 
 Taken taken(const Setting& setting, const parallel::Communicator& ranks, const fs::path& folder) {
-  constexpr int few = 2, many = 14, repeats = 3;
+  constexpr int few = 2, many = 10, repeats = 2;
   Taken best{.wall = 1e9, .work = 1e9};
   for (int i = 0; i < repeats; ++i) {
     const Taken a = run(setting, few, ranks, folder), b = run(setting, many, ranks, folder);
