@@ -105,6 +105,8 @@ struct TensorPartsWriter::File {
 
 TensorPartsWriter::TensorPartsWriter(const fs::path& directory, int rank) : file_(std::make_unique<File>()) {
   file_->path = temporary_of(directory) / fmt::format("rank-{}.bin", rank);
+  std::error_code error;  // of which opening tells
+  fs::create_directories(file_->path.parent_path(), error);
   file_->stream = std::fopen(file_->path.c_str(), "wb");
   if (!file_->stream) fail(ErrorKind::failure, "{}: cannot be created: {}", file_->path.string(), std::strerror(errno));
 }

@@ -269,18 +269,8 @@ void CheckpointWriter::begin(const TrainingPosition& position, std::vector<Tenso
     Memory& from = parts[i].numbers.device == Device::cpu ? host_memory() : memory;
     from.copy_out(snapshot_.data() + pieces_[i].at, parts[i].numbers.data, parts[i].numbers.bytes());
   }
-  if (ranks_.is_root()) try {
-      begin_tensor_folder(folder());
-    } catch (const Error& error) {
-      error_ = error.what();
-    }
-  // The folder is there before anybody writes into it.
-  const auto errors = ranks_.all_gather_variable(std::as_bytes(std::span(error_)));
   stage_ = Stage::numbers;
-  if (errors[0].empty())
-    start(&CheckpointWriter::write_numbers);
-  else
-    error_.assign(reinterpret_cast<const char*>(errors[0].data()), errors[0].size());
+  start(&CheckpointWriter::write_numbers);
   stalled_ = seconds_since(begin);
 }
 
