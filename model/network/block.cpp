@@ -81,7 +81,7 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
   ctx->norm_modulate(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)}, normed,
                      saved.statistics2);
   done(saved.statistics2);
-  saved.hidden = ctx.take({n, up_.out()}, trunk);
+  saved.hidden = ctx.int8 ? Tensor{} : ctx.take({n, up_.out()}, trunk);
   Tensor active = ctx.take({n, up_.out()}, trunk);
   up_.forward(ctx, normed, saved.hidden, active);
   ctx.release(normed);

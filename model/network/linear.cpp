@@ -40,9 +40,13 @@ void Linear::through_sum(Context& ctx, const Tensor& result, Product&& product, 
 }
 
 void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated) const {
+  const bool quantised = in_int8(ctx);
+  if (y.none() && (!quantised || corrected(ctx) || sums(Split::Kind::rows))) {
+    Tensor room = ctx.take(activated.shape, activated.dtype);
+    forward(ctx, x, room, activated);
+    return ctx.release(room);
+  }
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    const bool quantised =
-        trunk_ && ctx.int8 && !precise_ && (!store_->is_lent() || !store_->quantised(weight_).numbers.none());
     quantised ? int8_product(ctx, x, into, options) : ctx->gemm(ctx, x, operand(ctx), into, options);
   };
   if (sums(Split::Kind::rows)) {

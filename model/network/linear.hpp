@@ -38,7 +38,7 @@ class Linear {
   }
   std::int64_t in() const { return in_; }  ///< this rank's
   std::int64_t out() const { return out_; }
-  /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y).
+  /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y), and y may then be none.
   void forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated = {}) const;
   /// dx overwritten, or accumulates; may be none.
   void backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate = false) const;
@@ -62,6 +62,9 @@ class Linear {
     Buffer values, scales;
     std::uint64_t version = 0;  ///< of the parameters it was made from
   };
+  bool in_int8(const Context& ctx) const {
+    return trunk_ && ctx.int8 && !precise_ && (!store_->is_lent() || !store_->quantised(weight_).numbers.none());
+  }
   /// c of the trunk in int8: W is quantised when it has changed.
   void int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const;
   bool weight_learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }

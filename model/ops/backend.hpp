@@ -92,7 +92,7 @@ class Backend {
   /// scale a column.
   virtual void quantise_columns(Context&, const Tensor& w, const Tensor& values, const Tensor& scales);
   /// c [N, n] = a [N, k] b, b as quantise_columns() gives it; a's rows are quantised alike as they come. a and c f32 or
-  /// bf16; of the options bias and `activated`. For inference.
+  /// bf16, and c may be none where only `activated` is wanted; of the options bias and `activated`. For inference.
   virtual void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                          const GemmOptions& options = {});
   /// bias_gradient[n] accumulates the column sums of dy [N, n].

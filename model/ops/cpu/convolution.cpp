@@ -1,6 +1,5 @@
 // 3x3 convolution without im2col: the image is padded once, then each tap is the padded row read one column further on.
 // Only the weight gradient of many channels is a product.
-#include <dnnl.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
 #include "model/ops/cpu/small_product.hpp"
 
@@ -197,13 +197,13 @@ void CpuBackend::weight_gradient_by_products(Context& ctx, bool periodic, const 
               std::memcpy(right + ((c * 9 + t) * n + i) * columns,
                           padded.as<float>() + (b * in + c) * plane + (row + i + t / 3) * stride + t % 3,
                           static_cast<std::size_t>(columns) * sizeof(float));
-        failed = dnnl_sgemm('N', 'T', out, taps, n * columns, 1.0f, dy.as<float>() + (b * out * rows + row) * columns,
-                            rows * columns, right, n * columns, task == begin ? 0.0f : 1.0f,
-                            partial.as<float>() + p * sums, taps) != dnnl_success ||
+        failed = !multiply({'N', 'T', out, taps, n * columns, rows * columns, n * columns},
+                           dy.as<float>() + (b * out * rows + row) * columns, right, task != begin,
+                           partial.as<float>() + p * sums) ||
                  failed;
       }
     }
-    if (failed) fail(ErrorKind::failure, "oneDNN refused a product of {}x{}x{}", out, taps, band * columns);
+    if (failed) fail(ErrorKind::failure, "the library refused a product of {}x{}x{}", out, taps, band * columns);
     for (std::int64_t p = 0; p < pieces; ++p)
       for (std::int64_t i = 0; i < sums; ++i) weight_gradient.as<float>()[i] += partial.as<float>()[p * sums + i];
     add_channel_sums(dy, bias_gradient, team(dy.count()));

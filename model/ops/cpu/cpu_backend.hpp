@@ -1,9 +1,10 @@
 #pragma once
-// CpuBackend: f32 and mixed precision on all cores. Products by oneDNN, the rest by own vectorised loops; f64 is left
-// to the reference loops. The same bits on any number of threads: work is cut into pieces that do not depend on it,
-// partial sums are added in order.
+// CpuBackend: f32, mixed precision and int8 on all cores. Products of f32 and bf16 by oneDNN where there is one, the
+// rest by own vectorised loops; f64 is left to the reference loops. The same bits on any number of threads: work is cut
+// into pieces that do not depend on it, partial sums are added in order.
 #include <vector>
 
+#include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/reference/reference_backend.hpp"
 
 namespace zonda::model {
@@ -13,9 +14,10 @@ class CpuBackend : public ReferenceBackend {
   /// `threads` 0: OpenMP's number at this moment. Operations on fewer than `smallest_shared` numbers stay on one
   /// thread: waking the others would cost more than the work. Without `bf16_products` operands in bf16 are widened and
   /// multiplied in f32.
-  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768, bool bf16_products = has_bf16_products());
-  /// Whether this machine and oneDNN multiply bf16.
-  static bool has_bf16_products();
+  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768,
+                      bool bf16_products = model::has_bf16_products());
+  /// Whether bf16 operands are multiplied as they are on this machine.
+  static bool has_bf16_products() { return model::has_bf16_products(); }
   std::string name() const override { return "cpu"; }
   int threads() const override { return threads_; }
 

@@ -1,6 +1,5 @@
-// Matrix products by oneDNN, one call per piece of rows on each thread: pieces are fixed, so that the bits do not
+// Matrix products, one call per piece of rows on each thread: pieces are fixed, so that the bits do not
 // depend on the number of threads, and the epilogue runs while the piece is in the cache.
-#include <dnnl.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -8,17 +7,10 @@
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
 #include "model/ops/cpu/vector_math.hpp"
-
-// The bf16 sibling of dnnl_sgemm: exported since oneDNN 1.0, though its header does not declare it. Absent, bf16
-// operands are widened.
-extern "C" [[gnu::weak]] dnnl_status_t dnnl_gemm_bf16bf16f32(char transpose_a, char transpose_b, dnnl_dim_t m,
-                                                             dnnl_dim_t n, dnnl_dim_t k, float alpha,
-                                                             const zonda::model::BFloat16* a, dnnl_dim_t a_stride,
-                                                             const zonda::model::BFloat16* b, dnnl_dim_t b_stride,
-                                                             float beta, float* c, dnnl_dim_t c_stride);
 
 namespace zonda::model {
 
@@ -76,33 +68,7 @@ std::int64_t piece_rows(std::int64_t m) {
   return std::clamp<std::int64_t>((m + pieces - 1) / pieces, 64, kRows);
 }
 
-/// Operands of one piece as oneDNN's routines take them.
-struct Piece {
-  char transpose_a, transpose_b;
-  std::int64_t rows, n, k, a_stride, b_stride;
-};
-
-bool multiply(const Piece& p, const float* a, const float* b, bool accumulate, float* c) {
-  return dnnl_sgemm(p.transpose_a, p.transpose_b, p.rows, p.n, p.k, 1.0f, a, p.a_stride, b, p.b_stride,
-                    accumulate ? 1.0f : 0.0f, c, p.n) == dnnl_success;
-}
-
-bool multiply(const Piece& p, const BFloat16* a, const BFloat16* b, bool accumulate, float* c) {
-  return dnnl_gemm_bf16bf16f32 &&
-         dnnl_gemm_bf16bf16f32(p.transpose_a, p.transpose_b, p.rows, p.n, p.k, 1.0f, a, p.a_stride, b, p.b_stride,
-                               accumulate ? 1.0f : 0.0f, c, p.n) == dnnl_success;
-}
-
 }  // namespace
-
-bool CpuBackend::has_bf16_products() {
-  static const bool has = [] {
-    const BFloat16 two(2.0f);
-    float product = 0;
-    return multiply({'N', 'N', 1, 1, 1, 1, 1}, &two, &two, false, &product) && product == 4.0f;
-  }();
-  return has;
-}
 
 void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
   if (c.dtype == DType::f64 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
@@ -128,8 +94,8 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
     for (std::int64_t p = 0; p < pieces; ++p) {
       const std::int64_t first = p * piece, rows = std::min(piece, m - first), worker = omp_get_thread_num();
       const std::int64_t from = options.transpose_a ? first : first * k;
-      Piece part{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k,
-                 options.transpose_a ? m : k,     options.transpose_b ? k : n};
+      MatrixProduct part{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k,
+                         options.transpose_a ? m : k,     options.transpose_b ? k : n};
       float* sum = wide_result ? c.as<float>() + first * n : sums.as<float>() + worker * piece * n;
       const auto product = [&]<class T>(const T* left, const T* right) {
         if (options.transpose_a || rows >= kFewestRows) return multiply(part, left, right, options.accumulate, sum);
@@ -137,7 +103,7 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
         T* few = reinterpret_cast<T*>(few_c + kFewestRows * n);
         std::fill(std::copy_n(left, rows * k, few), few + kFewestRows * k, T(0.0f));
         if (options.accumulate) std::copy_n(sum, rows * n, few_c);
-        Piece whole = part;
+        MatrixProduct whole = part;
         whole.rows = kFewestRows;
         const bool done = multiply(whole, few, right, options.accumulate, few_c);
         std::copy_n(few_c, rows * n, sum);
@@ -162,7 +128,7 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
                  options.activated.none() ? nullptr : options.activated.as<C>() + first * n, rows, n);
       });
     }
-    if (failed) fail(ErrorKind::failure, "oneDNN refused a product of {}x{}x{}", m, n, k);
+    if (failed) fail(ErrorKind::failure, "the library refused a product of {}x{}x{}", m, n, k);
   }
   if (!wide_result) ctx.release(sums);
   if (widened) ctx.release(wide_a, wide_b);

@@ -261,7 +261,8 @@ void CudaBackend::quantise_columns(Context& ctx, const Tensor& w, const Tensor& 
 
 void CudaBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                             const GemmOptions& options) {
-  const std::int64_t m = c.shape[0], n = c.shape[1], k = a.shape[1];
+  const Tensor& some = c.none() ? options.activated : c;
+  const std::int64_t m = some.shape[0], n = some.shape[1], k = a.shape[1];
   Tensor numbers = ctx.take({m, k}, DType::i8), row_scales = ctx.take({m}, DType::f32),
          sums = ctx.take({m, n}, DType::f32);  // of 32-bit integers
   if (!ctx.planning()) {
@@ -272,7 +273,7 @@ void CudaBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, cons
     by_half(a.dtype, [&](auto h) { quantise_rows(stream, half<const decltype(h)>(a), left, wide(row_scales), m, k); });
     if (!products_->multiply_bytes(m, n, k, left, right, sum, stream))
       multiply_bytes(stream, left, right, sum, m, n, k);
-    by_half(c.dtype, [&](auto h) {
+    by_half(some.dtype, [&](auto h) {
       using C = decltype(h);
       scale_back(stream, sum, wide(row_scales), wide(scales), wide(options.bias), half<C>(c),
                  half<C>(options.activated), m, n);

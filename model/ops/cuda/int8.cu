@@ -62,7 +62,7 @@ __global__ void scale_each(const std::int32_t* sum, const float* row_scales, con
   if (at >= count) return;
   const std::int64_t j = at % n;
   const float x = static_cast<float>(sum[at]) * (row_scales[at / n] * column_scales[j]) + (bias ? bias[j] : 0.0f);
-  c[at] = narrow<C>(x);
+  if (c) c[at] = narrow<C>(x);
   if (activated)
     activated[at] =
         narrow<C>(x / (1.0f + expf(-x * (static_cast<float>(kGeluA) + static_cast<float>(kGeluB) * x * x))));

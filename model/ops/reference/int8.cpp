@@ -13,8 +13,10 @@ void ReferenceBackend::quantise_columns(Context& ctx, const Tensor& w, const Ten
     const std::int64_t rows = w.shape[0], columns = w.shape[1];
     for (std::int64_t j = 0; j < columns; ++j) {
       float largest = 0;
-      for (std::int64_t i = 0; i < rows; ++i)
-        largest = std::fmax(largest, std::fabs(float(w.as<T>()[i * columns + j])));
+      for (std::int64_t i = 0; i < rows; ++i) {
+        const float size = std::fabs(float(w.as<T>()[i * columns + j]));
+        if (size > largest) largest = size;
+      }
       scales.as<float>()[j] = largest / kQuantised;
       for (std::int64_t i = 0; i < rows; ++i)
         values.as<std::int8_t>()[i * columns + j] =
@@ -26,15 +28,19 @@ void ReferenceBackend::quantise_columns(Context& ctx, const Tensor& w, const Ten
 void ReferenceBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                                  const GemmOptions& options) {
   if (ctx.planning()) return;
-  const std::int64_t m = c.shape[0], n = c.shape[1], k = a.shape[1];
+  const Tensor& some = c.none() ? options.activated : c;
+  const std::int64_t m = some.shape[0], n = some.shape[1], k = a.shape[1];
   for_element_types(a.dtype, [&](auto half, auto) {
-    for_element_type(c.dtype, [&](auto result) {
+    for_element_type(some.dtype, [&](auto result) {
       using H = decltype(half);
       using C = decltype(result);
       std::vector<std::int8_t> row(static_cast<std::size_t>(k));
       for (std::int64_t i = 0; i < m; ++i) {
         float largest = 0;
-        for (std::int64_t l = 0; l < k; ++l) largest = std::fmax(largest, std::fabs(float(a.as<H>()[i * k + l])));
+        for (std::int64_t l = 0; l < k; ++l) {
+          const float size = std::fabs(float(a.as<H>()[i * k + l]));
+          if (size > largest) largest = size;
+        }
         for (std::int64_t l = 0; l < k; ++l)
           row[static_cast<std::size_t>(l)] = quantised(float(a.as<H>()[i * k + l]), inverse_scale(largest));
         for (std::int64_t j = 0; j < n; ++j) {
@@ -43,7 +49,7 @@ void ReferenceBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b,
             dot += std::int32_t{row[static_cast<std::size_t>(l)]} * b.as<std::int8_t>()[l * n + j];
           double sum = double(dot) * double(largest / kQuantised) * double(scales.as<float>()[j]);
           if (!options.bias.none()) sum += double(options.bias.as<float>()[j]);
-          c.as<C>()[i * n + j] = C(sum);
+          if (!c.none()) c.as<C>()[i * n + j] = C(sum);
           if (!options.activated.none()) options.activated.as<C>()[i * n + j] = C(gelu_value(sum));
         }
       }

@@ -1,0 +1,24 @@
+#pragma once
+// Products of whole matrices on one thread: by oneDNN where the build has it (onednn_product.cpp), else by own loops
+// (own_product.cpp), as on ARM.
+#include <cstdint>
+
+#include "model/tensor/bfloat16.hpp"
+
+namespace zonda::model {
+
+/// c [rows, n] = op(a) op(b), op(a) [rows, k]; row after row, consecutive rows of a and b `stride` numbers apart.
+struct MatrixProduct {
+  char transpose_a, transpose_b;  ///< 'N' or 'T'
+  std::int64_t rows, n, k, a_stride, b_stride;
+};
+
+/// c = product, or c += product. False where the library refuses; c is then of no use.
+bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c);
+/// The same of bf16 operands, with sums in f32; always false where has_bf16_products() is.
+bool multiply(const MatrixProduct& p, const BFloat16* a, const BFloat16* b, bool accumulate, float* c);
+
+/// Whether build and machine multiply bf16.
+bool has_bf16_products();
+
+}  // namespace zonda::model

@@ -1,0 +1,55 @@
+#include <algorithm>
+#include <vector>
+
+#include "model/ops/cpu/matrix_product.hpp"
+#include "model/ops/cpu/small_product.hpp"
+
+namespace zonda::model {
+
+namespace {
+
+constexpr std::int64_t kPanel = 64;  // columns that are packed at a time
+
+/// out [k, kPanel]: columns first .. first + columns of op(b), zeros beyond.
+void pack(const MatrixProduct& p, const float* b, std::int64_t first, std::int64_t columns, float* out) {
+  for (std::int64_t l = 0; l < p.k; ++l, out += kPanel) {
+    if (p.transpose_b == 'N')
+      std::copy_n(b + l * p.b_stride + first, columns, out);
+    else
+      for (std::int64_t j = 0; j < columns; ++j) out[j] = b[(first + j) * p.b_stride + l];
+    std::fill(out + columns, out + kPanel, 0.0f);
+  }
+}
+
+}  // namespace
+
+bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
+  thread_local std::vector<float> room;
+  room.resize(static_cast<std::size_t>((p.k + p.rows) * kPanel));
+  float *right = room.data(), *sums = right + p.k * kPanel;
+  const std::int64_t a_row = p.transpose_a == 'N' ? p.a_stride : 1, a_column = p.transpose_a == 'N' ? 1 : p.a_stride;
+  for (std::int64_t first = 0; first < p.n; first += kPanel) {
+    const std::int64_t columns = std::min(kPanel, p.n - first);
+    pack(p, b, first, columns, right);
+    small::product(a, a_row, a_column, right, kPanel, sums, kPanel, p.rows, small::padded(columns), p.k);
+    for (std::int64_t i = 0; i < p.rows; ++i) {
+      float* to = c + i * p.n + first;
+      const float* from = sums + i * kPanel;
+      if (accumulate)
+        for (std::int64_t j = 0; j < columns; ++j) to[j] += from[j];
+      else
+        std::copy_n(from, columns, to);
+    }
+  }
+  return true;
+}
+
+bool multiply(const MatrixProduct&, const BFloat16*, const BFloat16*, bool, float*) {
+  return false;
+}
+
+bool has_bf16_products() {
+  return false;
+}
+
+}  // namespace zonda::model
