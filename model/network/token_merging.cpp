@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/vectorise.hpp"
 
 namespace zonda::model {
 
@@ -21,6 +22,16 @@ struct Offset {
 };
 constexpr Offset beside[] = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}}, diagonal[] = {{-1, -1}, {-1, 1}, {1, -1}, {1, 1}};
 
+ZONDA_CLONES float dot(const float* a, const float* b, std::int64_t n) {
+  constexpr std::int64_t lanes = 16;
+  float sums[lanes] = {};
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::int64_t l = 0; l < lanes; ++l) sums[l] += a[i + l] * b[i + l];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  return std::accumulate(sums + 1, sums + lanes, sums[0]);
+}
+
 class Merging {
  public:
   Merging(const TokenGrid& grid, std::span<const float> x, std::int64_t width)
@@ -28,7 +39,7 @@ class Merging {
         columns_(grid.patches.token_columns),
         periodic_(grid.periodic && columns_ % 2 == 0),
         width_(width),
-        x_(x.begin(), x.end()),
+        x_(x),
         inverse_norm_(index(rows_ * columns_)),
         into_(index(rows_ * columns_)) {
     std::iota(into_.begin(), into_.end(), 0);
@@ -64,6 +75,21 @@ class Merging {
     return merged;
   }
 
+  /// Of the tokens at `offsets` from a token those for which chosen(token) is true; the rest is -1.
+  template <class Chosen>
+  std::array<std::int32_t, 4> around(std::int64_t token, std::span<const Offset> offsets, Chosen&& chosen) const {
+    std::array<std::int32_t, 4> found{-1, -1, -1, -1};
+    std::size_t count = 0;
+    for (const auto& [row, column] : offsets) {
+      const std::int64_t r = token / columns_ + row;
+      std::int64_t c = token % columns_ + column;
+      if (periodic_) c = (c + columns_) % columns_;
+      if (r < 0 || r >= rows_ || c < 0 || c >= columns_) continue;
+      if (chosen(r * columns_ + c)) found[count++] = static_cast<std::int32_t>(r * columns_ + c);
+    }
+    return found;
+  }
+
   /// Token by token, the one that stands for it.
   std::vector<std::int64_t> ends() const {
     std::vector<std::int64_t> result(into_);
@@ -74,21 +100,19 @@ class Merging {
 
  private:
   void remember_norm(std::int64_t t) {
-    float sum = 0;
-    for (std::int64_t d = 0; d < width_; ++d) sum += x_[index(t * width_ + d)] * x_[index(t * width_ + d)];
+    const float *p = &x_[index(t * width_)], sum = dot(p, p, width_);
     inverse_norm_[index(t)] = sum > 0 ? 1 / std::sqrt(sum) : 0;
   }
   float similarity(std::int64_t a, std::int64_t b) const {
     const float *p = &x_[index(a * width_)], *q = &x_[index(b * width_)];
-    float dot = 0;
-    for (std::int64_t d = 0; d < width_; ++d) dot += p[d] * q[d];
-    const float found = dot * inverse_norm_[index(a)] * inverse_norm_[index(b)];
+    const float found = dot(p, q, width_) * inverse_norm_[index(a)] * inverse_norm_[index(b)];
     return std::isnan(found) ? -1 : found;
   }
   std::int64_t rows_, columns_;
   bool periodic_;  // where the chequerboard closes around the globe
   std::int64_t width_;
-  std::vector<float> x_, inverse_norm_;
+  std::span<const float> x_;
+  std::vector<float> inverse_norm_;
   std::vector<std::int64_t> into_;
 };
 
@@ -122,25 +146,39 @@ TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, st
     result.of_token.push_back(group[index(end)]);
     ++result.sizes[index(group[index(end)])];
   }
+  const auto stands = [&](std::int64_t t) { return group[index(t)] >= 0; };
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    std::array<std::int32_t, 4> from{static_cast<std::int32_t>(t), -1, -1, -1};
+    if (!stands(t)) {
+      from = merging.around(t, beside, stands);
+      if (from[0] < 0) from = merging.around(t, diagonal, stands);
+      if (from[0] < 0) from[0] = static_cast<std::int32_t>(ends[index(t)]);
+    }
+    for (std::int32_t& survivor : from)
+      if (survivor >= 0) survivor = group[index(survivor)];
+    result.taken_from.push_back(from);
+  }
   return result;
 }
 
-void merge_tokens(const TokenGroups& groups, std::span<const float> x, std::int64_t width, std::span<float> merged) {
-  std::fill(merged.begin(), merged.end(), 0.0F);
+void gather_survivors(const TokenGroups& groups, std::span<const float> x, std::int64_t width,
+                      std::span<float> survivors) {
   const std::size_t n = index(width);
-  for (std::size_t t = 0; t < groups.of_token.size(); ++t) {
-    const std::size_t g = index(groups.of_token[t]);
-    const float share = 1.0F / static_cast<float>(groups.sizes[g]);
-    for (std::size_t d = 0; d < n; ++d) merged[g * n + d] += share * x[t * n + d];
-  }
+  for (std::size_t g = 0; g < groups.survivors.size(); ++g)
+    std::copy_n(&x[index(groups.survivors[g]) * n], n, &survivors[g * n]);
 }
 
-void unmerge_tokens(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
+void spread_changes(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
                     std::int64_t width, std::span<float> x) {
   const std::size_t n = index(width);
-  for (std::size_t t = 0; t < groups.of_token.size(); ++t) {
-    const std::size_t g = index(groups.of_token[t]);
-    for (std::size_t d = 0; d < n; ++d) x[t * n + d] += after[g * n + d] - before[g * n + d];
+  for (std::size_t t = 0; t < groups.taken_from.size(); ++t) {
+    const auto& from = groups.taken_from[t];
+    const auto count = std::find(from.begin(), from.end(), -1) - from.begin();
+    const float share = 1.0F / static_cast<float>(count);
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      const std::size_t g = index(from[index(i)]);
+      for (std::size_t d = 0; d < n; ++d) x[t * n + d] += share * (after[g * n + d] - before[g * n + d]);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // Token merging: blocks in the middle of the trunk see fewer tokens (after ToMe: Bolya et al. 2023). Of neighbouring
-// tokens those most alike are merged to their mean; afterwards each takes the change of the token that stood for it.
-// For inference.
+// tokens of those most alike one stands for the others; afterwards these take what lies between the changes of those
+// around them. A token as it is serves better than a mean: the network has seen such. For inference.
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,6 +24,10 @@ struct TokenGroups {
   std::vector<std::int32_t> of_token;   ///< [tokens] its group
   std::vector<std::int32_t> survivors;  ///< [groups] the token that stands for it, ascending
   std::vector<std::int32_t> sizes;      ///< [groups]
+  /// [tokens] the groups whose changes a token takes the mean of: its own if it stands for it, else those that
+  /// survivors beside it stand for, at its corners where none is beside it, its own where there is none at all; filled
+  /// up with -1.
+  std::vector<std::array<std::int32_t, 4>> taken_from;
 };
 
 /// The fewest groups that tokens on this grid can be merged into: a quarter.
@@ -33,10 +38,11 @@ std::int64_t fewest_groups(const TokenGrid& grid);
 /// The same x gives the same groups. Throws Error(usage) for a number of groups that cannot be.
 TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, std::int64_t width, std::int64_t groups);
 
-/// Means of groups: x [tokens, width] -> merged [groups, width].
-void merge_tokens(const TokenGroups& groups, std::span<const float> x, std::int64_t width, std::span<float> merged);
-/// x += (after - before) of each token's group.
-void unmerge_tokens(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
+/// The tokens that stand for their groups: x [tokens, width] -> survivors [groups, width].
+void gather_survivors(const TokenGroups& groups, std::span<const float> x, std::int64_t width,
+                      std::span<float> survivors);
+/// x += the mean of (after - before) over the groups that each token takes its change from.
+void spread_changes(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
                     std::int64_t width, std::span<float> x);
 
 /// The sequences of a draft restricted to survivors, which are numbered in their order. Tables of one draft and number

@@ -136,7 +136,7 @@ void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& 
   TokenGroups groups;
   if (!ctx.planning()) {
     groups = merge_neighbours(grid_, a.output.span<const float>(), width_, merged.merging.tokens);
-    merge_tokens(groups, a.output.span<const float>(), width_, before.span<float>());
+    gather_survivors(groups, a.output.span<const float>(), width_, before.span<float>());
     for (MergedSequences& sequences : merged.sequences) sequences.restrict_to(groups);
   }
   Tensor x = before;
@@ -151,7 +151,7 @@ void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& 
     if (watch.after) watch.after(layer);
   }
   if (!ctx.planning())
-    unmerge_tokens(groups, before.span<const float>(), x.span<const float>(), width_, a.output.span<float>());
+    spread_changes(groups, before.span<const float>(), x.span<const float>(), width_, a.output.span<float>());
   ctx.release(x, before);
   if (merged.leave) merged.leave->forward(ctx, 1, a.output);
 }

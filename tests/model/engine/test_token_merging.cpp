@@ -62,24 +62,40 @@ TEST(TokenMerging, TheMostAlikeGoFirst) {
   EXPECT_EQ(merged.of_token[5], merged.of_token[6]);
 }
 
-TEST(TokenMerging, MergingKeepsMeansAndUnmergingSpreadsChanges) {
+TEST(TokenMerging, SurvivorsKeepTheirValuesAndChangesSpread) {
   const TokenGrid grid(Grid::gaussian(16, 24), 2);
   const std::int64_t width = 3, groups = grid.count() / 2;
   std::vector<float> x = noise(static_cast<std::size_t>(grid.count() * width));
   const std::vector<float> original = x;
   const TokenGroups merged = merge_neighbours(grid, x, width, groups);
   std::vector<float> before(static_cast<std::size_t>(groups * width)), after;
-  merge_tokens(merged, x, width, before);
-  double sum = 0, merged_sum = 0;
-  for (const float value : x) sum += value;
-  for (std::size_t i = 0; i < before.size(); ++i) merged_sum += before[i] * merged.sizes[i / 3];
-  EXPECT_NEAR(sum, merged_sum, 1e-4);
-  unmerge_tokens(merged, before, before, width, x);
+  gather_survivors(merged, x, width, before);
+  for (std::size_t g = 0; g < merged.survivors.size(); ++g)
+    for (std::size_t d = 0; d < 3; ++d)
+      ASSERT_EQ(before[g * 3 + d], x[static_cast<std::size_t>(merged.survivors[g]) * 3 + d]);
+  spread_changes(merged, before, before, width, x);
   EXPECT_EQ(x, original);
   after = before;
   for (float& value : after) value += 0.5F;
-  unmerge_tokens(merged, before, after, width, x);
+  spread_changes(merged, before, after, width, x);
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], original[i] + 0.5F, 1e-5);
+}
+
+/// Half and a quarter of the tokens lie on lattices, on which linear changes are found exactly away from the edges.
+TEST(TokenMerging, ChangesBetweenSurvivorsAreInterpolated) {
+  const TokenGrid grid(Grid::regional(60, 20, 16, 350, 40, 24), 2);
+  const std::int64_t rows = grid.patches.token_rows, columns = grid.patches.token_columns, tokens = grid.count();
+  const std::vector<float> x = noise(static_cast<std::size_t>(tokens));
+  const auto change = [&](std::int64_t t) { return static_cast<float>(2 * (t / columns) - 3 * (t % columns)); };
+  for (const std::int64_t groups : {tokens / 2, fewest_groups(grid)}) {
+    const TokenGroups merged = merge_neighbours(grid, x, 1, groups);
+    std::vector<float> before(static_cast<std::size_t>(groups)), after, y(static_cast<std::size_t>(tokens), 0.0F);
+    for (const std::int32_t survivor : merged.survivors) after.push_back(change(survivor));
+    spread_changes(merged, before, after, 1, y);
+    for (std::int64_t i = 1; i + 1 < rows; ++i)
+      for (std::int64_t j = 1; j + 1 < columns; ++j)
+        ASSERT_NEAR(y[static_cast<std::size_t>(i * columns + j)], change(i * columns + j), 1e-4) << i << ' ' << j;
+  }
 }
 
 double difference(const Tensor& a, const Tensor& b) {
