@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 constexpr std::uint64_t page = 4096, cache_line = 64;
-}
+constexpr std::uint64_t many_pages = 4 * page;  // smaller tensors are not worth what alignment would add
+}  // namespace
 
 BundleWriter::BundleWriter(fs::path directory)
     : directory_(std::move(directory)), temporary_(directory_.string() + ".tmp") {
@@ -45,7 +46,7 @@ const BundleTensor& BundleWriter::add_tensor(const std::string& file, const std:
                                              std::vector<std::int64_t> shape, std::span<const std::byte> bytes) {
   static const std::vector<char> zeros(page, 0);
   Open& out = open_[file];
-  const std::uint64_t alignment = bytes.size() >= page ? page : cache_line;
+  const std::uint64_t alignment = bytes.size() >= many_pages ? page : cache_line;
   put(file, out, zeros.data(), (alignment - out.bytes % alignment) % alignment);
   BundleTensor tensor{name, file, dtype, std::move(shape), out.bytes, bytes.size(), sha256(bytes)};
   if (static_cast<std::uint64_t>(tensor.count()) * model::size_of(dtype) != bytes.size())

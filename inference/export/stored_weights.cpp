@@ -13,10 +13,10 @@ using model::Tensor;
 
 namespace {
 
-/// Small beside the trunk's, and read once a step.
-bool is_read_once(const model::Parameter& parameter) {
-  return parameter.shape.rank() == 2 &&
-         (parameter.name.starts_with("conditioning.") || parameter.name == "embedding.position.weight");
+/// Matrices outside the trunk of an int8 bundle: in int8 what depends on the step alone, in bf16 what meets fields.
+DType kept_beside_int8(const model::Parameter& parameter) {
+  if (parameter.shape.rank() < 2) return DType::f32;
+  return parameter.shape.rank() == 2 && parameter.name.starts_with("conditioning.") ? DType::i8 : DType::bf16;
 }
 
 std::vector<std::int64_t> extents(const model::Shape& shape) {
@@ -44,12 +44,16 @@ StoredWeights::StoredWeights(const model::ForecastNetwork& network, const std::s
     const Tensor value = store.value(id);
     const std::string name = weights_prefix + parameter.name;
     const bool trunk = is_trunk_matrix(parameter.name);
-    if (precision == "int8" && trunk && bearable.contains(parameter.name) && !exact.contains(parameter.name)) {
+    const bool kept_exact = exact.contains(parameter.name) || !bearable.contains(parameter.name);
+    DType dtype = DType::f32;
+    if (precision == "bf16" && trunk) dtype = DType::bf16;
+    if (precision == "int8") dtype = !trunk ? kept_beside_int8(parameter) : kept_exact ? DType::f32 : DType::i8;
+    if (dtype == DType::i8) {
       quantise(network.backend(), name, value);
       continue;
     }
-    const bool narrow = (precision == "bf16" && trunk) || (precision == "int8" && is_read_once(parameter));
-    Stored stored{narrow ? DType::bf16 : DType::f32, extents(value.shape), {}};
+    const bool narrow = dtype == DType::bf16;
+    Stored stored{dtype, extents(value.shape), {}};
     stored.bytes.resize(static_cast<std::size_t>(value.count()) * model::size_of(stored.dtype));
     if (narrow) {
       auto* to = reinterpret_cast<model::BFloat16*>(stored.bytes.data());

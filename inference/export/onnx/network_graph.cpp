@@ -95,14 +95,17 @@ class NetworkGraph {
     const Value stored = graph_.stored(tensor);
     if (tensor.dtype == model::DType::f32) return stored;
     const auto [at, is_new] = widened_.emplace(name, "");
-    if (is_new) at->second = op("Cast", {stored}, {{"to", std::int64_t{1}}});
+    if (!is_new) return at->second;
+    at->second = op("Cast", {stored}, {{"to", std::int64_t{1}}});
+    if (tensor.dtype == model::DType::i8)
+      at->second = op("Mul", {at->second, graph_.stored(find_(tensor.name + ".scales"))});
     return at->second;
   }
 
   Value linear(const std::string& name, const Value& x, bool bias = true) {
     const BundleTensor& matrix = entry(name + ".weight");
     Value y;
-    if (matrix.dtype == model::DType::i8) {
+    if (matrix.dtype == model::DType::i8 && is_trunk_matrix(name + ".weight")) {
       const auto quantised = graph_.nodes("DynamicQuantizeLinear", {x}, 3);
       const Value sum = op("MatMulInteger", {quantised[0], graph_.stored(matrix), quantised[2]});
       const Value scale = op("Mul", {quantised[1], graph_.stored(find_(matrix.name + ".scales"))});

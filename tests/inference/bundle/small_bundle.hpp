@@ -39,17 +39,17 @@ inline BundleManifest small_manifest() {
   return manifest;
 }
 
-/// An int8 matrix with its scales, an f32 vector, a bf16 one, a matrix of more than a page; returns its identity.
+/// An int8 matrix with its scales, an f32 vector, a bf16 one, a matrix of more than four pages; returns its identity.
 inline std::string write_small_bundle(const std::filesystem::path& folder) {
   BundleWriter writer(folder);
   const std::vector<std::int8_t> numbers{1, -2, 3, -4, 5, 127};
-  const std::vector<float> scales{0.5f, 0.25f, 2.0f}, gains{1.5f, -2.5f}, matrix(2000, 3.0f);
+  const std::vector<float> scales{0.5f, 0.25f, 2.0f}, gains{1.5f, -2.5f}, matrix(5000, 3.0f);
   const std::vector<model::BFloat16> narrow{model::BFloat16(1.0f), model::BFloat16(-0.5f)};
   writer.add_tensor("weights.bin", "weights/qkv", {2, 3}, std::span(numbers));
   writer.add_tensor("weights.bin", "weights/qkv.scales", {3}, std::span(scales));
   writer.add_tensor("weights.bin", "weights/gain", {2}, std::span(gains));
   writer.add_tensor("weights.bin", "weights/narrow", model::DType::bf16, {2}, std::as_bytes(std::span(narrow)));
-  writer.add_tensor("weights.bin", "weights/matrix", {40, 50}, std::span(matrix));
+  writer.add_tensor("weights.bin", "weights/matrix", {100, 50}, std::span(matrix));
   writer.add_tensor("golden.bin", "golden/output", {2}, std::span(gains));
   writer.add_file("provenance.json", "{}\n");
   return writer.commit(small_manifest());

@@ -53,7 +53,9 @@ TEST(Export, Int8KeepsMatricesWithinHalfAStepOfTheirColumn) {
   const model::ParameterStore& store = model->network.parameters();
   EXPECT_EQ(bundle.entry("weights/block0.up.weight").dtype, model::DType::i8);
   EXPECT_EQ(bundle.entry("weights/block1.up.weight").dtype, model::DType::f32);
-  EXPECT_EQ(bundle.entry("weights/conditioning.shared.weight").dtype, model::DType::bf16);
+  EXPECT_EQ(bundle.entry("weights/conditioning.shared.weight").dtype, model::DType::i8);
+  EXPECT_EQ(bundle.entry("weights/embedding.patch.weight").dtype, model::DType::bf16);
+  EXPECT_EQ(bundle.entry("weights/embedding.patch.bias").dtype, model::DType::f32);
   const auto id = store.find("block0.up.weight");
   const auto numbers = bundle.numbers("weights/block0.up.weight"),
              scales = bundle.numbers("weights/block0.up.weight.scales");
