@@ -1,6 +1,7 @@
 #include "assimilation/cycling/analysis_method.hpp"
 
 #include <numeric>
+#include <utility>
 
 #include "assimilation/cycling/variational_method.hpp"
 #include "assimilation/ensemble/atmosphere_batches.hpp"
@@ -11,14 +12,21 @@ namespace {
 
 class FilterMethod final : public AnalysisMethod {
  public:
-  explicit FilterMethod(std::unique_ptr<EnsembleFilter> filter) : filter_(std::move(filter)) {}
+  FilterMethod(std::unique_ptr<EnsembleFilter> filter, std::shared_ptr<AdaptiveInflation> adaptive)
+      : filter_(std::move(filter)), adaptive_(std::move(adaptive)) {}
   AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
     filter_->analyse(ensemble, input.observations, input.cycle);
     return {};
   }
+  ConstView learned() const override { return adaptive_ ? std::as_const(*adaptive_).factors() : ConstView{}; }
+  void restore(ConstView learned) override {
+    if (adaptive_) return copy(learned, adaptive_->factors());
+    AnalysisMethod::restore(learned);
+  }
 
  private:
   std::unique_ptr<EnsembleFilter> filter_;
+  std::shared_ptr<AdaptiveInflation> adaptive_;
 };
 
 LetkfSettings letkf_settings(const AnalysisConfig& config, bool learned) {
@@ -42,22 +50,24 @@ std::unique_ptr<AnalysisMethod> make_analysis_method(const AnalysisConfig& confi
                                                      const parallel::Communicator& communicator) {
   if (config.method == "none") return nullptr;
   const std::size_t size = model.layout.state_size();
-  const LetkfSettings settings = letkf_settings(config, learned);
+  LetkfSettings settings = letkf_settings(config, learned);
   std::shared_ptr<const Covariance> fixed;
   if (config.needs_static_covariance()) fixed = static_covariance(config.covariance, model, samples, communicator);
   if (!config.is_ensemble()) return make_variational_method(config, model, std::move(fixed), nullptr, communicator);
-  if (config.method != "etkf") {
-    const Localisation localisation(std::make_shared<SphereMetric>(),
-                                    gaspari_cohn_half_support(config.localisation.horizontal),
-                                    gaspari_cohn_half_support(config.localisation.vertical));
-    auto filter = std::make_unique<FilterMethod>(std::make_unique<Letkf>(
-        communicator, size, atmosphere_batches(model.layout, static_cast<std::size_t>(config.weight_stride)),
-        localisation, settings));
-    if (config.method == "letkf") return filter;
-    return make_variational_method(config, model, std::move(fixed), std::move(filter), communicator);
-  }
-  return std::make_unique<FilterMethod>(
-      std::make_unique<Letkf>(communicator, size, one_batch(size), Localisation(), settings));
+  const auto filter = [&](std::vector<Batch> batches, Localisation localisation) {
+    if (config.inflation.adaptive)
+      settings.adaptive = std::make_shared<AdaptiveInflation>(batches.size(), *config.inflation.adaptive);
+    return std::make_unique<FilterMethod>(
+        std::make_unique<Letkf>(communicator, size, std::move(batches), std::move(localisation), settings),
+        settings.adaptive);
+  };
+  if (config.method == "etkf") return filter(one_batch(size), Localisation());
+  auto letkf =
+      filter(atmosphere_batches(model.layout, static_cast<std::size_t>(config.weight_stride)),
+             Localisation(std::make_shared<SphereMetric>(), gaspari_cohn_half_support(config.localisation.horizontal),
+                          gaspari_cohn_half_support(config.localisation.vertical)));
+  if (config.method == "letkf") return letkf;
+  return make_variational_method(config, model, std::move(fixed), std::move(letkf), communicator);
 }
 
 }  // namespace zonda::assimilation

@@ -30,6 +30,9 @@ class AnalysisMethod {
   virtual ~AnalysisMethod() = default;
   /// Whether analyse() takes the state that the background began with.
   virtual bool wants_window() const { return false; }
+  /// What it has learned in its analyses, for a restart; alike on all ranks. Empty: nothing.
+  virtual ConstView learned() const { return {}; }
+  virtual void restore(ConstView learned) { require_size("what an analysis has learned", learned.size(), 0); }
   /// `ensemble` holds this rank's members. Collective.
   virtual AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const = 0;
 };

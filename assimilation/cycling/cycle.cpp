@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "assimilation/atmosphere/increment_taper.hpp"
 #include "assimilation/cycling/analysis_method.hpp"
@@ -17,6 +18,7 @@
 #include "assimilation/diagnostics/ensemble_scores.hpp"
 #include "assimilation/diagnostics/pressure_fields.hpp"
 #include "assimilation/diagnostics/spectrum_drift.hpp"
+#include "assimilation/ensemble/additive_inflation.hpp"
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
 #include "core/error.hpp"
@@ -58,13 +60,15 @@ class Cycle {
         log_(directory / "cycles.jsonl"),
         method_(make_analysis_method(
             analysis, model_, model.learned,
-            [&] { return background_differences(config, analysis.covariance, model_); }, communicator)),
+            [&] { return background_samples(config, analysis.covariance, model_, communicator); }, communicator)),
         stream_(config, model_, analysis.perfect_observations),
         nature_(open_truth(config, model_)),
         fields_(model_.layout, channels()),
         ensemble_(members(), model_.layout.state_size(),
                   parallel::partition(members(), static_cast<std::size_t>(communicator.size()),
                                       static_cast<std::size_t>(communicator.rank()))) {
+    if (analysis.inflation.additive > 0 && analysis.is_ensemble())
+      additive_.emplace(model.errors, analysis.inflation.additive, analysis.inflation.seed);
     if (analysis.taper) taper_.emplace(model_.layout, analysis.taper->from, analysis.taper->to);
   }
 
@@ -129,6 +133,7 @@ class Cycle {
                 next_, times_.size());
     }
     files_.read(*last, ensemble_);
+    if (method_ && !method_->learned().empty()) method_->restore(files_.read_learned(*last, method_->learned().size()));
     gate_ = make_gate(record.at("gate_reference").get<std::vector<double>>());
     stations_ = stations_of_record(record.at("stations"));
     note_ = record.at("note");
@@ -158,6 +163,10 @@ class Cycle {
       const CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
       record["observations"] = observations.summary();
       const AnalysisNotes notes = analyse(observations, cycle, time);
+      if (const ConstView factors = method_->learned(); !factors.empty())
+        record["inflation"] = {
+            {"mean", std::accumulate(factors.begin(), factors.end(), 0.0) / static_cast<double>(factors.size())},
+            {"largest", *std::max_element(factors.begin(), factors.end())}};
       if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
       Vector observed(observations.selected.entries.size());
       observations.selected.observations.instrument->apply(ensemble_mean(communicator_, ensemble_), observed);
@@ -178,7 +187,7 @@ class Cycle {
     }
     communicator_.barrier();
     check_gate(tail, time);
-    files_.write(time, ensemble_, carries_truth() ? truth : ConstView{},
+    files_.write(time, ensemble_, {carries_truth() ? truth : ConstView{}, method_ ? method_->learned() : ConstView{}},
                  {{"time", to_string(time)},
                   {"cycle", cycle},
                   {"identity", identity_},
@@ -220,7 +229,10 @@ class Cycle {
     try {
       std::vector<View> members;
       for (std::size_t k = 0; k < ensemble_.own().size(); ++k) members.push_back(ensemble_.member(k));
-      step_to(model_, from, to, members);
+      for (Time at = from; at < to; at += model_.step) {
+        step_to(model_, at, std::min<Time>(at + model_.step, to), members);
+        if (additive_) additive_->perturb(ensemble_, static_cast<std::uint64_t>((at - times_[0]) / model_.step));
+      }
     } catch (const Error& error) {
       kind = error.exit_code();
       message = fmt::format("cycle {} at {}: {}", analysis_.label(), to_string(to), error.what());
@@ -340,6 +352,7 @@ class Cycle {
   PressureFields fields_;
   Ensemble ensemble_;
   std::optional<IncrementTaper> taper_;
+  std::optional<AdditiveInflation> additive_;
   std::optional<SpectrumGate> gate_;
   StationStatistics stations_;
   Vector window_start_;
@@ -376,7 +389,7 @@ void write_index(const CycleConfig& config, const CycleModel& model, const paral
 
 void run_cycle(const CycleConfig& config, const parallel::Communicator& communicator, const fs::path& directory,
                bool resume) {
-  const CycleModel model = open_cycle_model(config);
+  const CycleModel model = open_cycle_model(config, communicator);
   for (const AnalysisConfig& analysis : config.analyses) {
     make_directory(communicator, directory / analysis.label());
     Cycle(config, analysis, model, communicator, directory / analysis.label()).run(resume);
@@ -391,7 +404,7 @@ void run_single_analysis(const CycleConfig& config, const parallel::Communicator
   single.analyses.resize(1);
   single.spin_up = Duration{0};
   if (!background.empty()) single.initial.from = background.string();
-  const CycleModel model = open_cycle_model(single);
+  const CycleModel model = open_cycle_model(single, communicator);
   make_directory(communicator, directory / single.analyses[0].label());
   Cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label()).run(false);
   write_index(single, model, communicator, directory);

@@ -16,6 +16,28 @@ void describe(config::Table& table, InflationConfig& c) {
   table.key("factor", c.factor, "Of the analysis anomalies; default 1.05, of networks 1").range(0.5, 5);
   table.key("rtpp", c.rtpp, "Relaxation to the background's perturbations; default 0, of networks 0.6").range(0, 1);
   table.key("rtps", c.rtps, "Relaxation to the background's spread").range(0, 2);
+  table.key("additive", c.additive, "Of the errors from `model_errors` that members get after each step; 0: none")
+      .range(0, 10);
+  table.key("seed", c.seed, "Of the draws of additive inflation");
+  table.section("adaptive", c.adaptive,
+                "Inflation of the background's covariance that each place learns from its departures");
+}
+
+void describe(config::Table& table, AdaptiveInflationSettings& c) {
+  table.key("start", c.start, "First factor of the covariance").range(0.01, 100);
+  table.key("deviation", c.deviation, "Of the estimate before a cycle; larger adapts faster").range(1e-6, 10);
+  table.key("smallest", c.smallest, "Least factor").range(0.01, 100);
+  table.key("largest", c.largest, "Greatest factor").range(0.01, 100);
+  table.check("start", [&c] {
+    return c.smallest <= c.start && c.start <= c.largest ? "" : "expected smallest <= start <= largest";
+  });
+}
+
+void describe(config::Table& table, ModelErrorsConfig& c) {
+  table.key("samples", c.samples, "Forecasts of one step").range(3, 1e5);
+  table.key("every", c.every, "Between their ends, the last of which is the start");
+  table.key("correct_mean", c.correct_mean, "Whether their mean is taken off each step of the model");
+  table.check("every", [&c] { return c.every > Duration{0} ? "" : "expected more than 0"; });
 }
 
 void describe(config::Table& table, TaperConfig& c) {
@@ -26,9 +48,11 @@ void describe(config::Table& table, TaperConfig& c) {
 
 void describe(config::Table& table, CovarianceConfig& c) {
   table.key("file", c.file, "Statistics to read; default: learned from differences of states");
-  table.key("samples", c.samples, "Differences").range(3, 1e5);
-  table.key("lag", c.lag, "Between the two states of a difference");
-  table.key("every", c.every, "Between differences");
+  table.key("of", c.of, "Differences of states `lag` apart, or errors of the model's forecasts over `lag`")
+      .one_of({"differences", "forecast_errors"});
+  table.key("samples", c.samples, "Of these").range(3, 1e5);
+  table.key("lag", c.lag, "Between the two states of a difference, or of forecasts");
+  table.key("every", c.every, "Between samples");
   table.key("scale", c.scale, "Of their variance").range(1e-6, 1e6);
 }
 
@@ -91,6 +115,9 @@ void describe(config::Table& table, CycleConfig& c) {
   table.key("network", c.network, "Folder of a trained model");
   table.key("truth", c.truth,
             "Archive that scores and synthetic observations take as truth; default with `core`: a run of it");
+  table.section("step_taper", c.step_taper, "Takes small scales out of what each step of the network changes");
+  table.section("model_errors", c.model_errors,
+                "Learns the model's errors over one step from `truth` before the start");
   table.key("start", c.start, "First analysis").required();
   table.key("end", c.end, "Last analysis").required();
   table.key("every", c.every, "Between analyses");
@@ -114,7 +141,15 @@ void describe(config::Table& table, CycleConfig& c) {
   table.check("every", [&c] {
     return c.every > Duration{0} && c.every % std::chrono::hours(1) == Duration{0} ? "" : "expected whole hours";
   });
+  table.check("step_taper", [&c] { return c.step_taper && !c.network ? "is for networks" : ""; });
+  table.check("model_errors", [&c] { return c.model_errors && !c.truth ? "needs an archive as truth" : ""; });
   table.check("analyses", [&c]() -> std::string {
+    for (const AnalysisConfig& analysis : c.analyses) {
+      if (analysis.inflation.additive > 0 && !c.model_errors)
+        return fmt::format("{}: inflation.additive needs the section model_errors", analysis.label());
+      if (analysis.needs_static_covariance() && analysis.covariance.of == "forecast_errors" && !c.truth)
+        return fmt::format("{}: covariance.of forecast_errors needs an archive as truth", analysis.label());
+    }
     std::set<std::string> names;
     for (const AnalysisConfig& analysis : c.analyses)
       if (!names.insert(analysis.label()).second) return fmt::format("two are called '{}'", analysis.label());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "assimilation/ensemble/adaptive_inflation.hpp"
 #include "assimilation/ensemble/inflation.hpp"
 #include "assimilation/experiments/osse/synthetic_observations.hpp"
 #include "assimilation/quality_control/quality_control.hpp"
@@ -23,7 +24,11 @@ void describe(config::Table& table, LocalisationConfig& config);
 struct InflationConfig {
   std::optional<double> factor, rtpp;  ///< absent: by the model, see resolved_inflation()
   double rtps = 0;
+  double additive = 0;     ///< factor of the model errors that are added to members after each step
+  std::uint64_t seed = 3;  ///< of their draws
+  std::optional<AdaptiveInflationSettings> adaptive;
 };
+void describe(config::Table& table, AdaptiveInflationSettings& config);
 void describe(config::Table& table, InflationConfig& config);
 
 struct TaperConfig {
@@ -31,13 +36,22 @@ struct TaperConfig {
 };
 void describe(config::Table& table, TaperConfig& config);
 
+/// Forecasts of one step from states of the archive that end at the start of the cycle and before, against the archive.
+struct ModelErrorsConfig {
+  int samples = 60;
+  Duration every = std::chrono::hours(18);
+  bool correct_mean = true;  ///< their mean is taken off each step of the model
+};
+void describe(config::Table& table, ModelErrorsConfig& config);
+
 /// The static background-error covariance: learned from differences of states of one run, or of the archive, `lag`
-/// apart.
+/// apart, or from errors of forecasts over `lag`.
 struct CovarianceConfig {
   std::string file;  ///< of statistics; "": learned here
+  std::string of = "differences";
   int samples = 60;
   Duration lag = std::chrono::hours(24), every = std::chrono::hours(48);
-  double scale = 0.3;  ///< of the variance of the differences
+  double scale = 0.3;  ///< of the variance of the samples
 };
 void describe(config::Table& table, CovarianceConfig& config);
 
@@ -93,6 +107,8 @@ struct CycleConfig {
   std::optional<model::SimulateConfig> core;  ///< the embedded atmosphere is the model ...
   std::optional<std::string> network;         ///< ... or the network in this folder
   std::optional<std::string> truth;           ///< archive; default with `core`: a run of it
+  std::optional<TaperConfig> step_taper;      ///< of what each step of a network changes
+  std::optional<ModelErrorsConfig> model_errors;
   Time start{};
   Time end{};
   Duration every = std::chrono::hours(6);

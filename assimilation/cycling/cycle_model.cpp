@@ -1,7 +1,9 @@
 #include "assimilation/cycling/cycle_model.hpp"
 
+#include "assimilation/atmosphere/corrected_model.hpp"
 #include "assimilation/atmosphere/dynamical_core.hpp"
 #include "assimilation/atmosphere/network_model.hpp"
+#include "assimilation/atmosphere/tapered_model.hpp"
 #include "assimilation/cycling/member_files.hpp"
 #include "assimilation/cycling/state_file.hpp"
 
@@ -32,9 +34,16 @@ void for_each_lagged_state(const CycleConfig& config, const AtmosphereModel& mod
 
 }  // namespace
 
-CycleModel open_cycle_model(const CycleConfig& config) {
-  if (config.core) return {make_dynamical_core(*config.core, config.start, config.every), false};
-  return {open_network(*config.network, config.start), true};
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator) {
+  CycleModel opened = config.core ? CycleModel{make_dynamical_core(*config.core, config.start, config.every), false, {}}
+                                  : CycleModel{open_network(*config.network, config.start), true, {}};
+  if (config.step_taper) opened.model = tapered_model(opened.model, config.step_taper->from, config.step_taper->to);
+  if (!config.model_errors) return opened;
+  ModelErrors errors = learn_model_errors(*config.model_errors, opened.model, ArchiveTruth(*config.truth, opened.model),
+                                          config.start, communicator);
+  if (config.model_errors->correct_mean) opened.model = corrected_model(opened.model, std::move(errors.mean));
+  opened.errors = std::move(errors.deviations);
+  return opened;
 }
 
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model) {
@@ -61,8 +70,11 @@ std::vector<Vector> initial_members(const CycleConfig& config, const AtmosphereM
   return states;
 }
 
-std::vector<Vector> background_differences(const CycleConfig& config, const CovarianceConfig& covariance,
-                                           const AtmosphereModel& model) {
+std::vector<Vector> background_samples(const CycleConfig& config, const CovarianceConfig& covariance,
+                                       const AtmosphereModel& model, const parallel::Communicator& communicator) {
+  if (covariance.of == "forecast_errors")
+    return forecast_errors(model, ArchiveTruth(*config.truth, model), config.start, covariance.samples,
+                           covariance.every, covariance.lag, communicator);
   std::vector<Vector> differences;
   if (!config.core) {
     const ArchiveTruth archive(*config.truth, model);

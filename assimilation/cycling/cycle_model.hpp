@@ -1,18 +1,20 @@
 #pragma once
 // The model of a cycle, its truth and what its members begin with.
 #include "assimilation/cycling/cycle_config.hpp"
+#include "assimilation/cycling/model_errors.hpp"
 #include "assimilation/experiments/osse/truth.hpp"
 #include "parallel/partition.hpp"
 
 namespace zonda::assimilation {
 
 struct CycleModel {
-  AtmosphereModel model;
+  AtmosphereModel model;  ///< its mean error taken off where that was asked for
   bool learned = false;
+  std::vector<Vector> errors;  ///< deviations of its errors of one step from their mean; empty without `model_errors`
 };
 
-/// Its origin is the cycle's start.
-CycleModel open_cycle_model(const CycleConfig& config);
+/// Its origin is the cycle's start. Collective.
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator);
 
 /// Null where nothing is known of the truth.
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model);
@@ -23,9 +25,9 @@ std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereMod
 std::vector<Vector> initial_members(const CycleConfig& config, const AtmosphereModel& model, std::size_t members,
                                     parallel::Range own);
 
-/// Differences of states of a run of the embedded atmosphere from another seed, or of the archive before the start, as
-/// samples of background errors.
-std::vector<Vector> background_differences(const CycleConfig& config, const CovarianceConfig& covariance,
-                                           const AtmosphereModel& model);
+/// Samples of background errors: differences of states of a run of the embedded atmosphere from another seed, or of the
+/// archive before the start; or errors of forecasts that end by the start. Collective.
+std::vector<Vector> background_samples(const CycleConfig& config, const CovarianceConfig& covariance,
+                                       const AtmosphereModel& model, const parallel::Communicator& communicator);
 
 }  // namespace zonda::assimilation

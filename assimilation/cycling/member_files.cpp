@@ -44,8 +44,8 @@ fs::path MemberFiles::folder(Time time) const {
   return root_ / compact(time);
 }
 
-void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, const nlohmann::ordered_json& record,
-                        std::size_t keep) const {
+void MemberFiles::write(Time time, const Ensemble& ensemble, const CarriedStates& carried,
+                        const nlohmann::ordered_json& record, std::size_t keep) const {
   parallel::together(communicator_, [&] {
     fs::create_directories(folder(time));
     for (std::size_t k = 0; k < ensemble.own().size(); ++k) {
@@ -56,7 +56,9 @@ void MemberFiles::write(Time time, const Ensemble& ensemble, ConstView truth, co
   });
   parallel::together(communicator_, [&] {
     if (!communicator_.is_root()) return;
-    if (!truth.empty()) write_state(folder(time) / truth_name, {identity_, time, "truth"}, truth);
+    if (!carried.truth.empty()) write_state(folder(time) / truth_name, {identity_, time, "truth"}, carried.truth);
+    if (!carried.learned.empty())
+      write_state(folder(time) / "learned.state", {identity_, time, "learned by the analysis"}, carried.learned);
     write_file(folder(time) / record_name, record.dump(1) + "\n");
     std::vector<fs::path> folders = whole_folders(root_);
     if (keep == 0 || folders.size() <= keep) return;
@@ -91,6 +93,10 @@ void MemberFiles::read(Time time, Ensemble& ensemble) const {
 
 Vector MemberFiles::read_truth(Time time) const {
   return read_state(folder(time) / truth_name, identity_, time, state_size_);
+}
+
+Vector MemberFiles::read_learned(Time time, std::size_t size) const {
+  return read_state(folder(time) / "learned.state", identity_, time, size);
 }
 
 void MemberFiles::remove_all() const {

@@ -13,20 +13,27 @@ namespace zonda::assimilation {
 /// Of the truth, beside the members.
 constexpr const char* truth_name = "truth.state";
 
+/// What a cycle carries on besides its members, on the root; empty where there is nothing.
+struct CarriedStates {
+  ConstView truth;
+  ConstView learned;  ///< AnalysisMethod::learned()
+};
+
 class MemberFiles {
  public:
   MemberFiles(std::filesystem::path root, const AtmosphereModel& model, parallel::Communicator communicator);
   std::filesystem::path folder(Time time) const;
 
-  /// Each rank its members; then, when all are there, the root the truth (may be empty) and `record`. Then all but the
+  /// Each rank its members; then, when all are there, the root what is carried and `record`. Then all but the
   /// last `keep` folders go (0: none). Collective.
-  void write(Time time, const Ensemble& ensemble, ConstView truth, const nlohmann::ordered_json& record,
+  void write(Time time, const Ensemble& ensemble, const CarriedStates& carried, const nlohmann::ordered_json& record,
              std::size_t keep) const;
   /// The last time with a record; none where there is none.
   std::optional<Time> last() const;
   nlohmann::ordered_json record(Time time) const;
   void read(Time time, Ensemble& ensemble) const;
   Vector read_truth(Time time) const;
+  Vector read_learned(Time time, std::size_t size) const;
   void remove_all() const;
 
  private:

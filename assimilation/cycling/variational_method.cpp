@@ -112,6 +112,8 @@ class RecentredEnsemble final : public AnalysisMethod {
     for (std::size_t k = 0; k < ensemble.own().size(); ++k) axpy(1, shift, ensemble.member(k));
     return notes_of(analysis);
   }
+  ConstView learned() const override { return perturbations_->learned(); }
+  void restore(ConstView learned) override { perturbations_->restore(learned); }
 
  private:
   AtmosphereModel model_;

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from program import PROGRAM, SOURCE, InFolder, zonda  # noqa: E402
+from program import PROGRAM, SOURCE, InFolder, write_source, zonda  # noqa: E402
 
 CASE = SOURCE / "configs/osse-short.yaml"
 SMALL = ["cycle.core.levels=5", "cycle.core.spinup_days=20", "cycle.members=4", "cycle.end=2000-01-02",
@@ -75,6 +75,83 @@ class Cycle(InFolder):
         stopped = self.cycle("run", "cycle.gate.factor=1.01",
                              "cycle.analyses=[{method: letkf, inflation: {factor: 4}}]", code=4)
         self.assertIn("gate.factor", stopped.stderr)
+
+
+NETWORK = """\
+run: {{directory: learned}}
+ingest:
+  sources: [{{path: [{source}]}}]
+  variables: [z, t]
+  levels: [850, 500]
+  statistics: {{end: 1999-01-10}}
+train:
+  network: {{preset: tiny, patch: 2, width: 16, blocks: 2, heads: 1}}
+  batch: 2
+  steps: 30
+  checkpoint: {{every: 10}}
+  validation: {{every: 0}}
+  between: [6h]
+"""
+
+CYCLE = """\
+cycle:
+  network: learned/checkpoints/model
+  truth: learned/archive
+  start: 1999-01-12
+  end: 1999-01-13
+  spin_up: 6h
+  members: 4
+  initial: {{every: 6h}}
+  channels: [z500, t500]
+  step_taper: {{from: 4, to: 8}}
+  model_errors: {{samples: 21, every: 6h, correct_mean: {corrected}}}
+  observations:
+    synthetic: {{networks: [{{stations: 60, variables: [z, t], levels: [850, 500]}}]}}
+  analyses:
+    - {{method: none}}
+    - method: letkf
+      localisation: {{horizontal: 2000e3, vertical: 0.5}}
+      inflation: {{rtpp: 0.4, additive: 1, adaptive: {{deviation: 0.1}}}}
+      stop_at_gate: false
+"""
+
+
+class NetworkCycle(InFolder):
+    """Cycles through a network that has learned next to nothing: its errors are large, and so is what corrects them."""
+
+    def setUp(self):
+        super().setUp()
+        write_source(self.folder / "source.nc", steps=60)
+        self.expect(zonda("run", self.run_file(NETWORK, "learn.yaml"), cwd=self.folder), 0)
+
+    def cycle(self, name, *words, ranks=0, corrected="true"):
+        case = self.run_file(CYCLE, f"{name}.yaml", corrected=corrected)
+        result = zonda("cycle", case, f"run.directory={name}", "--json", *words, cwd=self.folder, ranks=ranks)
+        self.expect(result, 0)
+        return {analysis["name"]: analysis["summary"] for analysis in json.loads(result.stdout)["analyses"]}
+
+    def test_correction_and_model_errors(self):
+        corrected, plain = self.cycle("corrected"), self.cycle("plain", corrected="false")
+        free, uncorrected = (run["none"]["analysis"] for run in (corrected, plain))
+        self.assertLess(free["z500"]["error"], uncorrected["z500"]["error"])
+        for channel in ("z500", "t500"):
+            self.assertLess(corrected["letkf"]["analysis"][channel]["error"], 0.5 * free[channel]["error"])
+        records = (self.folder / "corrected/cycling/letkf/cycles.jsonl").read_text().splitlines()
+        self.assertNotEqual(json.loads(records[-1])["inflation"]["mean"], 1)
+
+    def test_restart_on_other_ranks(self):
+        self.cycle("whole")
+        self.cycle("parts", "cycle.end=1999-01-12T12", ranks=2)
+        self.cycle("parts", ranks=3)
+        self.assertEqual(digest(self.folder / "parts")["cycling/letkf/summary.json"],
+                         digest(self.folder / "whole")["cycling/letkf/summary.json"])
+        last = "cycling/letkf/states/1999011300"
+        for file in sorted((self.folder / "whole" / last).iterdir()):
+            self.assertEqual((self.folder / "parts" / last / file.name).read_bytes(), file.read_bytes(), file.name)
+
+    def test_additive_inflation_without_model_errors_is_refused(self):
+        case = self.run_file(CYCLE.replace("  model_errors:", "  # model_errors:"), corrected="true")
+        self.expect(zonda("cycle", case, cwd=self.folder), 2, "model_errors")
 
 
 if __name__ == "__main__":

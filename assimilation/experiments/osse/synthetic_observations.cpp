@@ -18,6 +18,7 @@ namespace {
 constexpr double hpa = 100;
 /// Soundings begin this far above the ground, as a fraction of its pressure.
 constexpr double lowest_sounding = 0.98;
+constexpr double least_humidity_error = 1e-6;
 
 std::vector<std::string> default_variables(const std::string& kind) {
   if (kind == "surface") return {"sp"};
@@ -41,7 +42,10 @@ void describe(config::Table& table, SyntheticConfig& c) {
   table.list("networks", c.networks, "Default: 417 soundings, and surface pressure at as many stations");
   table.key("wind_error", c.wind_error, "Standard deviation, m/s").range(1e-6, 100);
   table.key("temperature_error", c.temperature_error, "K").range(1e-6, 100);
-  table.key("humidity_error", c.humidity_error, "kg/kg").range(1e-9, 1);
+  table.key("humidity_error", c.humidity_error, "At most, kg/kg").range(1e-9, 1);
+  table.key("humidity_fraction", c.humidity_fraction, "Of the true humidity, that its errors do not exceed")
+      .range(1e-3, 1);
+  table.key("geopotential_error", c.geopotential_error, "m2/s2").range(1e-3, 1e5);
   table.key("pressure_error", c.pressure_error, "Pa").range(1e-3, 1e4);
   table.key("seed", c.seed, "Of the errors");
 }
@@ -98,9 +102,10 @@ double SyntheticObservations::error_of(const std::string& variable) const {
   if (variable == "u" || variable == "v" || variable == "10u" || variable == "10v") return config_.wind_error;
   if (variable == "t" || variable == "2t") return config_.temperature_error;
   if (variable == "q") return config_.humidity_error;
+  if (variable == "z") return config_.geopotential_error;
   if (variable == "sp" || variable == "msl") return config_.pressure_error;
   fail(ErrorKind::usage,
-       "observations.synthetic: no error is known of '{}', expected u, v, t, q, 2t, 10u, 10v, sp or msl", variable);
+       "observations.synthetic: no error is known of '{}', expected z, u, v, t, q, 2t, 10u, 10v, sp or msl", variable);
 }
 
 ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time time, std::size_t cycle,
@@ -158,7 +163,11 @@ ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time ti
   read.table = read.table.select(seen);
   observe_background(read.table, present, now, slot);
   const Philox random(config_.seed, fmt::format("observation errors of cycle {}", cycle));
+  const int humidity = ingest::variable_number("q");
   for (std::size_t n = 0; n < seen.size(); ++n) {
+    if (read.table.variable[n] == humidity)
+      read.table.error[n] =
+          std::clamp(config_.humidity_fraction * read.table.background[n], least_humidity_error, read.table.error[n]);
     read.table.value[n] = read.table.background[n] + (perfect ? 0 : read.table.error[n] * random.normal(seen[n]));
     read.table.background[n] = ingest::not_known;
   }

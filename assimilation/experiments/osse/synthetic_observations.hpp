@@ -23,7 +23,9 @@ void describe(config::Table& table, NetworkConfig& config);
 
 struct SyntheticConfig {
   std::vector<NetworkConfig> networks;  ///< empty: soundings, and surface pressure at their places
-  double wind_error = 1, temperature_error = 1, humidity_error = 1e-3, pressure_error = 100;  ///< SI
+  double wind_error = 1, temperature_error = 1, humidity_error = 1e-3, pressure_error = 100,
+         geopotential_error = 100;  ///< SI
+  double humidity_fraction = 0.2;   ///< of the truth, that errors of humidity do not exceed
   std::uint64_t seed = 1;
 };
 void describe(config::Table& table, SyntheticConfig& config);

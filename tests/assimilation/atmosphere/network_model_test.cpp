@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "assimilation/atmosphere/corrected_model.hpp"
+#include "assimilation/atmosphere/tapered_model.hpp"
 #include "core/error.hpp"
 #include "forecast_model_checks.hpp"
 #include "model/forecast_state/forecast_model.hpp"
@@ -36,6 +38,10 @@ std::vector<ModelCase> networks() {
   add("network_f64", small_layout(), small_network(DType::f64, threes), {});
   add("network_f64_of_states", states,
       network_model(states, maker(states, small_network_config(), DType::f64), "states", origin), {});
+  AtmosphereModel corrected = small_network(DType::f64);
+  corrected = corrected_model(corrected, Vector(corrected.layout.slot_size, 1e-3));
+  add("network_f64_corrected", small_layout(), corrected, {});
+  add("network_f64_tapered", small_layout(), tapered_model(small_network(DType::f64), 1, 3), {});
   add("network_f32", small_layout(), small_network(DType::f32, threes), single);
   return cases;
 }

@@ -220,6 +220,21 @@ TEST_F(CycleTest, BeginsWithTheMembersAndTheTruthOfAnother) {
   EXPECT_THROW(run(next, path("other")), Error);
 }
 
+/// What the inflation has learned of each place is carried on as well.
+TEST_F(CycleTest, AdaptiveInflationGoesOnAfterAStopAndOnRanks) {
+  CycleConfig config = small_cycle("letkf");
+  config.analyses[0].inflation.adaptive = AdaptiveInflationSettings{1.1, 0.2, 0.9, 3};
+  config.end = parse_time("2000-01-01T12");
+  run(config, path("whole"));
+  const Json learned = records(path("whole"), "letkf").back()["inflation"];
+  EXPECT_GT(learned["largest"].get<double>(), 1.1);
+  config.end = config.start;
+  run(config, path("parts"), true, 2);
+  config.end = parse_time("2000-01-01T12");
+  run(config, path("parts"), true, 3);
+  EXPECT_EQ(results(path("parts"), "letkf", config), results(path("whole"), "letkf", config));
+}
+
 TEST_F(CycleTest, StatesOfAnotherModelAreRefused) {
   CycleConfig config = small_cycle("letkf");
   config.end = config.start;
