@@ -59,12 +59,6 @@ struct Sums {
   }
 };
 
-std::size_t long_bands(const CosineSpectrum& spectrum) {
-  std::size_t bands = 0;
-  while (bands < spectrum.bands() && spectrum.wavelength(bands) >= 4) ++bands;
-  return bands;
-}
-
 /// Least and largest ratio of the bands that waves longer than four cells are in.
 std::pair<double, double> extremes(std::span<const double> over, std::span<const double> under) {
   double low = INFINITY, high = 0;
@@ -123,7 +117,8 @@ Acceptance judge(ForecastNetwork& network, const ForecastLayout& layout, Teacher
   const ForecastStep step(layout);
   const Interior interior(layout.grid, step.ring());
   const CosineSpectrum spectrum(interior.rows(), interior.columns());
-  const std::size_t points = layout.points(), channels = layout.channels.size(), bands = long_bands(spectrum);
+  const std::size_t points = layout.points(), channels = layout.channels.size(),
+                    bands = spectrum.bands_down_to(shortest_resolved_wave);
   Sums first(layout), last(layout);
   enum { student, of_teacher, of_truth };
   std::vector<std::vector<double>> power(3 * channels, std::vector<double>(spectrum.bands()));

@@ -53,6 +53,12 @@ double CosineSpectrum::wavelength(std::size_t band) const {
   return 2 * static_cast<double>(std::min(rows_, columns_)) / static_cast<double>(band + 1);
 }
 
+std::size_t CosineSpectrum::bands_down_to(double cells) const {
+  std::size_t bands = 0;
+  while (bands < bands_ && wavelength(bands) >= cells) ++bands;
+  return bands;
+}
+
 void CosineSpectrum::transform(std::span<const double> field, std::span<double> coefficients) const {
   std::vector<double> along(size()), up(size());
   product(field, column_waves_, rows_, columns_, columns_, true, along);  // [row, n]

@@ -17,6 +17,8 @@ class CosineSpectrum {
   std::size_t band(std::size_t coefficient) const { return band_[coefficient]; }
   /// Cells: of the shortest wave of a band.
   double wavelength(std::size_t band) const;
+  /// The first bands, whose waves are all at least so many cells long.
+  std::size_t bands_down_to(double cells) const;
 
   /// Orthonormal coefficients [m, n] of a field [row, column].
   void transform(std::span<const double> field, std::span<double> coefficients) const;

@@ -142,9 +142,17 @@ void DistillationStep::score(std::span<const DistillationSample> samples, std::s
       if (losses_.teacher > 0)
         loss.teacher += weight * squared_error(interior_, mine, of(samples[s].teacher[k]), units[c],
                                                weight * losses_.teacher, slope);
-      if (losses_.spectral > 0)
-        loss.spectral += share * spectral_error(interior_, spectrum_, mine, wanted, share * losses_.spectral, slope);
     }
+  }
+  if (losses_.spectral <= 0) return;
+  std::vector<FieldPair> pairs(batch_);
+  const double channel_share = 1.0 / static_cast<double>(count_ * channels);
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t s = 0; s < batch_; ++s)
+      pairs[s] = {of_sample(bounded_[k], s, batch_).subspan(c * points, points),
+                  std::span<const float>(samples[s].truth[k + 2]).subspan(c * points, points),
+                  of_sample(own_[k], s, batch_).subspan(c * points, points)};
+    loss.spectral += channel_share * spectral_error(interior_, spectrum_, pairs, channel_share * losses_.spectral);
   }
 }
 

@@ -37,29 +37,38 @@ double squared_error(const Interior& interior, std::span<const float> x, std::sp
   return sum * scale;
 }
 
-double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const float> x,
-                      std::span<const float> wanted, double factor, std::span<float> gradient) {
-  std::vector<double> mine(interior.size()), theirs(interior.size());
-  spectrum.transform(interior.take(x), mine);
-  spectrum.transform(interior.take(wanted), theirs);
+double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const FieldPair> samples,
+                      double factor) {
+  const std::size_t size = interior.size();
+  std::vector<double> modes(samples.size() * size), theirs(size);
   std::vector<double> power(spectrum.bands()), asked(spectrum.bands());
-  spectrum.add_power(mine, power);
-  spectrum.add_power(theirs, asked);
+  const auto of = [&](std::size_t s) { return std::span(modes).subspan(s * size, size); };
+  for (std::size_t s = 0; s < samples.size(); ++s) {
+    spectrum.transform(interior.take(samples[s].x), of(s));
+    spectrum.add_power(of(s), power);
+    spectrum.transform(interior.take(samples[s].wanted), theirs);
+    spectrum.add_power(theirs, asked);
+  }
   // Fields are normalised: what is below a thousandth of a standard deviation does not count.
-  const double least = 1e-6 * static_cast<double>(interior.size()), bands = static_cast<double>(spectrum.bands());
+  const double least = 1e-6 * static_cast<double>(samples.size() * size);
+  const std::size_t resolved = spectrum.bands_down_to(shortest_resolved_wave);
   double sum = 0;
   std::vector<double> slope(spectrum.bands());
-  for (std::size_t b = 0; b < spectrum.bands(); ++b) {
-    const double difference = std::sqrt(power[b]) - std::sqrt(asked[b]), scale = asked[b] + least;
-    sum += difference * difference / scale / bands;
-    slope[b] = power[b] > 0 ? 2 * difference / scale / bands / std::sqrt(power[b]) : 0;
+  for (std::size_t b = 0; b < resolved; ++b) {
+    const double difference = std::sqrt(power[b]) - std::sqrt(asked[b]),
+                 scale = (asked[b] + least) * static_cast<double>(resolved);
+    sum += difference * difference / scale;
+    slope[b] = power[b] > 0 ? 2 * difference / scale / std::sqrt(power[b]) : 0;
   }
-  mine[0] = 0;
-  for (std::size_t i = 1; i < mine.size(); ++i) mine[i] *= slope[spectrum.band(i)];
-  std::vector<double> back(interior.size());
-  spectrum.inverse(mine, back);
-  for (std::size_t i = 0; i < interior.size(); ++i)
-    gradient[interior.cells()[i]] += static_cast<float>(factor * back[i]);
+  std::vector<double> back(size);
+  for (std::size_t s = 0; s < samples.size(); ++s) {
+    const auto mine = of(s);
+    mine[0] = 0;
+    for (std::size_t i = 1; i < size; ++i) mine[i] *= slope[spectrum.band(i)];
+    spectrum.inverse(mine, back);
+    for (std::size_t i = 0; i < size; ++i)
+      samples[s].gradient[interior.cells()[i]] += static_cast<float>(factor * back[i]);
+  }
   return sum;
 }
 

@@ -32,10 +32,23 @@ class Interior {
 double squared_error(const Interior& interior, std::span<const float> x, std::span<const float> wanted, double unit,
                      double factor, std::span<float> gradient);
 
-/// Mean over the bands of (sqrt S(x) - sqrt S(wanted))^2 / S(wanted), S the power of a band: what the squared error
-/// does not ask for, since it prefers smooth fields where it cannot know better (the amplitude term of Subich et al.
-/// 2025, arXiv 2501.19374, by bands of cosine modes, each relative to its own power). Adds `factor` times its gradient.
-double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const float> x,
-                      std::span<const float> wanted, double factor, std::span<float> gradient);
+/// Cells. A grid does not carry shorter waves faithfully (Skamarock 2004 finds six to seven cells for grid-point
+/// models).
+inline constexpr double shortest_resolved_wave = 4;
+
+/// One field of a sample: what is predicted, what is wanted, where the gradient goes.
+struct FieldPair {
+  std::span<const float> x, wanted;
+  std::span<float> gradient;
+};
+
+/// Mean over the bands of resolved waves of (sqrt S(x) - sqrt S(wanted))^2 / S(wanted), S the power of a band in all
+/// samples together: what the squared error does not ask for, since it prefers smooth fields where it cannot know
+/// better (the amplitude term of Subich et al. 2025, arXiv 2501.19374, by bands of cosine modes, each relative to its
+/// own power). The power of each sample on its own would again be asked for smoothed: less than the mean of what
+/// occurs. Shorter waves are left to the squared error: relative to their little power they would count most. Adds
+/// `factor` times its gradient.
+double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const FieldPair> samples,
+                      double factor);
 
 }  // namespace zonda::model
