@@ -31,14 +31,19 @@ trap 'tell USR1' USR1
 trap 'stopped=yes; tell TERM' TERM
 )";
 
-constexpr std::string_view follow = R"(launch {} &
-step=$!
-[ -z "${{heard:-}}" ] || tell "$heard" # it came before the ranks did
-while true; do
-  heard= code=0
-  wait "$step" || code=$?
-  [ "$code" -gt 128 ] && [ -n "$heard" ] || break # a signal ends `wait`, not the ranks
-done
+constexpr std::string_view follow = R"(code=0
+if [ -n "${{heard:-}}" ]; then # before there were ranks: nothing to save
+  [ "$heard" = TERM ] && code=143 || code=75
+else
+  launch {} &
+  step=$!
+  [ -z "${{heard:-}}" ] || {{ sleep 1; tell "$heard"; }} # while they were started
+  while true; do
+    heard= code=0
+    wait "$step" || code=$?
+    [ "$code" -gt 128 ] && [ -n "$heard" ] || break # a signal ends `wait`, not the ranks
+  done
+fi
 )";
 
 constexpr std::string_view fresh_step = R"(
