@@ -41,30 +41,38 @@ double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, 
                       double factor) {
   const std::size_t size = interior.size();
   std::vector<double> modes(samples.size() * size), theirs(size);
-  std::vector<double> power(spectrum.bands()), asked(spectrum.bands());
+  std::vector<double> power(spectrum.bands()), asked(spectrum.bands()), weights;
+  const std::size_t resolved = spectrum.bands_down_to(shortest_resolved_wave);
+  // Fields are normalised: what is below a thousandth of a standard deviation does not count.
+  const double least = 1e-6 * static_cast<double>(size);
   const auto of = [&](std::size_t s) { return std::span(modes).subspan(s * size, size); };
   for (std::size_t s = 0; s < samples.size(); ++s) {
+    std::vector<double> here(spectrum.bands()), wanted(spectrum.bands());
     spectrum.transform(interior.take(samples[s].x), of(s));
-    spectrum.add_power(of(s), power);
+    spectrum.add_power(of(s), here);
     spectrum.transform(interior.take(samples[s].wanted), theirs);
-    spectrum.add_power(theirs, asked);
+    spectrum.add_power(theirs, wanted);
+    double scale = 0;
+    for (std::size_t b = 0; b < resolved; ++b) scale += std::log(wanted[b] + least);
+    weights.push_back(std::exp(-scale / static_cast<double>(resolved)));
+    for (std::size_t b = 0; b < resolved; ++b) {
+      power[b] += weights[s] * (here[b] + least);
+      asked[b] += weights[s] * (wanted[b] + least);
+    }
   }
-  // Fields are normalised: what is below a thousandth of a standard deviation does not count.
-  const double least = 1e-6 * static_cast<double>(samples.size() * size);
-  const std::size_t resolved = spectrum.bands_down_to(shortest_resolved_wave);
   double sum = 0;
   std::vector<double> slope(spectrum.bands());
   for (std::size_t b = 0; b < resolved; ++b) {
     const double difference = std::sqrt(power[b]) - std::sqrt(asked[b]),
-                 scale = (asked[b] + least) * static_cast<double>(resolved);
+                 scale = asked[b] * static_cast<double>(resolved);
     sum += difference * difference / scale;
-    slope[b] = power[b] > 0 ? 2 * difference / scale / std::sqrt(power[b]) : 0;
+    slope[b] = 2 * difference / scale / std::sqrt(power[b]);
   }
   std::vector<double> back(size);
   for (std::size_t s = 0; s < samples.size(); ++s) {
     const auto mine = of(s);
     mine[0] = 0;
-    for (std::size_t i = 1; i < size; ++i) mine[i] *= slope[spectrum.band(i)];
+    for (std::size_t i = 1; i < size; ++i) mine[i] *= weights[s] * slope[spectrum.band(i)];
     spectrum.inverse(mine, back);
     for (std::size_t i = 0; i < size; ++i)
       samples[s].gradient[interior.cells()[i]] += static_cast<float>(factor * back[i]);

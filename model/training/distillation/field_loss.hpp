@@ -43,11 +43,11 @@ struct FieldPair {
 };
 
 /// Mean over the bands of resolved waves of (sqrt S(x) - sqrt S(wanted))^2 / S(wanted), S the power of a band in all
-/// samples together: what the squared error does not ask for, since it prefers smooth fields where it cannot know
-/// better (the amplitude term of Subich et al. 2025, arXiv 2501.19374, by bands of cosine modes, each relative to its
-/// own power). The power of each sample on its own would again be asked for smoothed: less than the mean of what
-/// occurs. Shorter waves are left to the squared error: relative to their little power they would count most. Adds
-/// `factor` times its gradient.
+/// samples together, each by its own scale (the geometric mean over the bands of what is wanted): what the squared
+/// error does not ask for, since it prefers smooth fields where it cannot know better (the amplitude term of Subich et
+/// al. 2025, arXiv 2501.19374, by bands of cosine modes, each relative to its own power). The power of each sample on
+/// its own would again be asked for smoothed: less than the mean of what occurs. Shorter waves are left to the squared
+/// error: relative to their little power they would count most. Adds `factor` times its gradient.
 double spectral_error(const Interior& interior, const CosineSpectrum& spectrum, std::span<const FieldPair> samples,
                       double factor);
 

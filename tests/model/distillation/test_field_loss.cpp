@@ -103,9 +103,14 @@ TEST(FieldLoss, SpectralErrorIsOfThePowerOfAllSamplesTogether) {
   const CosineSpectrum spectrum(interior.rows(), interior.columns());
   const std::vector<float> first = random_numbers("first"), second = random_numbers("second");
   std::vector<float> a(grid.size()), b(grid.size());
-  const std::vector<FieldPair> swapped{{first, second, a}, {second, first, b}};
-  EXPECT_NEAR(spectral_error(interior, spectrum, swapped, 1), 0, 1e-12);
-  EXPECT_GT(error(interior, spectrum, first, second, a), 1e-3);
+  // A sample of a tenth of the size counts as much as another.
+  std::vector<float> little = first, smooth = first;
+  for (float& value : little) value *= 0.1F;
+  for (float& value : smooth) value *= 0.05F;
+  const std::vector<FieldPair> quiet{{first, first, a}, {smooth, little, b}},
+      loud{{first, first, a}, {second, second, b}};
+  EXPECT_NEAR(spectral_error(interior, spectrum, loud, 1), 0, 1e-12);
+  EXPECT_NEAR(spectral_error(interior, spectrum, quiet, 1), std::pow(1 - std::sqrt(0.625), 2), 3e-3);
 
   // The second sample's part of the gradient.
   check_gradient([&](const auto& x, const auto& wanted, auto& gradient) {
