@@ -13,7 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrustedTimeTest : testing::Test {
-  fs::path folder = fs::path(testing::TempDir()) / "trusted_time";
+  fs::path folder =
+      fs::path(testing::TempDir()) / "trusted_time" / testing::UnitTest::GetInstance()->current_test_info()->name();
   fs::path file = folder / "last-known-time.json";
   Time start = parse_time("2026-03-01T00:00");
   SimulatedClock clock{start};

@@ -14,7 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ContentStoreTest : testing::Test {
-  fs::path folder = fs::path(testing::TempDir()) / "content_store";
+  fs::path folder =
+      fs::path(testing::TempDir()) / "content_store" / testing::UnitTest::GetInstance()->current_test_info()->name();
   std::string hash = sha256("abc"), other = sha256("other");
   void SetUp() override { fs::remove_all(folder); }
 };

@@ -12,7 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct JournalTest : testing::Test {
-  fs::path file = fs::path(testing::TempDir()) / "journal_test" / "journal";
+  fs::path file = fs::path(testing::TempDir()) / "journal_test" /
+                  testing::UnitTest::GetInstance()->current_test_info()->name() / "journal";
   void SetUp() override { fs::remove_all(file.parent_path()); }
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 /// What systemd is to a service: a datagram socket.
 struct ServiceNoticeTest : testing::Test {
-  std::string path = testing::TempDir() + "/notify.socket";
+  std::string path = testing::TempDir() + "/notify-" + std::to_string(::getpid());
   int socket = -1;
   void SetUp() override {
     std::filesystem::remove(path);

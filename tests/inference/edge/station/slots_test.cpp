@@ -8,7 +8,8 @@ namespace zonda::edge {
 namespace {
 
 struct SlotsTest : testing::Test {
-  fs::path folder = fs::path(testing::TempDir()) / "slots_test";
+  fs::path folder =
+      fs::path(testing::TempDir()) / "slots_test" / testing::UnitTest::GetInstance()->current_test_info()->name();
   MemoryTransport transport;
   Release release = SmallHub::make_release("1", "good", 1000, transport);
   void SetUp() override { fs::remove_all(folder); }
