@@ -24,9 +24,9 @@ constexpr std::array observables{
     ObservableVariable{"q", {level_operator, nullptr}, "q on levels"},
     ObservableVariable{"r", {level_operator, relative_humidity_operator}, "r, or t and q, on levels"},
     ObservableVariable{"thickness", {thickness_operator, nullptr}, "z or t on levels"},
-    ObservableVariable{"sp", {surface_pressure_operator, nullptr}, "sp with 2t or sigma levels of t, or z on levels"},
+    ObservableVariable{"sp", {surface_pressure_operator, nullptr}, "sp with 2t or levels of t, or z on levels"},
     ObservableVariable{
-        "msl", {surface_operator, surface_pressure_operator}, "msl, sp with 2t or sigma levels of t, or z on levels"},
+        "msl", {surface_operator, surface_pressure_operator}, "msl, sp with 2t or levels of t, or z on levels"},
     ObservableVariable{"2t", {near_surface_temperature_operator, nullptr}, "2t, or t on sigma levels"},
     ObservableVariable{"2d", {surface_operator, near_surface_dew_point_operator}, "2d, or q on sigma levels"},
     ObservableVariable{"10u", {surface_operator, near_surface_wind_operator}, "10u, or u and t on sigma levels"},

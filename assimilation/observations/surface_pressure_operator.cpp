@@ -80,7 +80,7 @@ std::unique_ptr<ColumnOperator> surface_pressure_operator(std::string_view varia
   const bool to_sea_level = variable == "msl";
   const LaidField *surface = surface_pressure_field(layout), *near = layout.find("2t"), *t = layout.find("t");
   if (surface != nullptr && near != nullptr) return std::make_unique<ReducedPressure>(surface, near, to_sea_level);
-  if (surface != nullptr && t != nullptr && t->upper_air() && t->follows_surface())
+  if (surface != nullptr && t != nullptr && t->upper_air())
     return std::make_unique<ReducedPressure>(surface, t, to_sea_level);
   const LaidField* z = layout.find("z");
   if (z != nullptr && z->offset.size() > 1 && !z->follows_surface())

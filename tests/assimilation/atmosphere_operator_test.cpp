@@ -94,6 +94,16 @@ struct Case {
   double slot = 0;
 };
 
+/// What models of few levels hold: pressure levels, and the ground's pressure besides.
+AtmosphereLayout pressure_state_with_ground() {
+  const Grid grid = Grid::latlon(9, 12, true);
+  std::vector<Channel> channels;
+  for (const char* variable : {"z", "t"})
+    for (const int level : {850, 500, 200}) channels.push_back({variable, level});
+  channels.push_back({"sp", 0});
+  return channel_layout(grid, channels, hills(grid));
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const char* variable : {"t", "u", "v", "q", "r", "sp", "msl", "2t", "2d", "10u", "10v", "thickness"})
@@ -102,6 +112,8 @@ std::vector<Case> cases() {
   all.push_back({"sigma_ln_r", "r", sigma_state("lnsp")});
   for (const char* variable : {"z", "t", "u", "v", "q", "r", "sp", "msl", "2t", "2d", "10u", "10v", "sst", "thickness"})
     all.push_back({std::string("pressure_") + variable, variable, pressure_state()});
+  for (const char* variable : {"sp", "msl"})
+    all.push_back({std::string("pressure_and_ground_") + variable, variable, pressure_state_with_ground()});
   all.push_back({"region_u", "u", pressure_state(false), false});
   AtmosphereLayout slots = sigma_state();
   slots.slots = 3;
@@ -242,6 +254,23 @@ TEST(ColumnOperators, agree_with_the_standard_atmosphere) {
   }
   EXPECT_NEAR(observe(on_pressure, z, "sp", hill), 89874.6, 10);
   EXPECT_NEAR(observe(on_pressure, z, "msl", hill), 101325, 10);
+}
+
+TEST(ColumnOperators, read_the_ground_pressure_that_the_state_holds) {
+  AtmosphereLayout layout = pressure_state_with_ground();
+  std::fill(layout.orography.begin(), layout.orography.end(), 0);
+  Vector state = climate(layout).first;
+  const std::size_t ground = layout.find("sp")->offset[0];
+  const ObservedPoint sea{10, 20, none, 0, none};
+  EXPECT_NEAR(observe(layout, state, "sp", sea), 9.8e4, 1e-8);
+  std::fill_n(state.begin() + static_cast<std::ptrdiff_t>(ground), layout.grid.size(), 101325.0);
+  EXPECT_NEAR(observe(layout, state, "sp", sea), 101325, 1e-8) << "geopotential did not change with it";
+  // On a hill, with 288.15 K at the ground: as in the standard atmosphere.
+  const auto& t = *layout.find("t");
+  for (std::size_t k = 0; k < t.offset.size(); ++k)
+    std::fill_n(state.begin() + static_cast<std::ptrdiff_t>(t.offset[k]), layout.grid.size(),
+                288.15 * std::pow(t.a[k] / 101325, r_dry * 0.0065 / g));
+  EXPECT_NEAR(observe(layout, state, "sp", {10, 20, none, 1000, none}), 89874.6, 4);
 }
 
 TEST(ColumnOperators, bring_the_lowest_level_to_the_ground) {
