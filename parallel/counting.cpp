@@ -1,40 +1,35 @@
 #include "parallel/counting.hpp"
 
+#include "parallel/forwarding_transport.hpp"
 #include "parallel/partition.hpp"
-#include "parallel/transport.hpp"
 
 namespace zonda::parallel {
 namespace {
 
-class CountingTransport : public Transport {
+class CountingTransport : public ForwardingTransport {
  public:
   CountingTransport(std::shared_ptr<Transport> inner, std::shared_ptr<Traffic> traffic)
-      : inner_(std::move(inner)), traffic_(std::move(traffic)) {}
-  int rank() const override { return inner_->rank(); }
-  int size() const override { return inner_->size(); }
+      : ForwardingTransport(std::move(inner)), traffic_(std::move(traffic)) {}
   std::shared_ptr<Transport> split(int color, int key) override {
-    return std::make_shared<CountingTransport>(inner_->split(color, key), traffic_);
+    return std::make_shared<CountingTransport>(inner()->split(color, key), traffic_);
   }
   Event send(std::span<const std::byte> data, int to, const Label& label) override {
     Traffic::Count& count = label.collective ? traffic_->reduction : traffic_->send;
     add(count, to == rank() ? 0 : 1, to == rank() ? 0 : data.size());
-    return inner_->send(data, to, label);
-  }
-  Event receive(std::span<std::byte> data, int from, const Label& label) override {
-    return inner_->receive(data, from, label);
+    return inner()->send(data, to, label);
   }
   Event barrier() override {
     add(traffic_->barrier, others(), 0);
-    return inner_->barrier();
+    return inner()->barrier();
   }
   Event broadcast(std::span<std::byte> data, int root) override {
     const std::uint64_t messages = rank() == root ? others() : 0;
     add(traffic_->broadcast, messages, messages * data.size());
-    return inner_->broadcast(data, root);
+    return inner()->broadcast(data, root);
   }
   Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     add(traffic_->all_gather, others(), others() * mine.size());
-    return inner_->all_gather(mine, all);
+    return inner()->all_gather(mine, all);
   }
   Event all_to_all(std::span<const std::byte> data, std::span<const std::size_t> send_offset,
                    std::span<std::byte> received, std::span<const std::size_t> receive_offset) override {
@@ -46,33 +41,25 @@ class CountingTransport : public Transport {
       bytes += part;
     }
     add(traffic_->all_to_all, messages, bytes);
-    return inner_->all_to_all(data, send_offset, received, receive_offset);
+    return inner()->all_to_all(data, send_offset, received, receive_offset);
   }
   Event all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
                           std::span<const std::size_t> offset) override {
     const std::uint64_t messages = mine.empty() ? 0 : others();
     add(traffic_->all_gather, messages, messages * mine.size());
-    return inner_->all_gather_uneven(mine, all, offset);
+    return inner()->all_gather_uneven(mine, all, offset);
   }
   std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element) override {
-    std::optional<Event> event = inner_->all_reduce_in_any_order(values, element);
+    std::optional<Event> event = inner()->all_reduce_in_any_order(values, element);
     if (event) count_reduction(values.size() / bytes_of(element), bytes_of(element), true);
     return event;
   }
   std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
                                                    Element element) override {
-    std::optional<Event> event = inner_->reduce_scatter_in_any_order(values, mine, element);
+    std::optional<Event> event = inner()->reduce_scatter_in_any_order(values, mine, element);
     if (event) count_reduction(values.size() / bytes_of(element), bytes_of(element), false);
     return event;
   }
-  Event observe(const Operation& operation, const std::function<Event()>& start) override {
-    return inner_->observe(operation, start);
-  }
-  void abandon(const std::string& reason) override { inner_->abandon(reason); }
-  const void* mpi() const override { return inner_->mpi(); }
-  const Levels* levels() const override { return inner_->levels(); }
-  std::vector<int> nodes() override { return inner_->nodes(); }
-  std::uint64_t begin_collective() override { return inner_->begin_collective(); }
 
  private:
   std::uint64_t others() const { return static_cast<std::uint64_t>(size() - 1); }
@@ -86,7 +73,6 @@ class CountingTransport : public Transport {
     const std::size_t own = partition(n, static_cast<std::size_t>(size()), static_cast<std::size_t>(rank())).size();
     add(traffic_->reduction, others() * (to_all ? 2 : 1), (n - own + (to_all ? others() * own : 0)) * width);
   }
-  std::shared_ptr<Transport> inner_;
   std::shared_ptr<Traffic> traffic_;
 };
 

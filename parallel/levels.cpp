@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "core/error.hpp"
-#include "parallel/transport.hpp"
+#include "parallel/forwarding_transport.hpp"
 
 namespace zonda::parallel {
 
@@ -181,53 +181,20 @@ class LevelledGather {
   Event exchange_;
 };
 
-class LevelledTransport : public Transport {
+class LevelledTransport : public ForwardingTransport {
  public:
   LevelledTransport(std::shared_ptr<Transport> inner, Levels levels)
-      : inner_(std::move(inner)), levels_(std::move(levels)) {}
-  int rank() const override { return inner_->rank(); }
-  int size() const override { return inner_->size(); }
-  std::shared_ptr<Transport> split(int color, int key) override { return inner_->split(color, key); }
-  Event send(std::span<const std::byte> data, int to, const Label& label) override {
-    return inner_->send(data, to, label);
-  }
-  Event receive(std::span<std::byte> data, int from, const Label& label) override {
-    return inner_->receive(data, from, label);
-  }
-  Event barrier() override { return inner_->barrier(); }
-  Event broadcast(std::span<std::byte> data, int root) override { return inner_->broadcast(data, root); }
-  Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    return inner_->all_gather(mine, all);
-  }
+      : ForwardingTransport(std::move(inner)), levels_(std::move(levels)) {}
   Event all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
                           std::span<const std::size_t> offset) override {
     const std::span<std::byte> place = all.subspan(offset[static_cast<std::size_t>(rank())], mine.size());
     if (!mine.empty()) std::memmove(place.data(), mine.data(), mine.size());
-    auto gather = std::make_shared<LevelledGather>(inner_, levels_, all, offset);
+    auto gather = std::make_shared<LevelledGather>(inner(), levels_, all, offset);
     return continued([gather](bool block) { return gather->step(block); });
   }
-  Event all_to_all(std::span<const std::byte> data, std::span<const std::size_t> send_offset,
-                   std::span<std::byte> received, std::span<const std::size_t> receive_offset) override {
-    return inner_->all_to_all(data, send_offset, received, receive_offset);
-  }
-  std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element) override {
-    return inner_->all_reduce_in_any_order(values, element);
-  }
-  std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
-                                                   Element element) override {
-    return inner_->reduce_scatter_in_any_order(values, mine, element);
-  }
-  Event observe(const Operation& operation, const std::function<Event()>& start) override {
-    return inner_->observe(operation, start);
-  }
-  void abandon(const std::string& reason) override { inner_->abandon(reason); }
-  const void* mpi() const override { return inner_->mpi(); }
   const Levels* levels() const override { return &levels_; }
-  std::vector<int> nodes() override { return inner_->nodes(); }
-  std::uint64_t begin_collective() override { return inner_->begin_collective(); }
 
  private:
-  std::shared_ptr<Transport> inner_;
   const Levels levels_;
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "parallel/forwarding_transport.hpp"
 
 namespace zonda::parallel {
 namespace {
@@ -34,17 +35,14 @@ class Ending {
   std::uint64_t id_;
 };
 
-class ObservedTransport : public Transport {
+class ObservedTransport : public ForwardingTransport {
  public:
   ObservedTransport(std::shared_ptr<Transport> inner, std::shared_ptr<Observer> observer,
                     std::shared_ptr<const Group> group)
-      : inner_(std::move(inner)), observer_(std::move(observer)), group_(std::move(group)) {}
-
-  int rank() const override { return inner_->rank(); }
-  int size() const override { return inner_->size(); }
+      : ForwardingTransport(std::move(inner)), observer_(std::move(observer)), group_(std::move(group)) {}
 
   std::shared_ptr<Transport> split(int color, int key) override {
-    std::shared_ptr<Transport> part = inner_->split(color, key);
+    std::shared_ptr<Transport> part = inner()->split(color, key);
     const int member = group_->members[static_cast<std::size_t>(rank())];
     auto group = std::make_shared<Group>();
     group->name = fmt::format("{}/{}:{}", group_->name, collectives_.load(), color);
@@ -56,7 +54,7 @@ class ObservedTransport : public Transport {
   Event observe(const Operation& operation, const std::function<Event()>& start) override {
     const std::uint64_t sequence = operation.collective ? ++collectives_ : 0;
     auto ending = std::make_shared<Ending>(observer_, observer_->begin({operation, sequence, group_}));
-    Event event = ending->run([&] { return inner_->observe(operation, start); });
+    Event event = ending->run([&] { return inner()->observe(operation, start); });
     if (ending->run([&] { return event.poll(false); })) return Event();
     return Event([event = std::move(event), ending = std::move(ending)](bool block) mutable {
       if (!ending->run([&] { return event.poll(block); })) return false;
@@ -65,40 +63,7 @@ class ObservedTransport : public Transport {
     });
   }
 
-  Event send(std::span<const std::byte> data, int to, const Label& label) override {
-    return inner_->send(data, to, label);
-  }
-  Event receive(std::span<std::byte> data, int from, const Label& label) override {
-    return inner_->receive(data, from, label);
-  }
-  Event barrier() override { return inner_->barrier(); }
-  Event broadcast(std::span<std::byte> data, int root) override { return inner_->broadcast(data, root); }
-  Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    return inner_->all_gather(mine, all);
-  }
-  Event all_gather_uneven(std::span<const std::byte> mine, std::span<std::byte> all,
-                          std::span<const std::size_t> offset) override {
-    return inner_->all_gather_uneven(mine, all, offset);
-  }
-  Event all_to_all(std::span<const std::byte> data, std::span<const std::size_t> send_offset,
-                   std::span<std::byte> received, std::span<const std::size_t> receive_offset) override {
-    return inner_->all_to_all(data, send_offset, received, receive_offset);
-  }
-  std::optional<Event> all_reduce_in_any_order(std::span<std::byte> values, Element element) override {
-    return inner_->all_reduce_in_any_order(values, element);
-  }
-  std::optional<Event> reduce_scatter_in_any_order(std::span<const std::byte> values, std::span<std::byte> mine,
-                                                   Element element) override {
-    return inner_->reduce_scatter_in_any_order(values, mine, element);
-  }
-  void abandon(const std::string& reason) override { inner_->abandon(reason); }
-  const void* mpi() const override { return inner_->mpi(); }
-  const Levels* levels() const override { return inner_->levels(); }
-  std::vector<int> nodes() override { return inner_->nodes(); }
-  std::uint64_t begin_collective() override { return inner_->begin_collective(); }
-
  private:
-  std::shared_ptr<Transport> inner_;
   std::shared_ptr<Observer> observer_;
   std::shared_ptr<const Group> group_;
   std::atomic<std::uint64_t> collectives_ = 0;

@@ -1,11 +1,13 @@
 // Forecasts of a trained network with its products in int8 and bf16 are as good as in fp32.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
 #include "inference/rollout/forecast.hpp"
 #include "ingest/sources/source.hpp"
+#include "model/forecast_state/forecast_model.hpp"
 #include "model/training/train.hpp"
 #include "parallel/communicator.hpp"
 #include "tests/model/training/small_training.hpp"
@@ -68,11 +70,19 @@ TEST(ForecastPrecision, QuantisedProductsCostLessThanAHundredthOfTheDeviation) {
       EXPECT_LT(exact[c], 0.7 * exact[2 + c]);  // it has learnt something
     }
   }
-  // The plan knows what is quantised: weights on top, and a hidden layer less that need not be written.
-  config.precision = "fp32";
-  const std::size_t before = plan_forecast(config, folder / "archive", model, 1).network_bytes;
-  config.precision = "int8";
-  EXPECT_NE(plan_forecast(config, folder / "archive", model, 1).network_bytes, before);
+  // The plan is what the network takes: in int8 the quantised weights on top, and no hidden layer before its GELU.
+  const auto takes = [&](const char* precision) {
+    const int batch = std::min(config.batch, 8);  // forecasts
+    return model::load_model(model, {nullptr, precision, {}})->network.memory(batch, model::Use::inference, false);
+  };
+  const model::MemoryPlan fp32 = takes("fp32"), int8 = takes("int8");
+  EXPECT_GT(int8.copies, fp32.copies);
+  EXPECT_LT(int8.activations, fp32.activations);
+  EXPECT_EQ(int8.parameters, fp32.parameters);
+  for (const char* precision : {"fp32", "int8"}) {
+    config.precision = precision;
+    EXPECT_EQ(plan_forecast(config, folder / "archive", model, 1).network_bytes, takes(precision).total()) << precision;
+  }
 }
 
 }  // namespace
