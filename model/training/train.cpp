@@ -37,6 +37,7 @@
 #include "model/training/validation.hpp"
 #include "parallel/faults/step_times.hpp"
 #include "parallel/layout/mesh.hpp"
+#include "parallel/together.hpp"
 #include "parallel/trace/trace.hpp"
 
 namespace zonda::model {
@@ -149,26 +150,16 @@ class Training {
            terms, config_.micro_batch, phase.name, data);
   }
 
-  /// Runs `work` on rank 0, or on every rank; an Error there is everybody's.
+  /// Runs `work` on rank 0, or on every rank; an error there is everybody's.
   template <class Work>
   void on_root(Work&& work) {
-    agreed(communicator_.is_root(), std::forward<Work>(work));
+    on_all([&] {
+      if (communicator_.is_root()) work();
+    });
   }
   template <class Work>
   void on_all(Work&& work) {
-    agreed(true, std::forward<Work>(work));
-  }
-  template <class Work>
-  void agreed(bool here, Work&& work) {
-    int kind = 0;
-    std::string message;
-    if (here) try {
-        work();
-      } catch (const Error& error) {
-        kind = error.exit_code();
-        message = error.what();
-      }
-    communicator_.agree(kind, message);
+    parallel::together(communicator_, std::forward<Work>(work));
   }
 
   void choose_recompute() {
