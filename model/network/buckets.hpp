@@ -23,6 +23,8 @@ class BucketObserver {
   /// back, or others than at the last use.
   virtual bool before_use(std::size_t bucket) = 0;
   virtual void after_use(std::size_t bucket) = 0;
+  /// backward() is about to add to the bucket's gradients.
+  virtual void before_gradients(std::size_t bucket) = 0;
   /// backward() adds nothing more to the bucket's gradients, which may be taken away and set to zero.
   virtual void gradients_ready(std::size_t bucket) = 0;
 };

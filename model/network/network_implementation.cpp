@@ -123,8 +123,9 @@ void ForecastNetwork::Implementation::refresh_copies(Context& ctx) {
   store.copies_made();
 }
 
-void ForecastNetwork::Implementation::begin_use(Context& ctx, std::size_t number) {
+void ForecastNetwork::Implementation::begin_use(Context& ctx, std::size_t number, bool gradients) {
   if (ctx.planning()) return;
+  if (observer && gradients && ctx.weight_gradients) observer->before_gradients(number);
   const bool new_values = observer && observer->before_use(number);
   if (ctx.trunk() == dtype || store.is_lent()) return;
   if (!observer) return refresh_copies(ctx);

@@ -58,7 +58,7 @@ struct ForecastNetwork::Implementation {
   /// The copies of all parameters at once, where nobody brings values one bucket after the other.
   void refresh_copies(Context& ctx);
   /// The trunk's products read bf16 copies of the weights.
-  void begin_use(Context& ctx, std::size_t number);
+  void begin_use(Context& ctx, std::size_t number, bool gradients = false);
   void end_use(Context& ctx, std::size_t number, bool gradients = false);
   /// Around each layer.
   Trunk::Watch watch(Context& ctx, bool gradients);

@@ -32,7 +32,7 @@ Recompute ForecastNetwork::Implementation::recompute_of(std::size_t block, const
 }
 
 Trunk::Watch ForecastNetwork::Implementation::watch(Context& ctx, bool gradients) {
-  return {[this, &ctx](std::size_t layer) { begin_use(ctx, layer_buckets[layer]); },
+  return {[this, &ctx, gradients](std::size_t layer) { begin_use(ctx, layer_buckets[layer], gradients); },
           gradients ? std::function<void(std::size_t)>(
                           [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer], true); })
                     : [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); },
@@ -83,7 +83,7 @@ void ForecastNetwork::Implementation::backward(Context& ctx, Lane& lane, std::in
   Tensor d = ctx.take(token_shape(n, blocks.tokens_leaving())),
          dmodulation = ctx.take(modulation_shape(chunks_here() * n));
   if (link.last()) {
-    begin_use(ctx, head_bucket);
+    begin_use(ctx, head_bucket, true);
     {
       const ChunkScope scope(ctx, raster_chunks());
       head.backward(ctx, a.trunk.output, a.head, dy, d);
@@ -100,12 +100,12 @@ void ForecastNetwork::Implementation::backward(Context& ctx, Lane& lane, std::in
     return ctx.release(d, dmodulation, a.modulation);  // nothing is taken behind them
   }
   add_chunks(ctx, n, dmodulation);
-  begin_use(ctx, conditioning_bucket);
+  begin_use(ctx, conditioning_bucket, true);
   conditioning.backward(ctx, condition, a.conditioning, dmodulation);
   end_use(ctx, conditioning_bucket, true);
   ctx.release(dmodulation, a.modulation);
   if (shape.noise > 0) ctx.release(a.noise);
-  begin_use(ctx, embedding_bucket);
+  begin_use(ctx, embedding_bucket, true);
   {
     const ChunkScope scope(ctx, raster_chunks());
     embedding.backward(ctx, x, d, dx);

@@ -24,6 +24,7 @@ ExchangeLevels exchange_levels(const parallel::MeshShape& mesh, int ranks_per_no
 TrainingRanks in_levels(TrainingRanks ranks, const parallel::MeshShape& mesh, int ranks_per_node) {
   const ExchangeLevels levels = exchange_levels(mesh, ranks_per_node);
   ranks.data = parallel::in_levels(ranks.data, levels.data);
+  if (ranks.beside) ranks.beside->data = parallel::in_levels(ranks.beside->data, levels.data);
   // A few slabs and data ranks that share a node gain nothing.
   if (levels.data.sizes.size() > 1 || ranks.all.size() > ranks_per_node)
     ranks.all = parallel::in_levels(ranks.all, levels.all);

@@ -28,12 +28,8 @@ std::size_t gradient_sum_bytes(std::size_t terms, std::size_t bytes) {
 }
 
 GradientSum::GradientSum(ParameterStore& store, const ParameterShares& shares, std::size_t terms,
- const GradientSumOptions& options)
-    : store_(store),
-      shares_(shares),
-      terms_(terms),
-      options_(options),
-      buckets_(shares.buckets().size()) {
+                         const GradientSumOptions& options)
+    : store_(store), shares_(shares), terms_(terms), options_(options), buckets_(shares.buckets().size()) {
   const parallel::Communicator& data = shares.ranks().data;
   const parallel::Range mine =
       parallel::partition(terms, static_cast<std::size_t>(data.size()), static_cast<std::size_t>(data.rank()));
@@ -70,21 +66,19 @@ void GradientSum::begin_term(Context&) {
 
 void GradientSum::reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums,
                                   std::span<float> share) const {
-  const parallel::Communicator& data = shares_.ranks().data;
   const std::vector<std::size_t> cuts = shares_.data_cuts(bucket);
-  if (!options_.fast) return parallel::canonical_reduce_scatter(data, terms_, cuts, sums, share);
+  if (!options_.fast) return parallel::canonical_reduce_scatter(data(), terms_, cuts, sums, share);
   std::vector<float> total(cuts.back());
   for (const auto sum : sums) add_to(total, sum);
-  data.all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
-  std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(cuts[static_cast<std::size_t>(data.rank())]), share.size(),
+  data().all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
+  std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(cuts[static_cast<std::size_t>(data().rank())]), share.size(),
               share.begin());
 }
 
 /// What of the bucket this slab finishes, in `sum` or where it is.
 std::span<const float> GradientSum::sum_over_slabs(std::size_t bucket, std::span<const float> mine,
                                                    std::vector<float>& sum) const {
-  const parallel::Communicator& slabs = shares_.ranks().slabs;
-  if (slabs.size() == 1) return mine;
+  if (slabs().size() == 1) return mine;
   const ArenaRange share = shares_.slab_share(bucket);
   const auto first = static_cast<std::size_t>(share.first - shares_.buckets()[bucket].first);
   const auto count = static_cast<std::size_t>(share.count);
@@ -92,53 +86,83 @@ std::span<const float> GradientSum::sum_over_slabs(std::size_t bucket, std::span
   sum.resize(count);
   if (options_.fast) {
     std::vector<float> total(mine.begin(), mine.end());
-    slabs.all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
+    slabs().all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
     std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(first), count, sum.begin());
     return sum;
   }
-  parallel::canonical_reduce_scatter(slabs, static_cast<std::size_t>(slabs.size()), shares_.slab_cuts(bucket),
+  parallel::canonical_reduce_scatter(slabs(), static_cast<std::size_t>(slabs().size()), shares_.slab_cuts(bucket),
                                      std::span(&mine, 1), sum);
   return sum;
 }
 
+const parallel::Communicator& GradientSum::data() const {
+  const TrainingRanks& ranks = shares_.ranks();
+  return options_.by_bucket && ranks.beside ? ranks.beside->data : ranks.data;
+}
+
+const parallel::Communicator& GradientSum::slabs() const {
+  const TrainingRanks& ranks = shares_.ranks();
+  return options_.by_bucket && ranks.beside ? ranks.beside->slabs : ranks.slabs;
+}
+
+void GradientSum::settle(std::size_t bucket) {
+  if (under_way_ && under_way_->bucket == bucket) wait();
+}
+
+void GradientSum::wait() {
+  if (!under_way_) return;
+  parallel::Event event = std::move(under_way_->event);
+  under_way_.reset();
+  event.wait();
+}
+
 void GradientSum::gradients_ready(std::size_t bucket) {
   if (!options_.by_bucket || !learns(bucket)) return;
-  BucketSum& b = buckets_[bucket];
   // Products that add to what is there must find it: the passes' sum is taken after the last of them.
-  const bool last = ++b.pass == options_.passes;
+  int& pass = buckets_[bucket].pass;
+  const bool last = ++pass == options_.passes;
   if (!last && !options_.chunked) return;
-  const bool first = !options_.chunked || b.pass == 1;
-  const Bucket& range = shares_.buckets()[bucket];
+  const Found found{.bucket = bucket,
+                    .term = begin_ + added_,
+                    .first = !options_.chunked || pass == 1,
+                    .last = last,
+                    .ends = added_ + 1 == own_terms()};
+  if (last) pass = 0;
+  if (!shares_.ranks().beside) return take(found);
+  wait();
+  under_way_.emplace(bucket, stream_.run([this, found] { take(found); }));
+}
+
+void GradientSum::take(const Found& found) {
+  BucketSum& b = buckets_[found.bucket];
+  const Bucket& range = shares_.buckets()[found.bucket];
   const auto release = [&] { store_.discard(store_.gradients(), range.first, range.count); };
   std::vector<float> received;
-  const std::span<const float> found = sum_over_slabs(bucket, gradients({range.first, range.count}), received);
-  const ArenaRange own = shares_.own(bucket);
-  if (first && last && own_terms() == 1) {  // nothing to keep it for
+  const std::span<const float> sum = sum_over_slabs(found.bucket, gradients({range.first, range.count}), received);
+  const ArenaRange own = shares_.own(found.bucket);
+  if (found.first && found.last && own_terms() == 1) {  // nothing to keep it for
     std::vector<float> share(static_cast<std::size_t>(own.count));
-    reduce_to_share(bucket, std::span(&found, 1), share);
+    reduce_to_share(found.bucket, std::span(&sum, 1), share);
     release();
     std::copy(share.begin(), share.end(), gradients(own).begin());
-    b.pass = 0;
     return;
   }
-  if (first) {
-    const std::size_t term = begin_ + added_;
-    b.nodes.push_back({term, term + 1});
+  if (found.first) {
+    b.nodes.push_back({found.term, found.term + 1});
     if (b.sums.size() < b.nodes.size()) b.sums.emplace_back();
-    b.sums[b.nodes.size() - 1].assign(found.begin(), found.end());
+    b.sums[b.nodes.size() - 1].assign(sum.begin(), sum.end());
   } else {
-    add_to(b.sums[b.nodes.size() - 1], found);
+    add_to(b.sums[b.nodes.size() - 1], sum);
   }
   release();
-  if (!last) return;
-  b.pass = 0;
+  if (!found.last) return;
   for (std::size_t n = b.nodes.size(); n > 1 && parallel::are_siblings(terms_, b.nodes[n - 2], b.nodes[n - 1]); --n) {
     add_to(b.sums[n - 2], b.sums[n - 1]);
     b.nodes[n - 2].end = b.nodes[n - 1].end;
     b.nodes.pop_back();
   }
-  if (added_ + 1 < own_terms()) return;
-  reduce_to_share(bucket, views_of(b.sums, b.nodes.size()), gradients(own));
+  if (!found.ends) return;
+  reduce_to_share(found.bucket, views_of(b.sums, b.nodes.size()), gradients(own));
   b.nodes.clear();
 }
 
@@ -203,6 +227,7 @@ void GradientSum::finish_whole(Context& ctx) {
 }
 
 void GradientSum::finish(Context& ctx) {
+  wait();
   if (!options_.by_bucket) {
     if (own_terms() == 0) store_.zero_gradients();
     if (shares_.ranks().data.size() > 1)

@@ -2,11 +2,13 @@
 // The gradient of a batch as a sum over its micro-batches, and over the chunks of latitude that slabs hold, on one
 // fixed tree: the same bits on any ranks.
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "model/ops/backend.hpp"
 #include "model/training/parameter_shares.hpp"
 #include "parallel/canonical.hpp"
+#include "parallel/communication_stream.hpp"
 
 namespace zonda::model {
 
@@ -26,11 +28,15 @@ class GradientSum {
  public:
   /// `terms` micro-batches in all; this rank adds those of parallel::partition(terms, data ranks, data rank), in order.
   /// Throws Error(usage) where a rank has none of them though buckets are summed while others wait for it.
-  GradientSum(ParameterStore& store, const ParameterShares& shares, std::size_t terms, const GradientSumOptions& options);
+  GradientSum(ParameterStore& store, const ParameterShares& shares, std::size_t terms,
+              const GradientSumOptions& options);
   /// Before a micro-batch: the gradients become zero.
   void begin_term(Context& ctx);
-  /// After each pass, with `by_bucket`: the bucket's gradients are taken and zero again.
+  /// After each pass, with `by_bucket`: the bucket's gradients are taken and zero again. Where the ranks have groups
+  /// beside the passes' own, this goes on while the next bucket's gradients are found: one bucket at a time.
   void gradients_ready(std::size_t bucket);
+  /// Before more is added to a bucket's gradients: what was there has been taken.
+  void settle(std::size_t bucket);
   /// After the last pass of a micro-batch.
   void end_term(Context& ctx);
   /// The sum is there; the object is empty again. Collective.
@@ -44,6 +50,16 @@ class GradientSum {
     std::vector<parallel::TreeNode> nodes;
     int pass = 0;
   };
+  /// A bucket's gradients of one pass.
+  struct Found {
+    std::size_t bucket, term;  // of all micro-batches
+    bool first, last;          // of the micro-batch's passes that are taken
+    bool ends;                 // behind it nothing comes of this rank's
+  };
+  void take(const Found& found);
+  void wait();
+  const parallel::Communicator& data() const;
+  const parallel::Communicator& slabs() const;
   bool learns(std::size_t bucket) const;
   std::span<float> gradients(ArenaRange range) const;
   std::size_t own_terms() const { return end_ - begin_; }
@@ -62,6 +78,13 @@ class GradientSum {
   std::vector<Buffer> partial_;
   std::vector<parallel::TreeNode> nodes_;
   std::vector<BucketSum> buckets_;
+  // At most one bucket is on its way; last, so that it is over before what it uses goes.
+  struct UnderWay {
+    std::size_t bucket;
+    parallel::Event event;
+  };
+  std::optional<UnderWay> under_way_;
+  parallel::CommunicationStream stream_;
 };
 
 }  // namespace zonda::model

@@ -2,6 +2,7 @@
 // Who keeps what of the parameters, their gradients and moments: every bucket is cut over the ranks that train it.
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,11 @@ struct TrainingRanks {
   parallel::Communicator heads = parallel::Communicator::self();  ///< have other heads and hidden columns
   /// Have other layers; `all` are of one stage.
   parallel::Communicator stages = parallel::Communicator::self();
+  /// The data ranks and the slabs as groups of their own, for sums that go on beside the passes.
+  struct Beside {
+    parallel::Communicator data, slabs;
+  };
+  std::optional<Beside> beside{};  ///< none: sums are waited for
   static TrainingRanks of_data(const parallel::Communicator& data) {
     return {data, parallel::Communicator::self(), data};
   }

@@ -35,8 +35,8 @@ ShardedParameters::ShardedParameters(ForecastNetwork& network, const TrainingRan
          ranks.slabs.size() > 1 ? " and slabs of latitude" : "", ranks.heads.size() > 1 ? " and shared heads" : "");
   if (shares_.alone() || !on_host()) return;
   const bool in_stages = ranks.stages.size() > 1;
-  network_.parameters().keep_sparse({.values = zero == 3 || in_stages, .gradients = by_bucket(), .moments = true});
-  if (by_bucket()) network_.observe(this);
+  network_.parameters().keep_sparse({.values = zero == 3 || in_stages, .gradients = true, .moments = true});
+  network_.observe(this);
 }
 
 ShardedParameters::~ShardedParameters() {
@@ -108,9 +108,10 @@ void ShardedParameters::take_average() {
   values_are_new();
 }
 
-GradientSumOptions ShardedParameters::sum_options(int passes) const {
+GradientSumOptions ShardedParameters::sum_options(int passes, std::size_t terms) const {
+  const bool all_take_part = terms >= static_cast<std::size_t>(shares_.ranks().data.size());
   return {.passes = passes,
-          .by_bucket = by_bucket(),
+          .by_bucket = must_go_by_bucket() || (may_go_by_bucket() && all_take_part),
           .chunked = network_.slab().chunks() > 1,
           .whole = !on_host(),
           .fast = fast_};
@@ -387,6 +388,10 @@ bool ShardedParameters::before_use(std::size_t bucket) {
 void ShardedParameters::after_use(std::size_t bucket) {
   if (!values_travel()) return;
   if (--residence_[bucket].users == 0 && bucket != expected_) release(bucket);
+}
+
+void ShardedParameters::before_gradients(std::size_t bucket) {
+  if (sum_) sum_->settle(bucket);
 }
 
 void ShardedParameters::gradients_ready(std::size_t bucket) {

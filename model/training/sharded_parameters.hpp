@@ -42,7 +42,8 @@ class ShardedParameters final : public BucketObserver {
   void take_average();
 
   // --- a step
-  GradientSumOptions sum_options(int passes) const;
+  /// Of so many backward passes of a micro-batch, and micro-batches over all data ranks.
+  GradientSumOptions sum_options(int passes, std::size_t terms) const;
   /// Gradients go to `sum` from now on; null: nowhere.
   void collect(GradientSum* sum) { sum_ = sum; }
   /// Of the whole gradient, the same on all ranks. Collective, as all below.
@@ -62,6 +63,7 @@ class ShardedParameters final : public BucketObserver {
 
   bool before_use(std::size_t bucket) override;
   void after_use(std::size_t bucket) override;
+  void before_gradients(std::size_t bucket) override;
   void gradients_ready(std::size_t bucket) override;
 
  private:
@@ -73,8 +75,9 @@ class ShardedParameters final : public BucketObserver {
     parallel::Event arrival;
   };
   bool values_travel() const { return zero_ == 3 && shares_.ranks().all.size() > 1; }
-  /// Whether a bucket's gradients leave as soon as they are ready, and arenas have room for what is here alone.
-  bool by_bucket() const {
+  /// Whether a bucket's gradients leave as soon as they are ready.
+  bool may_go_by_bucket() const { return !shares_.alone() && on_host(); }
+  bool must_go_by_bucket() const {
     return !shares_.alone() && (zero_ > 1 || shares_.ranks().slabs.size() > 1 || shares_.ranks().stages.size() > 1);
   }
   bool on_host() const { return network_.parameters().memory().device() == Device::cpu; }

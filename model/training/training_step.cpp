@@ -64,7 +64,7 @@ TrainingStep::TrainingStep(ForecastNetwork& network, const ForecastStep& step,
                      : std::optional<ParameterShares>(std::in_place, network.parameters(), network.buckets(),
                                                       TrainingRanks::of_data(communicator))),
       sum_(network.parameters(), shared ? shared->shares() : *shares_, terms_,
-           shared ? shared->sum_options(rolls_back(unrolling) ? unrolling.count : 1)
+           shared ? shared->sum_options(rolls_back(unrolling) ? unrolling.count : 1, terms_)
                   : GradientSumOptions{.whole = true}),
       scratch_(network.backend().memory()) {
   const parallel::Range range = parallel::partition(terms_, static_cast<std::size_t>(communicator.size()),

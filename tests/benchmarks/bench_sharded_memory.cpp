@@ -63,8 +63,8 @@ std::int64_t train(const Setting& setting, const TrainingRanks& ranks, int zero,
   const auto stages = static_cast<std::size_t>(ranks.stages.size()),
              stage = static_cast<std::size_t>(ranks.stages.rank()), lanes = in_flight(stages, stage, samples);
   network.plan(1, Use::training, static_cast<int>(lanes));
-  GradientSum sum(network.parameters(), parameters.shares(), samples * static_cast<std::size_t>(ranks.data.size()),
-                  parameters.sum_options(1));
+  const std::size_t terms = samples * static_cast<std::size_t>(ranks.data.size());
+  GradientSum sum(network.parameters(), parameters.shares(), terms, parameters.sum_options(1, terms));
   parameters.collect(&sum);
   Arena arena;
   Context ctx(network.backend(), arena, DType::f32);
