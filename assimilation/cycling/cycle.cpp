@@ -11,6 +11,7 @@
 #include "assimilation/cycling/cycle_model.hpp"
 #include "assimilation/cycling/cycle_observations.hpp"
 #include "assimilation/cycling/cycle_summary.hpp"
+#include "assimilation/cycling/feedback_files.hpp"
 #include "assimilation/cycling/launched_forecasts.hpp"
 #include "assimilation/cycling/member_exchange.hpp"
 #include "assimilation/cycling/member_files.hpp"
@@ -41,6 +42,7 @@ std::string identity_of(const CycleConfig& config, const AnalysisConfig& analysi
   one.analyses = {analysis};
   one.end = one.start;
   one.keep = 0;
+  one.feedback = {};
   return sha256(std::string_view(config::dump(one).dump() + model.identity));
 }
 
@@ -58,6 +60,7 @@ class Cycle {
         identity_(identity_of(config, analysis, model_)),
         files_(directory / "states", model_, communicator),
         log_(directory / "cycles.jsonl"),
+        feedback_(config.feedback, directory / "feedback", communicator),
         method_(make_analysis_method(
             analysis, model_, model.learned,
             [&] { return background_samples(config, analysis.covariance, model_, communicator); }, communicator)),
@@ -75,6 +78,7 @@ class Cycle {
   void run(bool resume) {
     if (!resume || !restore()) {
       files_.remove_all();
+      feedback_.remove_all();
       if (!config_.initial.from.empty()) {
         parallel::together(communicator_,
                            [&] { read_members(config_.initial.from, model_.identity, times_[0], ensemble_); });
@@ -160,7 +164,7 @@ class Cycle {
     if (communicator_.is_root()) record["background"] = scores_of(background, true_fields, cycle);
 
     if (method_) {
-      const CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
+      CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
       record["observations"] = observations.summary();
       const AnalysisNotes notes = analyse(observations, cycle, time);
       if (const ConstView factors = method_->learned(); !factors.empty())
@@ -168,12 +172,12 @@ class Cycle {
             {"mean", std::accumulate(factors.begin(), factors.end(), 0.0) / static_cast<double>(factors.size())},
             {"largest", *std::max_element(factors.begin(), factors.end())}};
       if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
-      Vector observed(observations.selected.entries.size());
-      observations.selected.observations.instrument->apply(ensemble_mean(communicator_, ensemble_), observed);
+      const Vector observed = stream_.observe_analysis(observations, time, ensemble_mean(communicator_, ensemble_));
       record["departures"] = to_record(
           departure_statistics(observations.table, observations.selected.entries, observed, observations.spread));
       if (time >= times_[0] + config_.spin_up)
         add_stations(stations_, observations.table, observations.selected.entries, observed);
+      if (feedback_.wanted()) feedback_.write(time, observations.table);
     }
     const std::vector<std::vector<float>> analysis = method_ ? all_fields() : background;
     const std::vector<double> tail = tail_of_members(analysis);
@@ -346,6 +350,7 @@ class Cycle {
   std::string identity_;
   MemberFiles files_;
   CycleLog log_;
+  FeedbackFiles feedback_;
   std::unique_ptr<AnalysisMethod> method_;
   ObservationStream stream_;
   std::unique_ptr<Truth> nature_;

@@ -12,6 +12,7 @@ namespace zonda::assimilation {
 /// analysis NAME:
 ///   NAME/cycles.jsonl      a record of each cycle: observations read, used and rejected by reason, departures, scores
 ///   NAME/analysis_TIME.nc  the mean of the analysis members on the configured channels (CF NetCDF)
+///   NAME/feedback/feedback_TIME.h5  each observation, its flag, and H of background and analysis (IODA's layout)
 ///   NAME/states/TIME/      the members (state files), the truth, and cycle.json, which makes them valid
 ///   NAME/summary.json      scores and diagnostics over all cycles after the spin-up
 /// and assimilation.json, which lists the analyses. With `resume` each continues after its last whole cycle; the files

@@ -110,6 +110,11 @@ void describe(config::Table& table, LaunchConfig& c) {
   table.check("output_step", [&c] { return c.output_step > Duration{0} ? "" : "expected more than 0"; });
 }
 
+void describe(config::Table& table, FeedbackConfig& c) {
+  table.key("write", c.write, "A file a cycle: each observation, its flag, and H of background and analysis");
+  table.key("keep", c.keep, "Files that stay on disk; 0: all").range(0, 1e9);
+}
+
 void describe(config::Table& table, CycleConfig& c) {
   table.section("core", c.core, "The embedded atmosphere as model");
   table.key("network", c.network, "Folder of a trained model");
@@ -131,6 +136,7 @@ void describe(config::Table& table, CycleConfig& c) {
   table.key("spin_up", c.spin_up, "Before scores count");
   table.section("forecasts", c.forecasts, "Forecasts from the analyses");
   table.key("keep", c.keep, "Cycles whose members stay on disk; 0: all").range(0, 1e9);
+  table.section("feedback", c.feedback, "What each observation did");
   table.check("", [&c]() -> std::string {
     return c.core.has_value() != c.network.has_value() ? "" : "expected one of core and network";
   });

@@ -103,6 +103,13 @@ struct LaunchConfig {
 };
 void describe(config::Table& table, LaunchConfig& config);
 
+/// What observations did, cycle by cycle.
+struct FeedbackConfig {
+  bool write = true;
+  int keep = 2;  ///< files that stay on disk; 0: all
+};
+void describe(config::Table& table, FeedbackConfig& config);
+
 struct CycleConfig {
   std::optional<model::SimulateConfig> core;  ///< the embedded atmosphere is the model ...
   std::optional<std::string> network;         ///< ... or the network in this folder
@@ -122,6 +129,7 @@ struct CycleConfig {
   Duration spin_up = std::chrono::hours(240);               ///< before scores count
   std::optional<LaunchConfig> forecasts;
   int keep = 2;  ///< cycles whose members stay on disk; 0: all
+  FeedbackConfig feedback;
 };
 void describe(config::Table& table, CycleConfig& config);
 

@@ -120,6 +120,22 @@ CheckedObservations ObservationStream::at(Time time, std::size_t cycle, ConstVie
   return checked;
 }
 
+Vector ObservationStream::observe_analysis(CheckedObservations& checked, Time time, ConstView state) const {
+  ingest::ObservationTable& table = checked.table;
+  std::vector<std::size_t> met;
+  std::vector<AtmosphericObservation> list;
+  for (std::size_t i = 0; i < table.size(); ++i)
+    if (std::isfinite(table.background[i])) {
+      met.push_back(i);
+      list.push_back(observation_of(table, i, slots(time)));
+    }
+  Vector values(met.size()), of_selected;
+  AtmosphereOperator(layout_, list).apply(state, values);
+  for (std::size_t n = 0; n < met.size(); ++n) table.analysis[met[n]] = values[n];
+  for (const std::size_t i : checked.selected.entries) of_selected.push_back(table.analysis[i]);
+  return of_selected;
+}
+
 nlohmann::ordered_json CheckedObservations::summary() const {
   std::map<std::string, std::size_t> rejected;
   std::size_t used = 0, lost = 0;

@@ -33,6 +33,8 @@ class ObservationStream {
   /// `truth`: for synthetic observations. Every rank gets all entries. Collective.
   CheckedObservations at(Time time, std::size_t cycle, ConstView truth, const Ensemble& background,
                          const parallel::Communicator& communicator) const;
+  /// table.analysis = H(state) of every entry that met the background, used or not. Returns those of `selected`.
+  Vector observe_analysis(CheckedObservations& checked, Time time, ConstView state) const;
 
  private:
   bool is_in_window(std::size_t i, Time time) const;

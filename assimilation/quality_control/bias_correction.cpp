@@ -15,7 +15,11 @@ StationBias::StationBias(double rate, int least) : rate_(rate), least_(least) {
 
 void StationBias::correct(ingest::ObservationTable& table) const {
   for (std::size_t i = 0; i < table.size(); ++i)
-    if (table.accepted(i)) table.value[i] -= estimate(table.station_name(i), table.info(i).short_name);
+    if (table.accepted(i)) {
+      const double bias = estimate(table.station_name(i), table.info(i).short_name);
+      table.value[i] -= bias;
+      table.bias[i] += bias;
+    }
 }
 
 void StationBias::update(const ingest::ObservationTable& table) {

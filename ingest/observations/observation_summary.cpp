@@ -39,14 +39,38 @@ struct Departures {
   }
 };
 
-/// [used, rejected] departures by kind and variable.
-std::map<std::pair<ReportKind, VariableNumber>, std::array<Departures, 2>> departures_of(
-    const ObservationTable& table) {
-  std::map<std::pair<ReportKind, VariableNumber>, std::array<Departures, 2>> all;
+/// [used, rejected] departures by kind and variable from `equivalents`, H of a state.
+using DeparturesOfKinds = std::map<std::pair<ReportKind, VariableNumber>, std::array<Departures, 2>>;
+DeparturesOfKinds departures_of(const ObservationTable& table, const std::vector<double>& equivalents) {
+  DeparturesOfKinds all;
   for (std::size_t i = 0; i < table.size(); ++i)
-    if (const double departure = table.value[i] - table.background[i]; std::isfinite(departure))
+    if (const double departure = table.value[i] - equivalents[i]; std::isfinite(departure))
       all[{table.kind[i], table.variable[i]}][table.accepted(i) ? 0 : 1].add(departure);
   return all;
+}
+
+/// Mean and root mean square of the departures of the values that are used; empty where no background is known.
+std::string departure_lines(const ObservationTable& table) {
+  const DeparturesOfKinds background = departures_of(table, table.background),
+                          analysis = departures_of(table, table.analysis);
+  std::string text;
+  for (const auto& [key, of] : background) {
+    if (of[0].count == 0) continue;
+    if (text.empty())
+      text = fmt::format("{:<10} {:<6} {:>9} {:>12} {:>12} {:>12} {:>12}  {}\n", "departures", "value", "used",
+                         "background", "rms", "analysis", "rms", "unit");
+    const auto part = [](const Departures& departures, bool square) {
+      if (departures.count == 0) return std::string("-");
+      const double mean = (square ? departures.squares : departures.sum) / static_cast<double>(departures.count);
+      return fmt::format("{:.4g}", square ? std::sqrt(mean) : mean);
+    };
+    const auto found = analysis.find(key);
+    const Departures after = found == analysis.end() ? Departures{} : found->second[0];
+    text += fmt::format("{:<10} {:<6} {:>9} {:>12} {:>12} {:>12} {:>12}  {}\n", name(key.first),
+                        variable_table()[key.second].short_name, of[0].count, part(of[0], false), part(of[0], true),
+                        part(after, false), part(after, true), variable_table()[key.second].unit);
+  }
+  return text;
 }
 
 }  // namespace
@@ -70,7 +94,8 @@ Json summarise(const ObservationTable& table, const ReadingAccount& account) {
                                  {"used", count.used},
                                  {"rejected", reasons(count.rejected)}});
   record["values"] = Json::array();
-  const auto departures = departures_of(table);
+  const DeparturesOfKinds departures = departures_of(table, table.background),
+                          from_analysis = departures_of(table, table.analysis);
   for (const auto& [key, count] : count_values(table)) {
     const Variable& variable = variable_table()[key.second];
     Json row{{"kind", name(key.first)}, {"variable", variable.short_name},
@@ -84,6 +109,8 @@ Json summarise(const ObservationTable& table, const ReadingAccount& account) {
       if (found->second[0].count > 0) row["departures"] = found->second[0].json();
       if (found->second[1].count > 0) row["departures_of_rejected"] = found->second[1].json();
     }
+    if (const auto found = from_analysis.find(key); found != from_analysis.end())
+      if (found->second[0].count > 0) row["analysis_departures"] = found->second[0].json();
     record["values"].push_back(std::move(row));
   }
   record["complaints"] = Json::array();
@@ -112,6 +139,7 @@ std::string summary_table(const ObservationTable& table, const ReadingAccount& a
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + '\n';
   }
+  text += departure_lines(table);
   for (std::size_t i = 0; i < account.complaints.size() && i < 10; ++i) text += account.complaints[i].text + '\n';
   if (account.complaints.size() > 10)
     text += fmt::format("... and {}{} more\n", account.complaints.size() - 10,

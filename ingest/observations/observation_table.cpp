@@ -71,7 +71,10 @@ void ObservationTable::add(const Observation& observation) {
   value.push_back(observation.value);
   error.push_back(observation.error);
   background.push_back(not_known);
+  analysis.push_back(not_known);
+  bias.push_back(0);
   flag.push_back(observation.flag);
+  given_flag.push_back(observation.flag);
   source.push_back(observation.source);
 }
 
@@ -115,9 +118,16 @@ ObservationTable ObservationTable::select(const std::vector<std::size_t>& which)
   chosen.files = files;
   for (const std::size_t i : which) {
     chosen.add((*this)[i]);
-    chosen.background.back() = background[i];
+    chosen.take_results(*this, i);
   }
   return chosen;
+}
+
+void ObservationTable::take_results(const ObservationTable& other, std::size_t i) {
+  background.back() = other.background[i];
+  analysis.back() = other.analysis[i];
+  bias.back() = other.bias[i];
+  given_flag.back() = other.given_flag[i];
 }
 
 void ObservationTable::append(const ObservationTable& other) {
@@ -126,7 +136,7 @@ void ObservationTable::append(const ObservationTable& other) {
     if (observation.source.file < other.files.size())
       observation.source.file = file_number(other.files[observation.source.file]);
     add(observation);
-    background.back() = other.background[i];
+    take_results(other, i);
   }
 }
 

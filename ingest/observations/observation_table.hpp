@@ -80,10 +80,15 @@ class ObservationTable {
   std::vector<VariableNumber> variable;
   std::vector<double> value, error;
   std::vector<double> background;  ///< H(x_b) where it was computed, else not known
+  std::vector<double> analysis;    ///< H(x_a) likewise
+  std::vector<double> bias;        ///< taken off `value`, 0 where there is none
   std::vector<QualityFlag> flag;
+  std::vector<QualityFlag> given_flag;  ///< the entry came with
   std::vector<SourcePosition> source;
 
  private:
+  /// Of another table's entry, what it did; for the last entry.
+  void take_results(const ObservationTable& other, std::size_t i);
   std::unordered_map<std::string, std::uint32_t> station_numbers_;
 };
 

@@ -31,6 +31,9 @@ def main():
             stations = [name.decode().rstrip("\0") for name in file["MetaData/stationIdentification"][:]]
             assert stations[0] == facts["station"], stations[0]
             assert file["MetaData/dateTime"][0] == facts["seconds"]
+            meanings = file["PreQC/airTemperature"].attrs["flag_meanings"]
+            meanings = meanings.decode() if isinstance(meanings, bytes) else str(meanings)
+            assert len(meanings.split()) == len(file["PreQC/airTemperature"].attrs["flag_values"]), meanings
             print("equal h5py 0")
         try:
             import netCDF4

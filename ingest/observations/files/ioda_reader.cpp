@@ -163,8 +163,8 @@ QualityFlag flag_of(long long number) {
 
 struct StoredVariable {
   VariableNumber number;
-  std::vector<double> values, errors, background;
-  std::vector<long long> flags;
+  std::vector<double> values, errors, background, analysis, bias;
+  std::vector<long long> given_flags, flags;
 };
 
 }  // namespace
@@ -215,9 +215,16 @@ ReadObservations read_ioda(const std::filesystem::path& path, const parallel::Co
       unknown.push_back(name);
       continue;
     }
-    variables.push_back({static_cast<VariableNumber>(known - variable_table().data()),
-                         store.numbers("ObsValue/" + name), store.numbers_or("ObsError/" + name, not_known),
-                         store.numbers_or("hofx/" + name, not_known), store.integers_or("PreQC/" + name, 0)});
+    StoredVariable variable{static_cast<VariableNumber>(known - variable_table().data()),
+                            store.numbers("ObsValue/" + name),
+                            store.numbers_or("ObsError/" + name, not_known),
+                            store.numbers_or((store.has("hofx0/" + name) ? "hofx0/" : "hofx/") + name, not_known),
+                            store.numbers_or("hofx1/" + name, not_known),
+                            store.numbers_or("ObsBias0/" + name, 0),
+                            store.integers_or("PreQC/" + name, 0),
+                            {}};
+    variable.flags = store.has("EffectiveQC/" + name) ? store.integers("EffectiveQC/" + name) : variable.given_flags;
+    variables.push_back(std::move(variable));
   }
   std::sort(variables.begin(), variables.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
   for (const std::string& name : unknown) {
@@ -268,6 +275,9 @@ ReadObservations read_ioda(const std::filesystem::path& path, const parallel::Co
       entry.flag = flag;
       result.table.add(entry);
       result.table.background.back() = variable.background[i];
+      result.table.analysis.back() = variable.analysis[i];
+      result.table.bias.back() = std::isfinite(variable.bias[i]) ? variable.bias[i] : 0;
+      result.table.given_flag.back() = flag_of(variable.given_flags[i]);
     }
     if (result.table.size() == before) {
       reject(QualityFlag::missing, "no value");

@@ -14,6 +14,7 @@
 #include "ingest/hdf5_lock.hpp"
 #include "ingest/observations/files/ioda_names.hpp"
 #include "ingest/observations/files/ioda_store.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::ingest {
 namespace {
@@ -60,21 +61,30 @@ std::vector<std::byte> as_bytes(const std::string& text) {
 struct Layout {
   std::size_t locations = 0, my_first = 0, station_bytes = 1;
   std::set<VariableNumber> variables;
-  bool background = false;
+  bool background = false, analysis = false, bias = false, checked = false;  ///< what any entry of any rank has
   std::vector<std::string> files;
 
   Layout(const ObservationTable& table, const std::vector<Location>& mine, const parallel::Communicator& ranks) {
-    std::vector<std::int64_t> facts{static_cast<std::int64_t>(mine.size()), 1, 0};
+    std::array<std::int64_t, 6> facts{static_cast<std::int64_t>(mine.size()), 1};
     for (const std::string& station : table.stations)
       facts[1] = std::max(facts[1], static_cast<std::int64_t>(station.size()));
-    for (const double value : table.background) facts[2] |= std::isfinite(value) ? 1 : 0;
+    for (std::size_t i = 0; i < table.size(); ++i) {
+      facts[2] |= std::isfinite(table.background[i]) ? 1 : 0;
+      facts[3] |= std::isfinite(table.analysis[i]) ? 1 : 0;
+      facts[4] |= table.bias[i] != 0 ? 1 : 0;
+      facts[5] |= table.flag[i] != table.given_flag[i] ? 1 : 0;
+    }
     std::vector<std::int64_t> all(facts.size() * static_cast<std::size_t>(ranks.size()));
     ranks.all_gather(std::as_bytes(std::span(facts)), std::as_writable_bytes(std::span(all))).wait();
     for (std::size_t r = 0; r < static_cast<std::size_t>(ranks.size()); ++r) {
+      const auto fact = [&](std::size_t n) { return all[facts.size() * r + n]; };
       if (r == static_cast<std::size_t>(ranks.rank())) my_first = locations;
-      locations += static_cast<std::size_t>(all[3 * r]);
-      station_bytes = std::max(station_bytes, static_cast<std::size_t>(all[3 * r + 1]));
-      background |= all[3 * r + 2] != 0;
+      locations += static_cast<std::size_t>(fact(0));
+      station_bytes = std::max(station_bytes, static_cast<std::size_t>(fact(1)));
+      background |= fact(2) != 0;
+      analysis |= fact(3) != 0;
+      bias |= fact(4) != 0;
+      checked |= fact(5) != 0;
     }
     std::vector<std::int64_t> present(variable_table().size());
     for (const VariableNumber variable : table.variable) present[variable] = 1;
@@ -145,13 +155,19 @@ class Arrays {
       const std::string name = ioda_from_short(variable_table()[v].short_name);
       all.push_back(array("ObsValue", name, H5T_IEEE_F64LE, unit, values_of(v, table.value)));
       all.push_back(array("ObsError", name, H5T_IEEE_F64LE, unit, values_of(v, table.error)));
-      if (layout.background) all.push_back(array("hofx", name, H5T_IEEE_F64LE, unit, values_of(v, table.background)));
-      std::vector<std::int32_t> flags;
-      for (const Location& location : locations) {
-        const std::size_t entry = entry_of(location, v);
-        flags.push_back(static_cast<std::int32_t>(entry == none ? QualityFlag::missing : table.flag[entry]));
+      const auto add_value = [&](const char* group, const std::vector<double>& column) {
+        all.push_back(array(group, name, H5T_IEEE_F64LE, unit, values_of(v, column)));
+      };
+      if (layout.background) add_value(layout.analysis ? "hofx0" : "hofx", table.background);
+      if (layout.analysis) {
+        add_value("hofx1", table.analysis);
+        add_value("ombg", departures(table.value, table.background));
+        add_value("oman", departures(table.value, table.analysis));
       }
-      all.push_back(array("PreQC", name, H5T_STD_I32LE, "", flags));
+      if (layout.bias) add_value("ObsBias0", table.bias);
+      all.push_back(array("PreQC", name, H5T_STD_I32LE, "", flags_of(v, table.given_flag)));
+      if (layout.analysis || layout.checked)
+        all.push_back(array("EffectiveQC", name, H5T_STD_I32LE, "", flags_of(v, table.flag)));
     }
   }
 
@@ -164,6 +180,19 @@ class Arrays {
     for (const auto& [v, entry] : location.of)
       if (v == variable) return entry;
     return none;
+  }
+  std::vector<std::int32_t> flags_of(VariableNumber variable, const std::vector<QualityFlag>& column) const {
+    std::vector<std::int32_t> flags;
+    for (const Location& location : locations_) {
+      const std::size_t entry = entry_of(location, variable);
+      flags.push_back(static_cast<std::int32_t>(entry == none ? QualityFlag::missing : column[entry]));
+    }
+    return flags;
+  }
+  static std::vector<double> departures(const std::vector<double>& values, const std::vector<double>& equivalents) {
+    std::vector<double> result;
+    for (std::size_t i = 0; i < values.size(); ++i) result.push_back(values[i] - equivalents[i]);
+    return result;
   }
   static double known(double value) { return std::isfinite(value) ? value : fill; }
 
@@ -201,6 +230,14 @@ void lay_out(const std::string& path, const std::string& shown, const Layout& la
   std::string names;
   for (const std::string& name : layout.files) names += name + '\n';
   write_attribute(file, "source_files", names, shown);
+  std::vector<int> flag_numbers;
+  std::string reasons;
+  for (const QualityFlag flag : quality_flags()) {
+    std::string word(name(flag));
+    std::replace(word.begin(), word.end(), ' ', '_');
+    reasons += (reasons.empty() ? "" : " ") + word;
+    flag_numbers.push_back(static_cast<int>(flag));
+  }
   std::string kinds;
   for (const ReportKind kind : report_kinds()) kinds += (kinds.empty() ? "" : " ") + std::string(name(kind));
   const hsize_t size = layout.locations;
@@ -232,6 +269,10 @@ void lay_out(const std::string& path, const std::string& shown, const Layout& la
     const Hdf5Handle& dataset = datasets.back();
     if (!entry.unit.empty()) write_attribute(dataset, "units", entry.unit, shown);
     if (entry.type == H5T_IEEE_F64LE) write_attribute(dataset, "_FillValue", fill, shown);
+    if (entry.group.ends_with("QC")) {
+      write_attribute(dataset, "flag_values", std::span<const int>(flag_numbers), shown);
+      write_attribute(dataset, "flag_meanings", reasons, shown);
+    }
     if (entry.name == "reportKind") write_attribute(dataset, "flag_meanings", kinds, shown);
     const haddr_t offset = H5Dget_offset(dataset);
     if (offset == HADDR_UNDEF && layout.locations > 0)
@@ -289,6 +330,16 @@ void together(const parallel::Communicator& ranks, Work work) {
 }
 
 }  // namespace
+
+ObservationTable own_locations(const ObservationTable& table, const parallel::Communicator& ranks) {
+  const std::vector<Location> locations = locations_of(table);
+  const parallel::Range own = parallel::partition(locations.size(), static_cast<std::size_t>(ranks.size()),
+                                                  static_cast<std::size_t>(ranks.rank()));
+  std::vector<std::size_t> entries;
+  for (std::size_t l = own.begin; l < own.end; ++l)
+    for (const auto& [variable, entry] : locations[l].of) entries.push_back(entry);
+  return table.select(entries);
+}
 
 void write_ioda(const std::filesystem::path& path, const ObservationTable& table, const parallel::Communicator& ranks) {
   const std::vector<Location> locations = locations_of(table);

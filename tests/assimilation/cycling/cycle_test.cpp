@@ -4,15 +4,18 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "assimilation/cycling/cycle_log.hpp"
 #include "assimilation/cycling/cycle_table.hpp"
+#include "assimilation/diagnostics/departure_statistics.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/signals.hpp"
+#include "ingest/observations/files/observation_file.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -163,6 +166,47 @@ TEST_F(CycleTest, RanksDoNotChangeTheBits) {
     for (const std::string method : {"letkf", "envar"})
       EXPECT_EQ(results(directory, method, config), results(path("one"), method, config)) << ranks << " ranks";
   }
+}
+
+/// Files that any number of ranks write, with the departures that the record sums up.
+TEST_F(CycleTest, FeedbackSaysWhatEachObservationDid) {
+  CycleConfig config = small_cycle("letkf");
+  config.end = parse_time("2000-01-01T12");
+  config.observations.quality_control.background_limit = 1.5;
+  run(config, path("one"));
+  run(config, path("three"), true, 3);
+  const auto file = [&](const char* of, const char* time) {
+    return path(of) / "letkf" / "feedback" / fmt::format("feedback_{}.h5", time);
+  };
+  EXPECT_FALSE(fs::exists(file("one", "2000010100"))) << "two are kept";
+  for (const char* time : {"2000010106", "2000010112"})
+    EXPECT_TRUE(read_file(file("one", time)) == read_file(file("three", time))) << time;
+
+  const ingest::ObservationTable table = ingest::read_observations(file("one", "2000010112"), nullptr).table;
+  const Json record = records(path("one"), "letkf")[2];
+  EXPECT_EQ(table.size(), record["observations"]["read"].get<std::size_t>());
+  EXPECT_EQ(table.used().size(), record["observations"]["used"].get<std::size_t>());
+  DepartureStatistics sums = departures_of_record(record["departures"]), found;
+  Vector analysis, nothing(table.used().size());
+  for (const std::size_t i : table.used()) analysis.push_back(table.analysis[i]);
+  found = departure_statistics(table, table.used(), analysis, nothing);
+  ASSERT_EQ(found.size(), sums.size());
+  for (const auto& [key, value] : found) {
+    EXPECT_NEAR(value.background_square, sums[key].background_square, 1e-9 * value.background_square);
+    EXPECT_NEAR(value.analysis_square, sums[key].analysis_square, 1e-9 * value.analysis_square);
+  }
+  std::size_t rejected = 0;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    EXPECT_EQ(table.given_flag[i], ingest::QualityFlag::accepted);
+    if (table.flag[i] != ingest::QualityFlag::background) continue;
+    ++rejected;
+    EXPECT_TRUE(std::isfinite(table.background[i]) && std::isfinite(table.analysis[i])) << table.describe(i);
+  }
+  EXPECT_GT(rejected, 0u);
+
+  config.feedback.write = false;
+  run(config, path("none"));
+  EXPECT_FALSE(fs::exists(path("none") / "letkf" / "feedback"));
 }
 
 /// Rows of a file: two that are used, one before every window, one without a place, one of a temperature that nothing

@@ -81,6 +81,40 @@ TEST(IodaStore, gives_back_what_was_written) {
   EXPECT_TRUE(account.balanced());
 }
 
+/// Groups of a cycle's feedback, and who wrote which part makes no difference.
+TEST(IodaStore, keeps_what_observations_did) {
+  const ScratchFolder folder("ioda_store_6");
+  ObservationTable table = mixed_table(0, 24);
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (!table.accepted(i)) continue;
+    table.background[i] = table.value[i] + 0.5;
+    table.analysis[i] = table.value[i] - 0.25;
+    if (i % 5 == 0) table.bias[i] = 0.125;
+    if (i % 3 == 0) table.reject(i, QualityFlag::buddy);
+  }
+  write_ioda(folder.path() / "alone.h5", table);
+  for (const int ranks : {2, 5}) {
+    const auto path = folder.path() / ("on_" + std::to_string(ranks) + ".h5");
+    parallel::run_on_threads(
+        ranks, [&](const parallel::Communicator& world) { write_ioda(path, own_locations(table, world), world); });
+    EXPECT_TRUE(read_file(path) == read_file(folder.path() / "alone.h5")) << ranks;
+  }
+  const ObservationTable back = read_ioda(folder.path() / "alone.h5").table;
+  expect_equal(table, back);
+  ASSERT_EQ(table.size(), back.size());
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    EXPECT_EQ(table.given_flag[i], back.given_flag[i]);
+    EXPECT_EQ(table.bias[i], back.bias[i]);
+    EXPECT_TRUE(table.analysis[i] == back.analysis[i] ||
+                (std::isnan(table.analysis[i]) && std::isnan(back.analysis[i])));
+  }
+  const hid_t file = H5Fopen((folder.path() / "alone.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  for (const char* name : {"hofx0", "hofx1", "ombg", "oman", "ObsBias0", "PreQC", "EffectiveQC"})
+    EXPECT_GT(H5Lexists(file, name, H5P_DEFAULT), 0) << name;
+  EXPECT_EQ(H5Lexists(file, "hofx", H5P_DEFAULT), 0);
+  H5Fclose(file);
+}
+
 TEST(IodaStore, holds_an_empty_table) {
   const ScratchFolder folder("ioda_store_2");
   write_ioda(folder.path() / "none.h5", ObservationTable());
