@@ -1,39 +1,34 @@
 #include "core/grid.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <optional>
 
 #include "core/constants.hpp"
 #include "core/error.hpp"
+#include "core/grid_tables.hpp"
 
 namespace zonda {
 
 using constants::pi;
 
-struct Grid::Tables {
-  GridKind kind;
-  bool periodic, poles;
-  double first_longitude, step;
-  std::vector<double> latitudes, longitudes, bounds, weights, areas;
-};
-
-namespace {
-
-double wrap(double longitude) {
+double wrapped_longitude(double longitude) {
   double x = std::fmod(longitude, 360.0);
   if (x < 0) x += 360.0;
   return x >= 360.0 ? 0.0 : x;
 }
 
+namespace {
+
 double radians(double degrees) {
   return degrees * (pi / 180.0);
 }
 
-/// A gap between neighbouring rows, degrees, on a regional grid of one row: as wide as a column.
+[[noreturn]] void bad_grid_size(std::size_t nlat, std::size_t nlon) {
+  fail(ErrorKind::usage, "a grid of {}x{} is not possible; expected 2 to 100000 rows and columns", nlat, nlon);
+}
+
+}  // namespace
+
 std::vector<double> regional_bounds(const std::vector<double>& latitudes, double fallback_step) {
   const std::size_t n = latitudes.size();
   std::vector<double> bounds(n + 1);
@@ -45,15 +40,9 @@ std::vector<double> regional_bounds(const std::vector<double>& latitudes, double
   return bounds;
 }
 
-[[noreturn]] void bad_size(std::size_t nlat, std::size_t nlon) {
-  fail(ErrorKind::usage, "a grid of {}x{} is not possible; expected 2 to 100000 rows and columns", nlat, nlon);
+void check_grid_size(std::size_t nlat, std::size_t nlon) {
+  if (nlat < 2 || nlon < 2 || nlat > 100'000 || nlon > 100'000) bad_grid_size(nlat, nlon);
 }
-
-void check_size(std::size_t nlat, std::size_t nlon) {
-  if (nlat < 2 || nlon < 2 || nlat > 100'000 || nlon > 100'000) bad_size(nlat, nlon);
-}
-
-}  // namespace
 
 void gauss_legendre(std::size_t n, std::vector<double>& nodes, std::vector<double>& weights) {
   nodes.resize(n);
@@ -98,11 +87,10 @@ std::vector<double> global_bounds(const std::vector<double>& latitudes) {
 
 }  // namespace
 
-// Fills everything that follows from the rows and columns.
-static void derive(std::vector<double>& longitudes, double first, double step, std::size_t nlon,
-                   const std::vector<double>& bounds, std::vector<double>& areas, std::vector<double>& weights) {
+void derive_grid(std::vector<double>& longitudes, double first, double step, std::size_t nlon,
+                 const std::vector<double>& bounds, std::vector<double>& areas, std::vector<double>& weights) {
   longitudes.resize(nlon);
-  for (std::size_t j = 0; j < nlon; ++j) longitudes[j] = wrap(first + static_cast<double>(j) * step);
+  for (std::size_t j = 0; j < nlon; ++j) longitudes[j] = wrapped_longitude(first + static_cast<double>(j) * step);
   const std::size_t nlat = bounds.size() - 1;
   areas.resize(nlat);
   weights.resize(nlat);
@@ -116,12 +104,12 @@ static void derive(std::vector<double>& longitudes, double first, double step, s
 }
 
 Grid Grid::latlon(std::size_t nlat, std::size_t nlon, bool poles, double first_longitude) {
-  check_size(nlat, nlon);
+  check_grid_size(nlat, nlon);
   auto t = std::make_shared<Tables>();
   t->kind = GridKind::latlon;
   t->periodic = true;
   t->poles = poles;
-  t->first_longitude = wrap(first_longitude);
+  t->first_longitude = wrapped_longitude(first_longitude);
   t->step = 360.0 / static_cast<double>(nlon);
   t->latitudes.resize(nlat);
   const double dlat = 180.0 / static_cast<double>(poles ? nlat - 1 : nlat);
@@ -133,49 +121,49 @@ Grid Grid::latlon(std::size_t nlat, std::size_t nlon, bool poles, double first_l
     t->latitudes[i] = 2 * i + 1 == nlat ? 0.0 : northern ? latitude : -latitude;
   }
   t->bounds = global_bounds(t->latitudes);
-  derive(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
+  derive_grid(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
   return Grid(std::move(t));
 }
 
 Grid Grid::gaussian(std::size_t nlat, std::size_t nlon, double first_longitude) {
-  check_size(nlat, nlon);
+  check_grid_size(nlat, nlon);
   if (nlat % 2 != 0) fail(ErrorKind::usage, "a Gaussian grid needs an even number of rows, not {}", nlat);
-  if (nlat > 20'000) bad_size(nlat, nlon);
+  if (nlat > 20'000) bad_grid_size(nlat, nlon);
   auto t = std::make_shared<Tables>();
   t->kind = GridKind::gaussian;
   t->periodic = true;
   t->poles = false;
-  t->first_longitude = wrap(first_longitude);
+  t->first_longitude = wrapped_longitude(first_longitude);
   t->step = 360.0 / static_cast<double>(nlon);
   std::vector<double> nodes, weights;
   gauss_legendre(nlat, nodes, weights);
   t->latitudes.resize(nlat);
   for (std::size_t i = 0; i < nlat; ++i) t->latitudes[i] = std::asin(nodes[i]) * (180.0 / pi);
   t->bounds = global_bounds(t->latitudes);
-  derive(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
+  derive_grid(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
   return Grid(std::move(t));
 }
 
 Grid Grid::regional(double north, double south, std::size_t nlat, double west, double east, std::size_t nlon) {
-  check_size(nlat, nlon);
+  check_grid_size(nlat, nlon);
   if (!(north > south) || north > 90 || south < -90) {
     fail(ErrorKind::usage, "a regional grid needs 90 >= north > south >= -90, not {} and {}", north, south);
   }
-  double width = wrap(east) - wrap(west);
+  double width = wrapped_longitude(east) - wrapped_longitude(west);
   if (width <= 0) width += 360;
   if (!std::isfinite(width)) fail(ErrorKind::usage, "a regional grid needs finite west and east longitudes");
   auto t = std::make_shared<Tables>();
   t->kind = GridKind::regional;
   t->periodic = false;
   t->poles = false;
-  t->first_longitude = wrap(west);
+  t->first_longitude = wrapped_longitude(west);
   t->step = width / static_cast<double>(nlon - 1);
   t->latitudes.resize(nlat);
   for (std::size_t i = 0; i < nlat; ++i) {
     t->latitudes[i] = north + (south - north) * static_cast<double>(i) / static_cast<double>(nlat - 1);
   }
   t->bounds = regional_bounds(t->latitudes, t->step);
-  derive(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
+  derive_grid(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
   return Grid(std::move(t));
 }
 
@@ -218,7 +206,7 @@ Grid Grid::from_coordinates(std::span<const double> latitudes_in, std::span<cons
     const double off = std::remainder(longitudes_in[j] - position, 360.0);
     if (std::abs(off) > tolerance) {
       fail(ErrorKind::data, "longitudes are not equally spaced: column {} is at {}, expected {}", j, longitudes_in[j],
-           wrap(position));
+           wrapped_longitude(position));
     }
   }
   if (periodic && nlat >= 2) {
@@ -228,7 +216,7 @@ Grid Grid::from_coordinates(std::span<const double> latitudes_in, std::span<cons
       }
       return true;
     };
-    const double first = wrap(longitudes_in[0]);
+    const double first = wrapped_longitude(longitudes_in[0]);
     if (std::abs(latitudes.front() - 90.0) < 1e-3 && std::abs(latitudes.back() + 90.0) < 1e-3) {
       if (Grid grid = latlon(nlat, nlon, true, first); near(grid)) return grid;
     }
@@ -241,133 +229,22 @@ Grid Grid::from_coordinates(std::span<const double> latitudes_in, std::span<cons
   t->kind = GridKind::regional;
   t->periodic = periodic;
   t->poles = false;
-  t->first_longitude = wrap(longitudes_in[0]);
+  t->first_longitude = wrapped_longitude(longitudes_in[0]);
   t->step = step;
   t->latitudes = std::move(latitudes);
   t->bounds = regional_bounds(t->latitudes, step);
-  derive(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
+  derive_grid(t->longitudes, t->first_longitude, t->step, nlon, t->bounds, t->areas, t->weights);
   return Grid(std::move(t));
-}
-
-namespace {
-
-std::optional<double> take_number(std::string_view& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || !std::isfinite(value)) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return value;
-}
-
-std::optional<std::size_t> take_count(std::string_view& text) {
-  std::size_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return value;
-}
-
-bool take_word(std::string_view& text, std::string_view word) {
-  if (!text.starts_with(word)) return false;
-  text.remove_prefix(word.size());
-  return true;
-}
-
-/// A number up to a mark that could be taken for a part of it: `60` of `60..25`.
-std::optional<double> take_number_before(std::string_view& text, std::string_view mark) {
-  const std::size_t end = text.find(mark);
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view figures = text.substr(0, end);
-  const auto value = take_number(figures);
-  if (!value || !figures.empty()) return std::nullopt;
-  text.remove_prefix(end + mark.size());
-  return value;
-}
-
-/// Rows are equally spaced as far as a grid's text can tell.
-bool equally_spaced(const std::vector<double>& latitudes) {
-  const std::size_t n = latitudes.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const double expected =
-        latitudes[0] + (latitudes[n - 1] - latitudes[0]) * static_cast<double>(i) / static_cast<double>(n - 1);
-    if (std::abs(latitudes[i] - expected) > 1e-7) return false;
-  }
-  return n > 1;
-}
-
-}  // namespace
-
-Grid Grid::parse(std::string_view text) {
-  std::string_view rest = text;
-  const auto bad = [&]() -> Grid {
-    fail(ErrorKind::usage,
-         "'{}' is not a grid; expected e.g. 'latlon 181x360', 'latlon 32x64 no-poles', 'gaussian 48x96' or "
-         "'regional 60..25x71 350..40x101'",
-         text);
-  };
-  if (take_word(rest, "regional ")) {
-    // Rows: `60..25x71`, or each one where their steps differ: `60/58.2/55`.
-    std::vector<double> rows;
-    const std::size_t space = rest.find(' ');
-    if (space == std::string_view::npos) return bad();
-    if (rest.substr(0, space).find("..") != std::string_view::npos) {
-      const auto north = take_number_before(rest, "..");
-      const auto south = north ? take_number_before(rest, "x") : std::nullopt;
-      const auto nlat = south ? take_count(rest) : std::nullopt;
-      if (!nlat || !take_word(rest, " ")) return bad();
-      check_size(*nlat, 2);
-      rows = regional(*north, *south, *nlat, 0, 1, 2).tables_->latitudes;
-    } else {
-      while (rest.substr(0, rest.find(' ')).find('/') != std::string_view::npos) {
-        const auto row = take_number_before(rest, "/");
-        if (!row) return bad();
-        rows.push_back(*row);
-      }
-      const auto row = take_number_before(rest, " ");
-      if (!row) return bad();
-      rows.push_back(*row);
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (std::abs(rows[i]) > 90 || (i > 0 && rows[i] >= rows[i - 1])) return bad();
-      }
-    }
-    const auto west = take_number_before(rest, "..");
-    const auto east = west ? take_number_before(rest, "x") : std::nullopt;
-    const auto nlon = east ? take_count(rest) : std::nullopt;
-    const bool periodic = nlon && take_word(rest, " periodic");
-    if (!nlon || !rest.empty()) return bad();
-    auto t = std::make_shared<Tables>(*regional(1, 0, 2, *west, *east, *nlon).tables_);
-    t->periodic = periodic;
-    if (periodic) t->step = 360.0 / static_cast<double>(*nlon);
-    t->latitudes = std::move(rows);
-    t->bounds = regional_bounds(t->latitudes, t->step);
-    derive(t->longitudes, t->first_longitude, t->step, *nlon, t->bounds, t->areas, t->weights);
-    return Grid(std::move(t));
-  }
-  const bool is_gaussian = take_word(rest, "gaussian ");
-  if (!is_gaussian && !take_word(rest, "latlon ")) return bad();
-  const auto nlat = take_count(rest);
-  if (!nlat || !take_word(rest, "x")) return bad();
-  const auto nlon = take_count(rest);
-  if (!nlon) return bad();
-  const bool without_poles = !is_gaussian && take_word(rest, " no-poles");
-  double first = 0;
-  if (take_word(rest, " from ")) {
-    const auto value = take_number(rest);
-    if (!value) return bad();
-    first = *value;
-  }
-  if (!rest.empty()) return bad();
-  return is_gaussian ? gaussian(*nlat, *nlon, first) : latlon(*nlat, *nlon, !without_poles, first);
 }
 
 GridKind Grid::kind() const {
   return tables_->kind;
 }
 std::size_t Grid::nlat() const {
-  return tables_->latitudes.size();
+  return tables_->projection ? tables_->y.size() : tables_->latitudes.size();
 }
 std::size_t Grid::nlon() const {
-  return tables_->longitudes.size();
+  return tables_->projection ? tables_->x.size() : tables_->longitudes.size();
 }
 bool Grid::periodic() const {
   return tables_->periodic;
@@ -375,60 +252,62 @@ bool Grid::periodic() const {
 bool Grid::has_poles() const {
   return tables_->poles;
 }
+
+[[noreturn]] void refuse_projected(const Grid& grid) {
+  fail(ErrorKind::usage, "{}: a projected grid has no rows of equal latitude, which are needed here", grid.to_string());
+}
+
 std::span<const double> Grid::latitudes() const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->latitudes;
 }
 std::span<const double> Grid::longitudes() const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->longitudes;
 }
 double Grid::longitude_step() const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->step;
 }
 std::span<const double> Grid::latitude_bounds() const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->bounds;
 }
 double Grid::cell_area(std::size_t row) const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->areas[row];
 }
 std::span<const double> Grid::row_weights() const {
+  if (tables_->projection) refuse_projected(*this);
   return tables_->weights;
 }
 
-std::string Grid::to_string() const {
+GeographicPoint Grid::centre(std::size_t cell) const {
   const Tables& t = *tables_;
-  const std::string from = t.first_longitude != 0 ? fmt::format(" from {}", t.first_longitude) : "";
-  switch (t.kind) {
-    case GridKind::latlon:
-      return fmt::format("latlon {}x{}{}{}", nlat(), nlon(), t.poles ? "" : " no-poles", from);
-    case GridKind::gaussian:
-      return fmt::format("gaussian {}x{}{}", nlat(), nlon(), from);
-    case GridKind::regional:
-      break;
-  }
-  std::string rows;
-  if (equally_spaced(t.latitudes)) {
-    rows = fmt::format("{}..{}x{}", t.latitudes.front(), t.latitudes.back(), nlat());
-  } else {
-    for (const double latitude : t.latitudes) rows += fmt::format("{}{}", rows.empty() ? "" : "/", latitude);
-  }
-  return fmt::format("regional {} {}..{}x{}{}", rows, t.longitudes.front(), t.longitudes.back(), nlon(),
-                     t.periodic ? " periodic" : "");
+  if (t.projection) return {t.cell_latitudes[cell], t.cell_longitudes[cell]};
+  return {t.latitudes[cell / t.longitudes.size()], t.longitudes[cell % t.longitudes.size()]};
 }
-
+double Grid::area(std::size_t cell) const {
+  return tables_->projection ? tables_->cell_areas[cell] : tables_->areas[cell / tables_->longitudes.size()];
+}
+const MapProjection* Grid::projection() const {
+  return tables_->projection ? &*tables_->projection : nullptr;
+}
 Grid::Window Grid::window(double north, double south, double west, double east) const {
+  if (tables_->projection) refuse_projected(*this);
   const auto& lat = tables_->latitudes;
   Window w{0, 0, 0, 0};
   while (w.first_row < lat.size() && lat[w.first_row] > north + 1e-9) ++w.first_row;
   std::size_t last = w.first_row;
   while (last < lat.size() && lat[last] >= south - 1e-9) ++last;
   w.rows = last - w.first_row;
-  double width = wrap(east) - wrap(west);
+  double width = wrapped_longitude(east) - wrapped_longitude(west);
   if (width < 0 || (width == 0 && east != west)) width += 360;
   // The first column at or east of the western edge, in the grid's own order.
   const std::size_t n = nlon();
   double nearest = 1e9;
   for (std::size_t j = 0; j < n; ++j) {
-    const double distance = wrap(tables_->longitudes[j] - west + 1e-9);
+    const double distance = wrapped_longitude(tables_->longitudes[j] - west + 1e-9);
     if (distance < nearest) {
       nearest = distance;
       w.first_column = j;
@@ -447,6 +326,7 @@ Grid::Window Grid::window(double north, double south, double west, double east) 
 
 Grid Grid::sub_grid(const Window& w) const {
   if (w.rows == nlat() && w.columns == nlon() && w.first_column == 0) return *this;
+  if (tables_->projection) refuse_projected(*this);
   auto t = std::make_shared<Tables>();
   const Tables& mine = *tables_;
   t->kind = GridKind::regional;
@@ -458,7 +338,7 @@ Grid Grid::sub_grid(const Window& w) const {
                       mine.latitudes.begin() + static_cast<std::ptrdiff_t>(w.first_row + w.rows));
   t->bounds.assign(mine.bounds.begin() + static_cast<std::ptrdiff_t>(w.first_row),
                    mine.bounds.begin() + static_cast<std::ptrdiff_t>(w.first_row + w.rows + 1));
-  derive(t->longitudes, t->first_longitude, t->step, w.columns, t->bounds, t->areas, t->weights);
+  derive_grid(t->longitudes, t->first_longitude, t->step, w.columns, t->bounds, t->areas, t->weights);
   return Grid(std::move(t));
 }
 
@@ -466,6 +346,12 @@ bool operator==(const Grid& a, const Grid& b) {
   if (a.tables_ == b.tables_) return true;
   if (a.nlat() != b.nlat() || a.nlon() != b.nlon() || a.periodic() != b.periodic()) return false;
   const auto near = [](double x, double y) { return std::abs(x - y) < 1e-6; };
+  if (a.tables_->projection != b.tables_->projection) return false;
+  if (a.tables_->projection) {
+    const auto close = [](double x, double y) { return std::abs(x - y) < 1e-3; };
+    return std::equal(a.x().begin(), a.x().end(), b.x().begin(), close) &&
+           std::equal(a.y().begin(), a.y().end(), b.y().begin(), close);
+  }
   if (!near(std::remainder(a.tables_->first_longitude - b.tables_->first_longitude, 360.0), 0)) return false;
   if (!near(a.tables_->step, b.tables_->step)) return false;
   return std::equal(a.latitudes().begin(), a.latitudes().end(), b.latitudes().begin(), near);
