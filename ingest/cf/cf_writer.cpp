@@ -17,6 +17,7 @@
 #include "core/error.hpp"
 #include "core/provenance.hpp"
 #include "ingest/cf/netcdf_file.hpp"
+#include "ingest/reference_system/reference_system.hpp"
 #include "parallel/communicator.hpp"
 #include "parallel/together.hpp"
 
@@ -156,6 +157,8 @@ struct CfWriter::File {
     for (const auto& [variable, value] : integers) netcdf.put(variable, value);
   }
 
+  bool projected() const { return grid.projection() != nullptr; }
+
   bool any_accumulated() const {
     return std::any_of(channels.begin(), channels.end(), [](const Channel& c) { return c.info().accumulated; });
   }
@@ -185,8 +188,8 @@ struct CfWriter::File {
 
   void define_axes() {
     time_dimension = netcdf.dimension("time", NetcdfFile::unlimited);
-    lat_dimension = netcdf.dimension("lat", grid.nlat());
-    lon_dimension = netcdf.dimension("lon", grid.nlon());
+    lat_dimension = netcdf.dimension(projected() ? "y" : "lat", grid.nlat());
+    lon_dimension = netcdf.dimension(projected() ? "x" : "lon", grid.nlon());
     bounds_dimension = netcdf.dimension("bnds", 2);
 
     time = axis("time", std::array{time_dimension}, "time", time_units, "T");
@@ -196,6 +199,10 @@ struct CfWriter::File {
       time_bounds = netcdf.double_variable("time_bnds", std::array{time_dimension, bounds_dimension});
     }
 
+    if (projected()) {
+      define_plane();
+      return;
+    }
     const int lat = axis("lat", std::array{lat_dimension}, "latitude", "degrees_north", "Y");
     netcdf.attribute(lat, "bounds", "lat_bnds");
     const int lat_bounds = netcdf.double_variable("lat_bnds", std::array{lat_dimension, bounds_dimension});
@@ -215,6 +222,31 @@ struct CfWriter::File {
     for (const double longitude : longitudes) edges.insert(edges.end(), {longitude - half, longitude + half});
     coordinates.emplace_back(lon, longitudes);
     coordinates.emplace_back(lon_bounds, std::move(edges));
+  }
+
+  /// A projected grid: x and y, the cells' latitudes and longitudes, and the grid mapping (CF 5.6).
+  void define_plane() {
+    const int y = axis("y", std::array{lat_dimension}, "projection_y_coordinate", "m", "Y"),
+              x = axis("x", std::array{lon_dimension}, "projection_x_coordinate", "m", "X");
+    coordinates.emplace_back(y, std::vector<double>(grid.y().begin(), grid.y().end()));
+    coordinates.emplace_back(x, std::vector<double>(grid.x().begin(), grid.x().end()));
+    const std::array cells{lat_dimension, lon_dimension};
+    const int lat = axis("lat", cells, "latitude", "degrees_north", ""),
+              lon = axis("lon", cells, "longitude", "degrees_east", "");
+    std::vector<double> latitudes, longitudes;
+    for (std::size_t cell = 0; cell < grid.size(); ++cell) {
+      latitudes.push_back(grid.centre(cell).latitude);
+      longitudes.push_back(std::remainder(grid.centre(cell).longitude, 360.0));
+    }
+    coordinates.emplace_back(lat, std::move(latitudes));
+    coordinates.emplace_back(lon, std::move(longitudes));
+    const int crs = netcdf.int_variable("crs", {});
+    const MapProjection::GridMapping mapping = grid.projection()->grid_mapping();
+    netcdf.attribute(crs, "grid_mapping_name", mapping.name);
+    for (const auto& [name, values] : mapping.attributes) netcdf.attribute(crs, name, std::span(values));
+    netcdf.attribute(crs, "crs_wkt", well_known_text(*grid.projection()));
+    netcdf.attribute(crs, "proj4", grid.projection()->to_string());
+    integers.emplace_back(crs, 0);
   }
 
   void define_scalars() {
@@ -320,7 +352,11 @@ struct CfWriter::File {
     } else if (time_bounds >= 0 && !info.is_static) {
       netcdf.attribute(id, "cell_methods", "time: point");
     }
-    if (info.level_kind == LevelKind::height) netcdf.attribute(id, "coordinates", height_name(info));
+    const bool at_height = info.level_kind == LevelKind::height;
+    std::string names = projected() ? "lat lon" : "";
+    if (at_height) names += (names.empty() ? "" : " ") + height_name(info);
+    if (!names.empty()) netcdf.attribute(id, "coordinates", names);
+    if (projected()) netcdf.attribute(id, "grid_mapping", "crs");
     if (options.keep_bits) netcdf.attribute(id, "_QuantizeBitRoundNumberOfSignificantBits", *options.keep_bits);
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 // CF-1.8 NetCDF files of states, as ncdump, CDO and xarray read them without complaint: dimensions (time, level, lat,
-// lon), one variable per short name, one file per member.
+// lon), one variable per short name, one file per member. On a projected grid (time, level, y, x), with latitudes and
+// longitudes of the cells and a grid mapping; eastward and northward winds are true ones there too.
 #include <filesystem>
 #include <memory>
 #include <optional>

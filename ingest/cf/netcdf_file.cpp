@@ -88,6 +88,13 @@ void NetcdfFile::attribute(int variable, const std::string& name, int value) {
         "attribute " + name);
 }
 
+void NetcdfFile::attribute(int variable, const std::string& name, std::span<const double> values) {
+  const Hdf5Lock lock(hdf5_mutex());
+  check(nc_put_att_double(id_, variable == global ? NC_GLOBAL : variable, name.c_str(), NC_DOUBLE, values.size(),
+                          values.data()),
+        "attribute " + name);
+}
+
 void NetcdfFile::end_definitions() {
   const Hdf5Lock lock(hdf5_mutex());
   check(nc_enddef(id_), "writing the header");

@@ -35,6 +35,7 @@ class NetcdfFile {
                      int deflate, float fill_value);
   void attribute(int variable, const std::string& name, std::string_view text);
   void attribute(int variable, const std::string& name, int value);
+  void attribute(int variable, const std::string& name, std::span<const double> values);
   void end_definitions();
   void put(int variable, std::span<const double> values);
   void put(int variable, int value);

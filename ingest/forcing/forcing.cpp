@@ -27,9 +27,19 @@ void insolation(const Slab& slab) {
   const SolarPosition sun = solar_position(slab.time);
   const double strength = constants::solar_constant / (sun.distance * sun.distance);
   const double noon = greenwich_hour_angle(slab.time);
+  auto value = slab.out.begin();
+  if (slab.grid.projection()) {
+    for (std::size_t cell = slab.row_begin * slab.grid.nlon(); cell < slab.row_end * slab.grid.nlon(); ++cell) {
+      const GeographicPoint at = slab.grid.centre(cell);
+      const double latitude = at.latitude * radian;
+      *value++ = static_cast<float>(std::max(
+          0.0, strength * (std::sin(latitude) * std::sin(sun.declination) +
+                           std::cos(latitude) * std::cos(sun.declination) * std::cos(noon + at.longitude * radian))));
+    }
+    return;
+  }
   std::vector<double> hour_cosine;
   for (const double longitude : slab.grid.longitudes()) hour_cosine.push_back(std::cos(noon + longitude * radian));
-  auto value = slab.out.begin();
   for (std::size_t i = slab.row_begin; i < slab.row_end; ++i) {
     const double latitude = slab.grid.latitudes()[i] * radian;
     const double constant = strength * std::sin(latitude) * std::sin(sun.declination);
@@ -52,10 +62,8 @@ template <class Function>
 void of_local_time(const Slab& slab, Function function) {
   const double greenwich = 2 * constants::pi * second_of_day(slab.time) / 86400.0;
   auto value = slab.out.begin();
-  for (std::size_t i = slab.row_begin; i < slab.row_end; ++i) {
-    for (const double longitude : slab.grid.longitudes())
-      *value++ = static_cast<float>(function(greenwich + longitude * radian));
-  }
+  for (std::size_t cell = slab.row_begin * slab.grid.nlon(); cell < slab.row_end * slab.grid.nlon(); ++cell)
+    *value++ = static_cast<float>(function(greenwich + slab.grid.centre(cell).longitude * radian));
 }
 
 void cos_local_time(const Slab& slab) {

@@ -34,6 +34,28 @@ def complaints_of(command):
     return run.stdout, lines
 
 
+def judge_plane(data, grids):
+    """A projected grid: CDO sees a projection or a curvilinear grid, and PROJ's program finds the cells where the file has them."""
+    bad = []
+    crs = data["crs"].attrs
+    if not re.search(r"gridtype\s*=\s*(projection|curvilinear)", grids):
+        bad.append("cdo griddes: no projection")
+    if crs.get("grid_mapping_name") not in grids:
+        bad.append(f"cdo griddes: no {crs.get('grid_mapping_name')}")
+    if shutil.which("proj"):
+        x, y = np.meshgrid(data.x.values, data.y.values)
+        text = "\n".join(f"{a:.6f} {b:.6f}" for a, b in zip(x.ravel(), y.ravel()))
+        run = subprocess.run(["proj", "-I", "-f", "%.9f", *crs["proj4"].split()], input=text, capture_output=True, text=True)
+        found = np.array([line.split()[:2] for line in run.stdout.splitlines()], dtype="f8")
+        if found.shape != (x.size, 2):
+            return bad + [f"proj: {run.stderr.strip()}"]
+        off = max(np.abs(found[:, 1] - data.lat.values.ravel()).max(),
+                  np.abs((found[:, 0] - data.lon.values.ravel() + 180) % 360 - 180).max())
+        if off > 2e-9:
+            bad.append(f"proj: cells are {off} degrees off")
+    return bad
+
+
 def judge(path):
     """All complaints about one file."""
     bad = []
@@ -67,10 +89,16 @@ def judge(path):
                 bad.append(f"{name}: no {attribute}")
     kinds = set(re.findall(r"gridtype\s*=\s*(\w+)", grids))
     latitudes = data.lat.values
-    nodes = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(latitudes.size)[0]))[::-1]
-    expected = "gaussian" if np.allclose(latitudes, nodes, atol=1e-6) else "lonlat"
-    if kinds != {expected}:
-        bad.append(f"cdo griddes: gridtype {sorted(kinds)}, expected {expected}")
+    nodes = np.zeros(0)
+    if latitudes.ndim == 1:
+        nodes = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(latitudes.size)[0]))[::-1]
+    plane = "crs" in data.coords or "crs" in data.variables
+    if plane:
+        bad += judge_plane(data, grids)
+    else:
+        expected = "gaussian" if latitudes.shape == nodes.shape and np.allclose(latitudes, nodes, atol=1e-6) else "lonlat"
+        if kinds != {expected}:
+            bad.append(f"cdo griddes: gridtype {sorted(kinds)}, expected {expected}")
 
     # CDO's means (unweighted, of `infon`) against xarray's.
     worst = 0.0

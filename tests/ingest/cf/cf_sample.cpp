@@ -53,6 +53,12 @@ int main(int count, char** words) try {
   write(folder / "gaussian.nc", Grid::gaussian(48, 96), {"z500", "t500", "t850", "sp", "orog"}, forecast);
   write(folder / "regional.nc", Grid::regional(60, 25, 71, 350, 40, 101), {"msl", "tp", "sst"}, plain);
   write(folder / "no_poles.nc", Grid::latlon(32, 64, false, 180), {"u500", "v500", "u250", "v250"}, rounded);
+  const std::string size = "projected 900000..-900000x19 -1100000..1100000x23 ";
+  write(folder / "lambert.nc", Grid::parse(size + "+proj=lcc +lat_1=35 +lat_2=65 +lat_0=50 +lon_0=10"),
+        {"z500", "u500", "v500", "2t", "msl"}, forecast);
+  write(folder / "polar.nc", Grid::parse(size + "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=335"), {"msl", "tp"}, plain);
+  write(folder / "mercator.nc", Grid::parse(size + "+proj=merc +lon_0=110 +lat_ts=20"), {"msl"}, plain);
+  write(folder / "transverse.nc", Grid::parse(size + "+proj=tmerc +lat_0=36 +lon_0=103"), {"msl"}, plain);
   return 0;
 } catch (const zonda::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
