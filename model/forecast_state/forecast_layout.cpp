@@ -39,8 +39,8 @@ json ForecastLayout::to_json() const {
   for (const Duration step : steps) seconds.push_back(step.count());
   for (const auto& [step, stddev] : normalisation.tendency_stddev) tendencies[std::to_string(step.count())] = stddev;
   json layout = {{"grid", grid.to_string()},
-                 {"first_latitude", grid.latitudes().front()},
-                 {"first_longitude", grid.longitudes().front()},
+                 {"first_latitude", grid.centre(0).latitude},
+                 {"first_longitude", grid.centre(0).longitude},
                  {"rows", "north first"},
                  {"channels", list},
                  {"static_channels", statics},

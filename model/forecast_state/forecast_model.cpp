@@ -258,8 +258,8 @@ void require_inputs_of_model(const ForecastLayout& model, const Grid& grid, std:
                              const std::string& source) {
   if (!(model.grid == grid))
     fail(ErrorKind::data, "{}: grid {} (first latitude {}, first longitude {}), the model was trained on {} ({}, {})",
-         source, grid.to_string(), grid.latitudes().front(), grid.longitudes().front(), model.grid.to_string(),
-         model.grid.latitudes().front(), model.grid.longitudes().front());
+         source, grid.to_string(), grid.centre(0).latitude, grid.centre(0).longitude, model.grid.to_string(),
+         model.grid.centre(0).latitude, model.grid.centre(0).longitude);
   if (!std::equal(channels.begin(), channels.end(), model.channels.begin(), model.channels.end()))
     fail(ErrorKind::data, "{}: channels {}; the model was trained on {}", source, names_of(channels),
          names_of(model.channels));

@@ -147,8 +147,11 @@ SequenceDraft draft_across_windows(const TokenGrid& grid, int window_rows, int w
           for (const auto& window_c : columns) {
             if (i >= window_r.size() || j >= window_c.size()) continue;
             draft.tokens.push_back(static_cast<std::int32_t>(window_r[i] * part.patches.token_columns + window_c[j]));
-            append_phases(draft.phases, head_size, part.latitudes[static_cast<std::size_t>(window_r[i])] * radian,
-                          part.longitudes[static_cast<std::size_t>(window_c[j])] * radian, harmonics);
+            append_phases(
+                draft.phases, head_size,
+                part.latitude(static_cast<std::size_t>(window_r[i]), static_cast<std::size_t>(window_c[j])) * radian,
+                part.longitude(static_cast<std::size_t>(window_r[i]), static_cast<std::size_t>(window_c[j])) * radian,
+                harmonics);
           }
         draft.end_sequence();
       }

@@ -1,9 +1,11 @@
 #include "model/network/token_grid.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
 
+#include "core/constants.hpp"
 #include "core/error.hpp"
 
 namespace zonda::model {
@@ -31,6 +33,10 @@ TokenGrid::TokenGrid(const Grid& grid, int patch) : periodic(grid.periodic()) {
   patches.token_rows = static_cast<std::int64_t>(grid.nlat()) / patch;
   patches.token_columns = static_cast<std::int64_t>(grid.nlon()) / patch;
   patches.kernel_rows = patch + static_cast<int>(grid.nlat() % static_cast<std::size_t>(patch));
+  if (grid.projection()) {
+    place_projected(grid);
+    return;
+  }
   for (std::int64_t i = 0; i < patches.token_rows; ++i) {
     double latitude = 0, side = 0;
     for (int u = 0; u < patches.kernel_rows; ++u) {
@@ -46,8 +52,29 @@ TokenGrid::TokenGrid(const Grid& grid, int patch) : periodic(grid.periodic()) {
                          0.5 * (patch - 1) * grid.longitude_step());
 }
 
+void TokenGrid::place_projected(const Grid& grid) {
+  rectilinear = false;
+  const double half = 0.5 * (patches.size - 1);
+  const double dx = grid.x()[1] - grid.x()[0], dy = grid.y()[1] - grid.y()[0];
+  for (std::int64_t i = 0; i < patches.token_rows; ++i)
+    for (std::int64_t j = 0; j < patches.token_columns; ++j) {
+      const auto row = static_cast<std::size_t>(i * patches.size), column = static_cast<std::size_t>(j * patches.size);
+      const GeographicPoint centre =
+          grid.projection()->inverse({grid.x()[column] + half * dx, grid.y()[row] + half * dy});
+      double side = 0;
+      for (int u = 0; u < patches.kernel_rows; ++u)
+        side += std::sqrt(grid.area((row + static_cast<std::size_t>(u)) * grid.nlon() + column)) * 1e-3 /
+                patches.kernel_rows;
+      latitudes.push_back(centre.latitude);
+      longitudes.push_back(centre.longitude);
+      spacing.push_back(side);
+    }
+}
+
 TokenGrid TokenGrid::sub_field(int lift, int row, int column) const {
   TokenGrid part = *this;
+  if (lift == 1) return part;
+  if (!rectilinear) fail(ErrorKind::usage, "network: sub-fields of a projected grid are not known");
   const auto sampled = [&](const std::vector<double>& whole, int first, double factor) {
     std::vector<double> values;
     for (std::size_t i = static_cast<std::size_t>(first); i < whole.size(); i += static_cast<std::size_t>(lift))
@@ -70,8 +97,14 @@ std::int64_t TokenGrid::token_of(int lift, int row, int column, std::int64_t t) 
 std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift) const {
   constexpr int harmonics[wavelengths] = {1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256};
   constexpr double radian = std::numbers::pi / 180;
-  const double row_step = latitudes.size() > 1 ? lift * std::abs(latitudes[0] - latitudes[1]) : 180;
-  const double column_step = longitudes.size() > 1 ? lift * std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
+  double row_step = latitudes.size() > 1 ? lift * std::abs(latitudes[0] - latitudes[1]) : 180;
+  double column_step = longitudes.size() > 1 ? lift * std::fmod(longitudes[1] - longitudes[0] + 360, 360) : 360;
+  if (!rectilinear) {  // of the token in the middle
+    const std::size_t middle =
+        at(static_cast<std::size_t>(patches.token_rows) / 2, static_cast<std::size_t>(patches.token_columns) / 2);
+    row_step = spacing[middle] * patches.size / (constants::earth_radius * 1e-3 * radian);
+    column_step = row_step / std::max(std::cos(latitudes[middle] * radian), row_step / 360);
+  }
   const auto columns = static_cast<std::size_t>(patches.token_columns);
   std::vector<double> features(rows.size() * columns * feature_count, 0.0);
   for (std::size_t t = 0; t < rows.size() * columns; ++t) {
@@ -80,16 +113,16 @@ std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift)
     for (int w = 0; w < wavelengths; ++w, f += 6) {
       const int m = harmonics[w];
       if (m * row_step <= 180) {
-        f[0] = std::sin(m * latitudes[i] * radian);
-        f[1] = std::cos(m * latitudes[i] * radian);
+        f[0] = std::sin(m * latitude(i, j) * radian);
+        f[1] = std::cos(m * latitude(i, j) * radian);
       }
       if (m * column_step <= 180) {
-        f[2] = std::sin(m * longitudes[j] * radian);
-        f[3] = std::cos(m * longitudes[j] * radian);
+        f[2] = std::sin(m * longitude(i, j) * radian);
+        f[3] = std::cos(m * longitude(i, j) * radian);
       }
       const double wavelength = 8 * std::exp2(w * 10.0 / (wavelengths - 1));
-      f[4] = std::sin(2 * std::numbers::pi * lift * spacing[i] / wavelength);
-      f[5] = std::cos(2 * std::numbers::pi * lift * spacing[i] / wavelength);
+      f[4] = std::sin(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
+      f[5] = std::cos(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
     }
   }
   return features;

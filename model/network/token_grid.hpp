@@ -12,10 +12,15 @@ namespace zonda::model {
 /// one row further and neighbours share that row.
 struct TokenGrid {
   PatchGeometry patches;
-  std::vector<double> latitudes;   ///< [token rows] of the token's centre, degrees
-  std::vector<double> longitudes;  ///< [token columns]
-  std::vector<double> spacing;     ///< [token rows] square root of a cell's area there, km
+  std::vector<double> latitudes;   ///< [token rows] of the token's centre, degrees; of a projected grid [token]
+  std::vector<double> longitudes;  ///< [token columns]; of a projected grid [token]
+  std::vector<double> spacing;     ///< [token rows] square root of a cell's area there, km; of a projected grid [token]
   bool periodic = true;
+  bool rectilinear = true;
+  double latitude(std::size_t row, std::size_t column) const { return latitudes[rectilinear ? row : at(row, column)]; }
+  double longitude(std::size_t row, std::size_t column) const {
+    return longitudes[rectilinear ? column : at(row, column)];
+  }
   std::int64_t count() const { return patches.token_rows * patches.token_columns; }
 
   /// Throws Error(usage) naming the grid and the patches that would fit.
@@ -37,6 +42,12 @@ struct TokenGrid {
   }
   /// Of the tokens of some rows.
   std::vector<double> position_features(parallel::Range rows, int lift) const;
+
+ private:
+  std::size_t at(std::size_t row, std::size_t column) const {
+    return row * static_cast<std::size_t>(patches.token_columns) + column;
+  }
+  void place_projected(const Grid& grid);
 };
 
 }  // namespace zonda::model

@@ -12,6 +12,7 @@
 #include "core/progress.hpp"
 #include "core/signals.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/reference_system/reference_system.hpp"
 #include "model/forecast_state/forecast_model.hpp"
 #include "model/forecast_state/layout_network.hpp"
 #include "model/ops/optimiser.hpp"
@@ -75,6 +76,8 @@ Periods periods_of(const DistillConfig& c, const ingest::Statistics& statistics)
 json result_keys(const DistillConfig& config, const ForecastLayout& layout, const std::string& teacher) {
   json keys = json(config::dump(config));
   for (const char* neutral : {"checkpoint", "cache", "acceptance", "int8", "archive", "teacher"}) keys.erase(neutral);
+  for (const char* plane : {"projection", "spacing", "width", "height", "centre_x", "centre_y"})
+    keys["region"].erase(plane);  // the model's grid says it all
   keys["model"] = layout.to_json();
   keys["teacher_identity"] = teacher;
   return keys;
@@ -127,6 +130,7 @@ class Distillation {
     summary.teacher_parameters = teacher_->network.parameter_count();
     summary.student_parameters = network_.parameter_count();
     if (!finished(summary)) {
+      ingest::verify_projection(layout_.grid);
       start(resume);
       log::info("student of {} parameters ({:.1f} times fewer) on {}, ring {}, blocks {} of the teacher's {}",
                 network_.parameter_count(),

@@ -1,6 +1,7 @@
 #include "model/training/distillation/distill_config.hpp"
 
 #include "core/config/table.hpp"
+#include "core/error.hpp"
 
 namespace zonda::model {
 
@@ -9,6 +10,22 @@ void describe(config::Table& table, RegionConfig& c) {
   table.key("south", c.south, "Degrees north").range(-90, 90);
   table.key("west", c.west, "Degrees east").range(0, 360);
   table.key("east", c.east, "Degrees east; below west the region crosses the prime meridian").range(0, 360);
+  table.key("projection", c.projection,
+            "A grid of its own in the plane of a conformal projection instead, as PROJ writes it: +proj=lcc +lat_1=35 "
+            "+lat_2=65 +lat_0=50 +lon_0=10; also stere, merc, tmerc");
+  table.key("spacing", c.spacing, "Metres between the cells of a projected grid").range(1, 1e6);
+  table.key("width", c.width, "Metres from west to east, rounded down to whole patches").range(1, 4e7);
+  table.key("height", c.height, "Metres from south to north").range(1, 4e7);
+  table.key("centre_x", c.centre_x, "The grid's middle in the plane, m").range(-4e7, 4e7);
+  table.key("centre_y", c.centre_y, "The same, northward").range(-4e7, 4e7);
+  table.check("projection", [&c] {
+    try {
+      if (c.projection) MapProjection::parse(*c.projection);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  });
   table.check("south", [&c] { return c.south < c.north ? std::string() : std::string("must be south of north"); });
 }
 

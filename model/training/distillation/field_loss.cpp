@@ -11,7 +11,7 @@ Interior::Interior(const Grid& grid, const BoundaryRing& ring)
   for (std::size_t cell = 0; cell < grid.size(); ++cell) {
     if (!ring.interior(cell)) continue;
     cells_.push_back(cell);
-    weights_.push_back(grid.cell_area(cell / grid.nlon()));
+    weights_.push_back(grid.area(cell));
     total += weights_.back();
   }
   for (double& weight : weights_) weight *= static_cast<double>(weights_.size()) / total;

@@ -25,40 +25,99 @@ Grid::Window whole_patches(const Grid& global, const RegionConfig& region, std::
   return window;
 }
 
-Grid grid_of(const Grid& global, const Grid::Window& window, const RegionConfig& region, int width) {
+void require_interior(std::size_t rows, std::size_t columns, const std::string& where, int width) {
   const auto least = static_cast<std::size_t>(2 * width + 1);
-  if (window.rows < least || window.columns < least)
+  if (rows < least || columns < least)
     fail(ErrorKind::usage,
-         "distill.region: {} holds {} x {} cells in whole patches of the grid {}; a ring of {} cells and an interior "
-         "need at least {} in each direction",
-         text_of(region), window.rows, window.columns, global.to_string(), width, least);
+         "distill.region: {} holds {} x {} cells in whole patches; a ring of {} cells and an interior need at least {} "
+         "in each direction",
+         where, rows, columns, width, least);
+}
+
+/// Whole patches around the middle.
+Grid projected_grid(const RegionConfig& r, std::size_t patch, int width) {
+  const auto cells = [&](double length) {
+    return static_cast<std::size_t>(std::max(0.0, std::floor(length / r.spacing + 1e-9))) / patch * patch;
+  };
+  const std::size_t rows = cells(r.height), columns = cells(r.width);
+  require_interior(rows, columns, fmt::format("{} x {} m of {}", r.height, r.width, *r.projection), width);
+  const double up = 0.5 * r.spacing * static_cast<double>(rows - 1),
+               right = 0.5 * r.spacing * static_cast<double>(columns - 1);
+  return Grid::projected(MapProjection::parse(*r.projection), r.centre_y + up, r.centre_y - up, rows,
+                         r.centre_x - right, r.centre_x + right, columns);
+}
+
+Grid grid_of(const Grid& global, const RegionConfig& region, std::size_t patch, int width) {
+  if (region.projection) return projected_grid(region, patch, width);
+  const Grid::Window window = whole_patches(global, region, patch);
+  require_interior(window.rows, window.columns, text_of(region) + " of the grid " + global.to_string(), width);
   if (window.columns >= global.nlon())
     fail(ErrorKind::usage, "distill.region: {} goes around the globe, and has no lateral boundary", text_of(region));
   return global.sub_grid(window);
+}
+
+/// A channel of a normalised state, SI.
+std::vector<float> restored(const Normalisation& normalisation, std::size_t channel, std::span<const float> field) {
+  std::vector<float> values(field.size());
+  for (std::size_t i = 0; i < field.size(); ++i)
+    values[i] =
+        static_cast<float>(static_cast<double>(field[i]) * normalisation.stddev[channel] + normalisation.mean[channel]);
+  return values;
+}
+
+void put_normalised(const Normalisation& normalisation, std::size_t channel, std::span<const float> values,
+                    std::span<float> field) {
+  for (std::size_t i = 0; i < field.size(); ++i)
+    field[i] = static_cast<float>((static_cast<double>(values[i]) - normalisation.mean[channel]) /
+                                  normalisation.stddev[channel]);
 }
 
 }  // namespace
 
 RegionalCrop::RegionalCrop(const Grid& global, const RegionConfig& region, int patch, int width)
     : global_(global),
-      grid_(grid_of(global, whole_patches(global, region, static_cast<std::size_t>(patch)), region, width)),
-      window_(whole_patches(global, region, static_cast<std::size_t>(patch))),
-      width_(width) {
+      grid_(grid_of(global, region, static_cast<std::size_t>(patch), width)),
+      width_(width),
+      regridder_(global_, grid_, "distill.region") {
   const auto p = static_cast<std::size_t>(patch);
-  const std::size_t columns = global.nlon() / p;
-  for (std::size_t i = 0; i < window_.rows / p; ++i)
-    for (std::size_t j = 0; j < window_.columns / p; ++j)
-      tokens_.push_back((window_.first_row / p + i) * columns + (window_.first_column / p + j) % columns);
+  const std::size_t columns = global.nlon() / p, rows = global.nlat() / p;
+  for (std::size_t i = 0; i < grid_.nlat() / p; ++i)
+    for (std::size_t j = 0; j < grid_.nlon() / p; ++j) {
+      std::size_t cell = regridder_.shares(i * p * grid_.nlon() + j * p)[0].cell;  // of a part of the global grid
+      if (grid_.projection()) {
+        const double half = 0.5 * static_cast<double>(p - 1);
+        const GeographicPoint centre =
+            grid_.projection()->inverse({grid_.x()[j * p] + half * (grid_.x()[1] - grid_.x()[0]),
+                                         grid_.y()[i * p] + half * (grid_.y()[1] - grid_.y()[0])});
+        const auto at = global.place(centre);
+        const auto row =
+            static_cast<std::size_t>(std::clamp(std::round(at->row), 0.0, static_cast<double>(global.nlat() - 1)));
+        cell = row * global.nlon() + static_cast<std::size_t>(std::llround(at->column)) % global.nlon();
+      }
+      tokens_.push_back(std::min(cell / global.nlon() / p, rows - 1) * columns + cell % global.nlon() / p);
+    }
 }
 
 void RegionalCrop::fields(std::span<const float> global, std::span<float> regional) const {
-  const std::size_t channels = global.size() / global_.size(), nlon = global_.nlon();
-  auto out = regional.begin();
-  for (std::size_t c = 0; c < channels; ++c)
-    for (std::size_t y = 0; y < window_.rows; ++y) {
-      const auto row = global.subspan(c * global_.size() + (window_.first_row + y) * nlon, nlon);
-      for (std::size_t x = 0; x < window_.columns; ++x) *out++ = row[(window_.first_column + x) % nlon];
-    }
+  regridder_.state({}, global, regional);
+}
+
+void RegionalCrop::state(const ForecastLayout& teacher, std::span<const float> global,
+                         std::span<float> regional) const {
+  fields(global, regional);
+  if (!grid_.projection()) return;
+  const Normalisation& normalisation = teacher.normalisation;
+  std::vector<float> u(points()), v(points());
+  for (const WindPair& pair : wind_pairs(teacher.channels)) {
+    const auto of_host = [&](std::size_t channel) {
+      return restored(normalisation, channel, global.subspan(channel * global_.size(), global_.size()));
+    };
+    regridder_.wind(of_host(pair.eastward), of_host(pair.northward), u, v);
+    for (std::size_t cell = 0; cell < points(); ++cell)
+      turn_to_axes(grid_, std::span(&cell, 1), std::span(u).subspan(cell, 1), std::span(v).subspan(cell, 1));
+    put_normalised(normalisation, pair.eastward, u, regional.subspan(pair.eastward * points(), points()));
+    put_normalised(normalisation, pair.northward, v, regional.subspan(pair.northward * points(), points()));
+  }
 }
 
 void RegionalCrop::token_rows(std::span<const float> global, std::size_t n, std::span<float> regional) const {

@@ -49,7 +49,7 @@ std::vector<float> TeacherRuns::whole_state(std::size_t time_index) const {
 TeacherRuns::Field TeacherRuns::truth(std::size_t time_index) {
   if (const auto known = truths_.find(time_index); known != truths_.end()) return known->second;
   auto field = std::make_shared<std::vector<float>>(teacher_.layout.channels.size() * crop_.points());
-  crop_.fields(whole_state(time_index), *field);
+  crop_.state(teacher_.layout, whole_state(time_index), *field);
   const std::size_t bytes = field->size() * sizeof(float);
   if (held_ + bytes > bound_) return field;
   held_ += bytes;
@@ -113,7 +113,7 @@ TeacherRuns::Run TeacherRuns::make(const Example& example, std::size_t count, bo
     step_.advance(y, current, example.step, next);
     step_.bounds().apply(next, layout.points());
     run[k].state.resize(layout.channels.size() * crop_.points());
-    crop_.fields(next, run[k].state);
+    crop_.state(layout, next, run[k].state);
     std::swap(previous, current);
     std::swap(current, next);
   }
