@@ -10,8 +10,11 @@
 #include "core/atomic_file.hpp"
 #include "core/config/table.hpp"
 #include "core/error.hpp"
+#include "core/state.hpp"
 #include "inference/bundle/bundle.hpp"
+#include "inference/edge/forecast/forecast_file.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/cf/cf_writer.hpp"
 #include "ingest/observations/files/observation_file.hpp"
 #include "ingest/observations/observation_summary.hpp"
 #include "ingest/sources/inspect_source.hpp"
@@ -28,7 +31,7 @@ namespace fs = std::filesystem;
 struct Words {
   std::vector<fs::path> paths;
   std::string channel, time, title;
-  fs::path png, raw, columns;
+  fs::path png, raw, netcdf, columns;
   std::vector<double> levels;
   bool coastlines = true, statistics = false;
 };
@@ -106,6 +109,7 @@ Json describe_bundle(const fs::path& path) {
               {"parents", m.parents}, {"hardware", m.hardware}};
   record["region"] = {{"grid", m.region.grid}, {"north", m.region.north}, {"south", m.region.south},
                       {"west", m.region.west}, {"east", m.region.east},   {"boundary_width", m.region.boundary_width}};
+  if (!m.region.crs_wkt.empty()) record["region"]["crs_wkt"] = m.region.crs_wkt;
   Json channels = Json::array();
   for (const auto& channel : m.layout.at("channels")) channels.push_back(channel.at("name").get<std::string>());
   record["channels"] = channels;
@@ -128,8 +132,51 @@ Json describe_bundle(const fs::path& path) {
   return record;
 }
 
+bool is_station_forecast(const fs::path& path) {
+  return fs::is_regular_file(path) && path.extension() == ".forecast";
+}
+
+Json describe_station_forecast(const fs::path& path) {
+  const edge::RegionalForecast forecast = edge::open_forecast(path);
+  Json channels = Json::array();
+  for (const Channel& channel : forecast.channels) channels.push_back(channel.name());
+  return {{"kind", "station forecast"},
+          {"path", path.string()},
+          {"grid", forecast.grid.to_string()},
+          {"channels", channels},
+          {"initial", to_string(forecast.initial)},
+          {"end", to_string(forecast.end())},
+          {"leads", forecast.leads.size()},
+          {"model", forecast.model},
+          {"feed", forecast.feed},
+          {"level", forecast.level},
+          {"computed", to_string(forecast.computed)}};
+}
+
+/// A station's forecast as a CF file.
+void write_netcdf(const fs::path& path, const fs::path& to) {
+  if (!is_station_forecast(path))
+    fail(ErrorKind::usage, "{}: --netcdf takes a station's forecast, FILE.forecast", path.string());
+  const edge::RegionalForecast forecast = edge::open_forecast(path);
+  ingest::CfOptions options;
+  options.title = "Regional forecast";
+  options.source = "model " + forecast.model + ", boundary " + forecast.feed;
+  options.reference_time = forecast.initial;
+  ingest::CfWriter writer(to, forecast.grid, forecast.channels, options);
+  for (std::size_t lead = 0; lead < forecast.leads.size(); ++lead) {
+    State state(forecast.grid, forecast.channels, forecast.valid(lead));
+    for (std::size_t c = 0; c < forecast.channels.size(); ++c) {
+      const auto field = forecast.field(lead, c);
+      std::copy(field.begin(), field.end(), state.field(c).begin());
+    }
+    writer.write(state);
+  }
+  writer.close();
+}
+
 Json describe_path(const fs::path& path, bool statistics) {
   if (!fs::exists(path)) fail(ErrorKind::data, "{}: no such file or folder", path.string());
+  if (is_station_forecast(path)) return describe_station_forecast(path);
   if (fs::exists(path / "archive.json")) return describe_archive(path);
   if (fs::exists(path / "archive" / "archive.json")) return describe_archive(path / "archive");
   if (inference::is_bundle(path)) return describe_bundle(path);
@@ -270,6 +317,7 @@ Verb inspect_verb() {
         command.add_option("--time", words->time, "Its valid time, or last")->capture_default_str();
         command.add_option("--png", words->png, "Draw it; several paths become panels of one picture")->needs(channel);
         command.add_option("--raw", words->raw, "Write its float32 values [lat, lon], north first")->needs(channel);
+        command.add_option("--netcdf", words->netcdf, "Write a station's forecast (FILE.forecast) as a CF NetCDF file");
         command.add_option("--title", words->title, "Title of the picture");
         command.add_option("--levels", words->levels, "Shading levels of the picture")->delimiter(',');
         command.add_option("--columns", words->columns, "YAML that says what the columns of a CSV or NetCDF table are");
@@ -278,7 +326,8 @@ Verb inspect_verb() {
           if (!session.speaks()) return;
           if (!words->png.empty()) draw(*words);
           if (!words->raw.empty()) dump_raw(*words);
-          if (!words->png.empty() || !words->raw.empty()) return;
+          if (!words->netcdf.empty()) write_netcdf(words->paths.front(), words->netcdf);
+          if (!words->png.empty() || !words->raw.empty() || !words->netcdf.empty()) return;
           Json records = Json::array();
           std::string text;
           for (const fs::path& path : words->paths) {

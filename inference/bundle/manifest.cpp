@@ -179,6 +179,7 @@ Region read_region(const json& value, const std::string& source) {
   Region region{members.text("grid"),    members.number("north"),
                 members.number("south"), members.number("west"),
                 members.number("east"),  static_cast<int>(members.whole("boundary_width", 1000))};
+  if (value.contains("crs_wkt")) region.crs_wkt = members.text("crs_wkt");
   members.done();
   return region;
 }
@@ -252,7 +253,7 @@ std::string BundleManifest::to_text() const {
                             {"offset", t.offset},
                             {"bytes", t.bytes},
                             {"sha256", t.sha256}});
-  const json manifest = {{"format", format},
+  json manifest = {{"format", format},
                          {"schema", schema},
                          {"name", name},
                          {"precision", precision},
@@ -275,6 +276,7 @@ std::string BundleManifest::to_text() const {
                          {"golden_tolerance", golden_tolerance},
                          {"files", files_json},
                          {"tensors", tensors_json}};
+  if (!region.crs_wkt.empty()) manifest["region"]["crs_wkt"] = region.crs_wkt;
   return manifest.dump(1) + '\n';
 }
 

@@ -53,9 +53,10 @@ struct TokenLevel {
 };
 
 struct Region {
-  std::string grid;  ///< as Grid::to_string
+  std::string grid;  ///< as Grid::to_string; of a projected one with its projection as PROJ writes it
   double north = 0, south = 0, west = 0, east = 0;
   int boundary_width = 0;  ///< cells of the host's ring; 0: the model is global and needs none
+  std::string crs_wkt{};   ///< of a projected grid: its reference system (ISO 19162:2019); else empty
   friend bool operator==(const Region&, const Region&) = default;
 };
 

@@ -11,6 +11,7 @@
 #include "inference/export/onnx/network_graph.hpp"
 #include "inference/export/provenance_statement.hpp"
 #include "inference/export/stored_weights.hpp"
+#include "ingest/reference_system/reference_system.hpp"
 #include "model/forecast_state/forecast_model.hpp"
 #include "model/forecast_state/layout_network.hpp"
 
@@ -30,15 +31,34 @@ double tolerance_of(const std::string& precision) {
 
 Region region_of(const model::ForecastLayout& layout) {
   const Grid& grid = layout.grid;
-  return {grid.to_string(),          grid.latitudes().front(), grid.latitudes().back(),
-          grid.longitudes().front(), grid.longitudes().back(), layout.boundary ? layout.boundary->width : 0};
+  const GridExtent extent = grid.extent();
+  Region region{grid.to_string(), extent.north, extent.south,
+                extent.west,      extent.east,  layout.boundary ? layout.boundary->width : 0};
+  if (!grid.projection()) {
+    region.west = grid.longitudes().front();
+    region.east = grid.longitudes().back();
+    return region;
+  }
+  ingest::verify_projection(grid);
+  region.crs_wkt = ingest::well_known_text(*grid.projection());
+  return region;
 }
 
 void write_static(BundleWriter& writer, const model::ForecastLayout& layout) {
-  const auto rows = static_cast<std::int64_t>(layout.grid.nlat()),
-             columns = static_cast<std::int64_t>(layout.grid.nlon());
-  writer.add_tensor(static_file, "static/latitude", {rows}, layout.grid.latitudes());
-  writer.add_tensor(static_file, "static/longitude", {columns}, layout.grid.longitudes());
+  const Grid& grid = layout.grid;
+  const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
+  if (grid.projection()) {
+    std::vector<double> latitudes, longitudes;
+    for (std::size_t cell = 0; cell < grid.size(); ++cell) {
+      latitudes.push_back(grid.centre(cell).latitude);
+      longitudes.push_back(grid.centre(cell).longitude);
+    }
+    writer.add_tensor(static_file, "static/latitude", {rows, columns}, std::span<const double>(latitudes));
+    writer.add_tensor(static_file, "static/longitude", {rows, columns}, std::span<const double>(longitudes));
+  } else {
+    writer.add_tensor(static_file, "static/latitude", {rows}, grid.latitudes());
+    writer.add_tensor(static_file, "static/longitude", {columns}, grid.longitudes());
+  }
   if (!layout.static_channels.empty())
     writer.add_tensor(static_file, "static/fields",
                       {static_cast<std::int64_t>(layout.static_channels.size()), rows, columns},

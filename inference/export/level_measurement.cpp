@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/regrid/region_regridder.hpp"
 #include "model/forecast_state/regional_rollout.hpp"
 #include "model/network/token_merging.hpp"
 
@@ -25,24 +26,22 @@ class States {
       : archive_(path), layout_(layout), whole_(archive_.grid()) {
     if (archive_.channels() != layout.channels)
       fail(ErrorKind::data, "{}: holds other channels than the model", path.string());
-    const Grid& grid = layout.grid;
-    window_ = grid == whole_ ? Grid::Window{0, grid.nlat(), 0, grid.nlon()}
-                             : whole_.window(grid.latitudes().front(), grid.latitudes().back(),
-                                             grid.longitudes().front(), grid.longitudes().back());
-    if (window_.rows != grid.nlat() || window_.columns != grid.nlon())
-      fail(ErrorKind::data, "{}: {} is no part of its grid {}", path.string(), grid.to_string(), whole_.to_string());
+    if (!(layout.grid == whole_)) regridder_.emplace(whole_, layout.grid, path.string());
+    if (layout.grid.projection()) winds_ = wind_pairs(layout.channels);
   }
   const std::vector<Time>& times() const { return archive_.times(); }
   bool holds(Time time) const { return archive_.find_time(time).has_value(); }
   Fields at(Time time) const {
     const auto index = archive_.find_time(time);
     if (!index) fail(ErrorKind::data, "the archive holds no {}", to_string(time));
-    Fields whole(layout_.channels.size() * window_.rows * whole_.nlon()), fields;
-    archive_.read(*index, window_.first_row, window_.first_row + window_.rows, whole);
-    fields.reserve(layout_.channels.size() * layout_.points());
-    for (std::size_t row = 0; row < layout_.channels.size() * window_.rows; ++row)
-      for (std::size_t j = 0; j < window_.columns; ++j)
-        fields.push_back(whole[row * whole_.nlon() + (window_.first_column + j) % whole_.nlon()]);
+    Fields fields(layout_.channels.size() * whole_.size());
+    archive_.read(*index, 0, whole_.nlat(), fields);
+    if (regridder_) {
+      Fields part(layout_.channels.size() * layout_.points());
+      regridder_->state(winds_, fields, part);
+      turn_to_axes(layout_.grid, winds_, part);
+      fields = std::move(part);
+    }
     if (layout_.normalisation.normalise(fields) >= 0)
       fail(ErrorKind::data, "the archive has values that are not finite at {}", to_string(time));
     return fields;
@@ -52,7 +51,8 @@ class States {
   ingest::ArchiveReader archive_;
   const model::ForecastLayout& layout_;
   Grid whole_;
-  Grid::Window window_{};
+  std::optional<ingest::RegionRegridder> regridder_;
+  std::vector<WindPair> winds_;
 };
 
 /// x(start + lead), normalised.
@@ -97,12 +97,11 @@ void add_errors(const model::ForecastLayout& layout, const Fields& found, const 
                 std::vector<SquaredError>& errors) {
   std::optional<model::BoundaryRing> ring;
   if (layout.boundary) ring.emplace(layout.grid, layout.boundary->width);
-  const std::size_t points = layout.points(), columns = layout.grid.nlon();
+  const std::size_t points = layout.points();
   for (std::size_t c = 0; c < errors.size(); ++c)
     for (std::size_t i = 0; i < points; ++i) {
       if (ring && !ring->interior(i)) continue;
-      const double weight = layout.grid.row_weights()[i / columns],
-                   off = double(found[c * points + i]) - truth[c * points + i];
+      const double weight = layout.grid.area(i), off = double(found[c * points + i]) - truth[c * points + i];
       errors[c].squares += weight * off * off;
       errors[c].weights += weight;
     }

@@ -22,6 +22,7 @@ std::size_t ring_size(std::size_t nlat, std::size_t nlon, int width);
 /// Their indices in a field [lat, lon], ascending.
 std::vector<std::size_t> ring_cells(std::size_t nlat, std::size_t nlon, int width);
 
+/// Winds are true eastward and northward ones, on projected grids too.
 struct BoundaryFeed {
   Grid grid;                      ///< of the region
   std::vector<Channel> channels;  ///< those of the model, in its order

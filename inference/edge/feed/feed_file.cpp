@@ -67,7 +67,7 @@ auto blocks(Feed& feed) {
 
 /// The complaint about sizes or times that do not fit, or "".
 std::string misfit(const BoundaryFeed& feed) {
-  if (feed.grid.kind() != GridKind::regional || feed.grid.periodic())
+  if ((feed.grid.kind() != GridKind::regional && !feed.grid.projection()) || feed.grid.periodic())
     return fmt::format("grid: expected a region with four sides, found {}", feed.grid.to_string());
   if (feed.grid.size() > FeedLimits::points) return fmt::format("grid: more than {} points", FeedLimits::points);
   if (feed.channels.empty() || feed.channels.size() > FeedLimits::channels)
@@ -95,7 +95,7 @@ BoundaryFeed described(const JsonReader& header) {
       fail(ErrorKind::data, "{}: {}", header.name(key), error.what());
     }
   };
-  if (!header.text("grid").starts_with("regional "))
+  if (!header.text("grid").starts_with("regional ") && !header.text("grid").starts_with("projected "))
     fail(ErrorKind::data, "{}: expected a regional grid, found '{}'", header.name("grid"), header.text("grid"));
   BoundaryFeed feed{usage_is_data("grid", [&] { return Grid::parse(header.text("grid")); }), {}, 0, {}, {}, {}};
   for (const std::string& channel : header.texts("channels", FeedLimits::channels))

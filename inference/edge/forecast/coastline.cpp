@@ -1,17 +1,37 @@
 #include "inference/edge/forecast/coastline.hpp"
 
 #include <array>
+#include <cmath>
 
 #include "core/error.hpp"
 
 namespace zonda::edge {
+namespace {
+
+/// From the north-west, clockwise.
+std::array<CoastPoint, 4> corners(double north, double south, double west, double step) {
+  return {CoastPoint{north, west}, {north, west + step}, {south, west + step}, {south, west}};
+}
+
+/// Longitudes grow or fall from that of the first corner on, without a jump.
+std::array<CoastPoint, 4> corners(const Grid& grid, std::size_t first) {
+  const GeographicPoint origin = grid.centre(first);
+  const auto corner = [&](std::size_t cell) {
+    const GeographicPoint at = grid.centre(cell);
+    return CoastPoint{at.latitude, origin.longitude + std::remainder(at.longitude - origin.longitude, 360.0)};
+  };
+  return {corner(first), corner(first + 1), corner(first + grid.nlon() + 1), corner(first + grid.nlon())};
+}
+
+}  // namespace
 
 std::vector<CoastSegment> coastline(const Grid& grid, std::span<const float> mask) {
   constexpr double shore = 0.5;
   const std::size_t rows = grid.nlat(), columns = grid.nlon();
   if (mask.size() != grid.size())
     fail(ErrorKind::data, "a land-sea mask of {} cells on a grid of {}", mask.size(), grid.size());
-  const double west = grid.longitudes().front(), step = grid.longitude_step();
+  const bool projected = grid.projection() != nullptr;
+  const double west = projected ? 0 : grid.longitudes().front(), step = projected ? 0 : grid.longitude_step();
   std::vector<CoastSegment> segments;
   for (std::size_t i = 0; i + 1 < rows; ++i) {
     for (std::size_t j = 0; j + 1 < columns + (grid.periodic() ? 1 : 0); ++j) {
@@ -19,10 +39,9 @@ std::vector<CoastSegment> coastline(const Grid& grid, std::span<const float> mas
       // Corners around the square from the north-west, clockwise, and where they lie.
       const std::array<double, 4> land{mask[i * columns + j], mask[i * columns + right],
                                        mask[(i + 1) * columns + right], mask[(i + 1) * columns + j]};
-      const double north = grid.latitudes()[i], south = grid.latitudes()[i + 1];
-      const double left = west + static_cast<double>(j) * step;
-      const std::array<CoastPoint, 4> at{
-          CoastPoint{north, left}, {north, left + step}, {south, left + step}, {south, left}};
+      const std::array<CoastPoint, 4> at =
+          projected ? corners(grid, i * columns + j)
+                    : corners(grid.latitudes()[i], grid.latitudes()[i + 1], west + static_cast<double>(j) * step, step);
       const auto crossing = [&](int edge) {  // from corner `edge` to the next
         const auto a = static_cast<std::size_t>(edge), b = static_cast<std::size_t>((edge + 1) % 4);
         const double share = (shore - land[a]) / (land[b] - land[a]);

@@ -32,8 +32,12 @@ std::size_t aligned(std::size_t offset) {
 Json header_of(const RegionalForecast& f, const std::string& digest) {
   Json header;
   header["format"] = format;
-  header["latitudes"] = f.grid.latitudes();
-  header["longitudes"] = f.grid.longitudes();
+  if (f.grid.projection()) {
+    header["grid"] = f.grid.to_string();
+  } else {
+    header["latitudes"] = f.grid.latitudes();
+    header["longitudes"] = f.grid.longitudes();
+  }
   for (const Channel& channel : f.channels) header["channels"].push_back(channel.name());
   header["initial"] = to_string(f.initial);
   for (const Duration lead : f.leads) header["leads_s"].push_back(lead.count());
@@ -78,6 +82,22 @@ auto from_file(const std::string& name, Read read) {
   }
 }
 
+/// The text of a projected grid, or the coordinates of a rectilinear one.
+Grid read_grid(const JsonReader& header, const std::string& place) {
+  if (header.value().contains("grid")) {
+    const std::string& text = short_text(header, "grid");
+    if (!text.starts_with("projected ") || header.value().contains("latitudes") ||
+        header.value().contains("longitudes"))
+      fail(ErrorKind::data, "{}: expected a projected grid, and no latitudes and longitudes", header.name("grid"));
+    return from_file(place, [&] { return Grid::parse(text); });
+  }
+  const std::vector<double> latitudes = coordinates(header, "latitudes", 20'000);
+  const std::vector<double> longitudes = coordinates(header, "longitudes", 40'000);
+  if (latitudes.size() > 1 && latitudes.front() < latitudes.back())
+    fail(ErrorKind::data, "{}: expected the northernmost first", header.name("latitudes"));
+  return from_file(place, [&] { return Grid::from_coordinates(latitudes, longitudes); });
+}
+
 }  // namespace
 
 void write_forecast(const RegionalForecast& forecast, const std::filesystem::path& path) {
@@ -108,14 +128,10 @@ RegionalForecast parse_forecast_header(std::string_view json, std::string_view n
   const nlohmann::json document = parse_json(json, place, 4);
   const JsonReader header(document, place);
   only(header, place,
-       {"format", "latitudes", "longitudes", "channels", "initial", "leads_s", "model", "feed", "level", "level_skill",
-        "computed", "values"});
+       {"format", "grid", "latitudes", "longitudes", "channels", "initial", "leads_s", "model", "feed", "level",
+        "level_skill", "computed", "values"});
   if (header.text("format") != format) fail(ErrorKind::data, "{}: expected '{}'", header.name("format"), format);
-  const std::vector<double> latitudes = coordinates(header, "latitudes", 20'000);
-  const std::vector<double> longitudes = coordinates(header, "longitudes", 40'000);
-  if (latitudes.size() > 1 && latitudes.front() < latitudes.back())
-    fail(ErrorKind::data, "{}: expected the northernmost first", header.name("latitudes"));
-  RegionalForecast forecast(from_file(place, [&] { return Grid::from_coordinates(latitudes, longitudes); }));
+  RegionalForecast forecast(read_grid(header, place));
   for (const std::string& channel : header.texts("channels", most_channels))
     forecast.channels.push_back(from_file(header.name("channels"), [&] { return parse_channel(channel); }));
   forecast.initial = from_file(header.name("initial"), [&] { return parse_time(short_text(header, "initial")); });

@@ -5,7 +5,28 @@
 
 namespace zonda::edge {
 
+namespace {
+
+/// Bilinear in the plane of the projection.
+std::optional<PointWeights> projected_weights(const Grid& grid, double latitude, double longitude) {
+  const auto place = grid.place({latitude, longitude});
+  const auto rows = static_cast<double>(grid.nlat()), columns = static_cast<double>(grid.nlon());
+  if (!place ||
+      !(place->row >= -0.5 && place->row <= rows - 0.5 && place->column >= -0.5 && place->column <= columns - 0.5))
+    return std::nullopt;
+  const double row = std::clamp(place->row, 0.0, rows - 1), column = std::clamp(place->column, 0.0, columns - 1);
+  const auto upper = std::min(static_cast<std::size_t>(row), grid.nlat() - 2),
+             left = std::min(static_cast<std::size_t>(column), grid.nlon() - 2);
+  const double south = row - static_cast<double>(upper), east = column - static_cast<double>(left);
+  const std::size_t first = upper * grid.nlon() + left, below = first + grid.nlon();
+  return PointWeights{{first, first + 1, below, below + 1},
+                      {(1 - south) * (1 - east), (1 - south) * east, south * (1 - east), south * east}};
+}
+
+}  // namespace
+
 std::optional<PointWeights> bilinear_weights(const Grid& grid, double latitude, double longitude) {
+  if (grid.projection()) return projected_weights(grid, latitude, longitude);
   const auto latitudes = grid.latitudes(), bounds = grid.latitude_bounds();
   if (!std::isfinite(latitude) || !std::isfinite(longitude)) return std::nullopt;
   if (latitude > bounds.front() || latitude < bounds.back()) return std::nullopt;

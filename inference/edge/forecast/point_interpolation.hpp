@@ -1,5 +1,6 @@
 #pragma once
-// A field at a point: bilinear in latitude and longitude between the four cell centres around it.
+// A field at a point: bilinear between the four cell centres around it, in latitude and longitude or in the plane of
+// the grid's projection.
 #include <array>
 #include <optional>
 #include <span>

@@ -1,15 +1,15 @@
 #include "inference/edge/hub/feed_maker.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "core/checksum.hpp"
 #include "core/error.hpp"
 #include "inference/bundle/bundle.hpp"
 #include "ingest/archive/archive_reader.hpp"
+#include "ingest/regrid/region_regridder.hpp"
 #include "ingest/sources/source.hpp"
 
 namespace zonda::edge {
@@ -18,56 +18,61 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Where a region lies in a host's grid.
-Grid::Window window_of(const Grid& host, const Grid& region, const std::string& name) {
-  const double slack = 1e-4;
-  const auto window = host.window(region.latitudes().front() + slack, region.latitudes().back() - slack,
-                                  region.longitudes().front() - slack, region.longitudes().back() + slack);
-  const Grid part = host.sub_grid(window);
-  bool equal = part.nlat() == region.nlat() && part.nlon() == region.nlon();
-  for (std::size_t i = 0; equal && i < part.nlat(); ++i)
-    equal = std::abs(part.latitudes()[i] - region.latitudes()[i]) < slack;
-  for (std::size_t i = 0; equal && i < part.nlon(); ++i)
-    equal = std::abs(std::remainder(part.longitudes()[i] - region.longitudes()[i], 360.0)) < slack;
-  if (!equal) fail(ErrorKind::data, "{}: {} is not a part of its grid {}", name, region.to_string(), host.to_string());
-  return window;
-}
-
-/// `field [lat, lon]` of a host -> the window's, appended.
-void append_window(std::span<const float> field, const Grid& host, const Grid::Window& window,
-                   std::vector<float>& out) {
-  for (std::size_t row = 0; row < window.rows; ++row)
-    for (std::size_t column = 0; column < window.columns; ++column)
-      out.push_back(field[(window.first_row + row) * host.nlon() + (window.first_column + column) % host.nlon()]);
+/// A host's channels on the region one after another, winds by pairs; `read(channel, field)` gives one on the host's
+/// grid, which `grid_of(channel)` is.
+template <class GridOf, class Read>
+std::vector<float> region_state(const FeedDemand& demand, const std::string& host, GridOf grid_of, Read read) {
+  std::vector<float> state(demand.channels.size() * demand.grid.size()), field, partner;
+  std::optional<std::pair<Grid, ingest::RegionRegridder>> known;
+  const auto regridder = [&](const Grid& grid) -> const ingest::RegionRegridder& {
+    if (!known || !(known->first == grid)) known.emplace(grid, ingest::RegionRegridder(grid, demand.grid, host));
+    return known->second;
+  };
+  const auto place = [&](std::size_t c) {
+    return std::span(state).subspan(c * demand.grid.size(), demand.grid.size());
+  };
+  std::vector<bool> done(demand.channels.size());
+  if (demand.grid.projection())
+    for (const WindPair& pair : wind_pairs(demand.channels)) {
+      read(demand.channels[pair.eastward], field);
+      read(demand.channels[pair.northward], partner);
+      regridder(grid_of(demand.channels[pair.eastward]))
+          .wind(field, partner, place(pair.eastward), place(pair.northward));
+      done[pair.eastward] = done[pair.northward] = true;
+    }
+  for (std::size_t c = 0; c < demand.channels.size(); ++c) {
+    if (done[c]) continue;
+    read(demand.channels[c], field);
+    regridder(grid_of(demand.channels[c])).scalar(field, place(c));
+  }
+  return state;
 }
 
 std::vector<float> state_of_archive(const ingest::ArchiveReader& archive, const FeedDemand& demand, Time time,
                                     const fs::path& path) {
   const auto at = archive.find_time(time);
   if (!at) fail(ErrorKind::data, "{}: no state at {}", path.string(), to_string(time));
-  const Grid::Window window = window_of(archive.grid(), demand.grid, path.string());
-  std::vector<float> state, field(archive.grid().size());
-  for (const Channel& channel : demand.channels) {
-    const auto index = find_channel(archive.channels(), channel);
-    if (!index) fail(ErrorKind::data, "{}: no channel {}", path.string(), channel.name());
-    archive.read_channel(*at, *index, 0, archive.grid().nlat(), field);
-    append_window(field, archive.grid(), window, state);
-  }
-  return state;
+  return region_state(
+      demand, path.string(), [&](const Channel&) { return archive.grid(); },
+      [&](const Channel& channel, std::vector<float>& field) {
+        const auto index = find_channel(archive.channels(), channel);
+        if (!index) fail(ErrorKind::data, "{}: no channel {}", path.string(), channel.name());
+        field.resize(archive.grid().size());
+        archive.read_channel(*at, *index, 0, archive.grid().nlat(), field);
+      });
 }
 
 std::vector<float> state_of_source(const ingest::Source& source, const FeedDemand& demand, Time time) {
-  std::vector<float> state, field;
-  for (const Channel& channel : demand.channels) {
-    const auto keys = source.fields_of(channel);
-    const auto key = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.valid_time == time; });
-    if (key == keys.end()) fail(ErrorKind::data, "{}: no {} at {}", source.describe(), channel.name(), to_string(time));
-    const Grid host = source.grid(channel);
-    field.resize(host.size());
-    source.read(*key, field);
-    append_window(field, host, window_of(host, demand.grid, source.describe()), state);
-  }
-  return state;
+  return region_state(
+      demand, source.describe(), [&](const Channel& channel) { return source.grid(channel); },
+      [&](const Channel& channel, std::vector<float>& field) {
+        const auto keys = source.fields_of(channel);
+        const auto key = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.valid_time == time; });
+        if (key == keys.end())
+          fail(ErrorKind::data, "{}: no {} at {}", source.describe(), channel.name(), to_string(time));
+        field.resize(source.grid(channel).size());
+        source.read(*key, field);
+      });
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct FeedDemand {
 /// `forecast`: a CF NetCDF file that `zonda forecast` wrote, with fields at each multiple of the step; its reference
 /// time is the cycle, and its leads end the feed's (with a gap Error(data) names the lead that is missing). `states`:
 /// where the states at t - d and t are: an archive, or files. The region's grid must be a part of the host's (else
-/// Error(data)). `precision`: see round_feed.
+/// Error(data)), or projected (ingest::RegionRegridder); winds are true ones on both. `precision`: see round_feed.
 BoundaryFeed make_feed(const std::filesystem::path& forecast, const std::filesystem::path& states,
                        const FeedDemand& demand, double precision);
 

@@ -8,6 +8,7 @@
 
 #include "core/config/table.hpp"
 #include "core/error.hpp"
+#include "core/wind_axes.hpp"
 #include "model/forecast_state/regional_rollout.hpp"
 
 namespace zonda::edge {
@@ -167,7 +168,10 @@ RegionalForecast RegionalModel::run(const BoundaryFeed& feed, int level, const R
                                  [&](std::span<const float> u, std::span<const float> condition, std::span<float> y) {
                                    pass(u, condition, y, level);
                                  });
+  const Grid& grid = layout_.grid;
+  const std::vector<WindPair> winds = grid.projection() ? wind_pairs(layout_.channels) : std::vector<WindPair>{};
   const auto normalised = [&](std::vector<float> fields) {
+    turn_to_axes(grid, winds, fields);
     if (const int bad = layout_.normalisation.normalise(fields); bad >= 0)
       fail(ErrorKind::data, "feed of {} for {}: {} has a value that is not finite", to_string(feed.cycle), feed.region,
            layout_.channels[static_cast<std::size_t>(bad)].name());
@@ -176,10 +180,13 @@ RegionalForecast RegionalModel::run(const BoundaryFeed& feed, int level, const R
   rollout.give_state(-feed.step, normalised(feed.previous));
   rollout.give_state(Duration{0}, normalised(feed.current));
   const std::size_t cells = feed.ring();
+  const std::vector<std::size_t> ring = ring_cells(grid.nlat(), grid.nlon(), feed.ring_width);
   for (std::size_t lead = 0; lead < feed.leads.size(); ++lead) {
-    std::vector<float> strip;
+    std::vector<float> strip, host(feed.strip(lead).begin(), feed.strip(lead).end());
+    for (const auto& [u, v] : winds)
+      turn_to_axes(grid, ring, std::span(host).subspan(u * cells, cells), std::span(host).subspan(v * cells, cells));
     for (const std::size_t channel : rollout.step().prognostic()) {
-      const auto part = feed.strip(lead).subspan(channel * cells, cells);
+      const auto part = std::span(host).subspan(channel * cells, cells);
       strip.insert(strip.end(), part.begin(), part.end());
     }
     model::normalise_strip(rollout.step(), strip);
@@ -205,6 +212,7 @@ RegionalForecast RegionalModel::run(const BoundaryFeed& feed, int level, const R
     const auto next = rollout.state();
     values.insert(values.end(), next.begin(), next.end());
     layout_.normalisation.restore(std::span(values).last(state));
+    turn_to_true(grid, winds, std::span(values).last(state));
     forecast.leads.push_back(rollout.lead());
     if (progress) progress(step + 1, steps);
   }

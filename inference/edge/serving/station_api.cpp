@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "inference/edge/forecast/graticule.hpp"
 #include "inference/edge/forecast/quantity.hpp"
 #include "inference/edge/serving/base64.hpp"
 #include "inference/edge/serving/json_text.hpp"
@@ -47,6 +48,54 @@ std::vector<Quantity> asked_quantities(const RegionalForecast& forecast, const s
     if (comma == std::string_view::npos) return asked;
     rest.remove_prefix(comma + 1);
   }
+}
+
+/// The first and last longitude of a rectilinear grid, which may go around the globe.
+GridExtent run_extent(const Grid& grid) {
+  if (grid.projection()) return grid.extent();
+  return {grid.latitudes().front(), grid.latitudes().back(), grid.longitudes().front(), grid.longitudes().back()};
+}
+
+/// Where the cells of a field are.
+std::string axes_json(const Grid& grid) {
+  std::string text;
+  if (const MapProjection* projection = grid.projection()) {
+    text = fmt::format(
+        R"(,"projection":{},"x_first":{:.9g},"x_step":{:.9g},"y_first":{:.9g},"y_step":{:.9g},"rows":{},"columns":{},"periodic":false)",
+        json_string(projection->to_string()), grid.x()[0], grid.x()[1] - grid.x()[0], grid.y()[0],
+        grid.y()[1] - grid.y()[0], grid.nlat(), grid.nlon());
+    return text;
+  }
+  text = ",\"latitudes\":";
+  append_numbers(text, grid.latitudes());
+  return text + fmt::format(R"(,"longitude_first":{:.9g},"longitude_step":{:.9g},"columns":{},"periodic":{})",
+                            grid.longitudes()[0], grid.longitude_step(), grid.nlon(), grid.periodic());
+}
+
+/// Coast, graticule and station on a projected map: rows and columns of its cells, in pairs.
+std::string plane_json(const StationState& state) {
+  const Grid& grid = state.forecast->grid;
+  const auto append = [](std::string& text, const std::optional<Grid::Place>& place) {
+    if (place)
+      fmt::format_to(std::back_inserter(text), "{}{:.6g},{:.6g}", text.ends_with('[') ? "" : ",", place->row,
+                     place->column);
+  };
+  std::string text = fmt::format(R"({{"rows":{},"columns":{},"station":[)", grid.nlat(), grid.nlon());
+  append(text, grid.place({state.latitude, state.longitude}));
+  text += "],\"coast\":[";
+  if (state.coast)
+    for (const CoastSegment& s : *state.coast) {
+      append(text, grid.place({s.from.latitude, s.from.longitude}));
+      append(text, grid.place({s.to.latitude, s.to.longitude}));
+    }
+  text += "],\"graticule\":[";
+  for (const GraticuleLine& line : graticule(grid)) {
+    text += fmt::format(R"({}{{"degrees":{:.6g},"parallel":{},"points":[)", text.ends_with('[') ? "" : ",",
+                        line.degrees, line.parallel);
+    for (const Grid::Place& place : line.points) append(text, place);
+    text += "]}";
+  }
+  return text + "]}";
 }
 
 struct Demand {
@@ -140,11 +189,11 @@ Answer StationApi::forecast(const Query& query) const {
     point.quantities = asked_quantities(run, reader.text("variables"));
     const auto weights = bilinear_weights(run.grid, point.latitude, point.longitude);
     if (!weights) {
+      const GridExtent extent = run_extent(run.grid);
       throw RequestFault(
           404, latitude ? "lat" : "",
           fmt::format("{:.4g} N, {:.4g} E lies outside the region {:.4g}..{:.4g} N, {:.4g}..{:.4g} E", point.latitude,
-                      point.longitude, run.grid.latitudes().back(), run.grid.latitudes().front(),
-                      run.grid.longitudes().front(), run.grid.longitudes().back()));
+                      point.longitude, extent.south, extent.north, extent.west, extent.east));
     }
     for (const Quantity& quantity : point.quantities) point.series.push_back(point_series(run, quantity, *weights));
     if (at_station(*state, point.latitude, point.longitude)) {
@@ -195,10 +244,7 @@ Answer StationApi::field(const Query& query) const {
     std::string body = fmt::format(R"({{"variable":{},"title":{},"unit":{},"lead_hours":{:.7g},"valid":"{}")",
                                    json_string(quantity.name), json_string(quantity.title), json_string(quantity.unit),
                                    *hours, to_string(run.valid(index)));
-    body += ",\"latitudes\":";
-    append_numbers(body, run.grid.latitudes());
-    body += fmt::format(R"(,"longitude_first":{:.9g},"longitude_step":{:.9g},"columns":{},"periodic":{})",
-                        run.grid.longitudes()[0], run.grid.longitude_step(), run.grid.nlon(), run.grid.periodic());
+    body += axes_json(run.grid);
     body += fmt::format(R"(,"offset":{:.9g},"scale":{:.9g},"minimum":{:.7g},"maximum":{:.7g},"uint16":"{}"}})", *least,
                         step, *least, *most, base64(bytes));
     return {200, "application/json", body + "\n"};
@@ -214,7 +260,9 @@ Answer StationApi::coast(const Query& query) const {
       for (const CoastSegment& s : *state->coast)
         fmt::format_to(std::back_inserter(body), "{}[{:.6g},{:.6g},{:.6g},{:.6g}]", body.ends_with('[') ? "" : ",",
                        s.from.latitude, s.from.longitude, s.to.latitude, s.to.longitude);
-    return {200, "application/json", body + "]}\n"};
+    body += "]";
+    if (state->forecast && state->forecast->grid.projection()) body += ",\"plane\":" + plane_json(*state);
+    return {200, "application/json", body + "}\n"};
   });
 }
 
@@ -231,10 +279,10 @@ Answer StationApi::status(const Query& query) const {
     body += ",\"feed_reaches\":" + (state->feed_reach ? json_string(to_string(*state->feed_reach)) : "null");
     if (state->forecast) {
       const RegionalForecast& run = *state->forecast;
+      const GridExtent extent = run_extent(run.grid);
       body += fmt::format(
           R"(,"run":{},"region":{{"north":{:.7g},"south":{:.7g},"west":{:.7g},"east":{:.7g},"rows":{},"columns":{}}})",
-          run_json(run), run.grid.latitudes().front(), run.grid.latitudes().back(), run.grid.longitudes().front(),
-          run.grid.longitudes().back(), run.grid.nlat(), run.grid.nlon());
+          run_json(run), extent.north, extent.south, extent.west, extent.east, run.grid.nlat(), run.grid.nlon());
       std::vector<double> hours;
       for (const Duration lead : run.leads) hours.push_back(static_cast<double>(lead.count()) / 3600);
       body += ",\"leads_hours\":";

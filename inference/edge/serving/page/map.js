@@ -1,4 +1,5 @@
-// The map: one field as colours with lines of equal value, latitude and longitude true to scale at the middle.
+// The map: one field as colours with lines of equal value; latitude and longitude true to scale at the middle, or the
+// plane of the grid's projection, with the lines that the station gives as rows and columns of its cells.
 const unpack = (field) => {
   const bytes = atob(field.uint16), values = new Float32Array(bytes.length / 2);
   for (let i = 0; i < values.length; i++)
@@ -7,11 +8,13 @@ const unpack = (field) => {
 };
 
 class FieldMap {
-  constructor(canvas, station, coast) { this.canvas = canvas; this.station = station; this.coast = coast; }
+  constructor(canvas, station, lines) { this.canvas = canvas; this.station = station; this.coast = lines.segments; this.plane = lines.plane; }
   draw(field, least, most) {
-    const values = unpack(field), rows = field.latitudes.length, columns = field.columns;
-    const north = field.latitudes[0], south = field.latitudes[rows - 1], width = (columns - 1) * field.longitude_step;
-    const stretch = Math.cos((north + south) / 2 * Math.PI / 180);
+    const values = unpack(field), plane = field.projection !== undefined, columns = field.columns;
+    const rows = plane ? field.rows : field.latitudes.length;
+    const north = plane ? 0 : field.latitudes[0], south = plane ? 1 - rows : field.latitudes[rows - 1];
+    const width = plane ? columns - 1 : (columns - 1) * field.longitude_step;
+    const stretch = plane ? 1 : Math.cos((north + south) / 2 * Math.PI / 180);
     const ratio = Math.min(Math.max((north - south) / Math.max(width * stretch, 1e-6), 0.4), 1.1);
     const frame = this.canvas.parentElement.clientWidth || 800, box = Math.min(frame, 620 / ratio), dense = Math.min(window.devicePixelRatio || 1, 2);
     const w = Math.round(box * dense), h = Math.round(box * ratio * dense);
@@ -21,6 +24,7 @@ class FieldMap {
     const rowAt = new Float32Array(h);
     for (let y = 0, i = 0; y < h; y++) {
       const latitude = north - (north - south) * y / (h - 1);
+      if (plane) { rowAt[y] = -latitude; continue; }
       while (i < rows - 2 && field.latitudes[i + 1] > latitude) i++;
       rowAt[y] = i + (field.latitudes[i] - latitude) / (field.latitudes[i] - field.latitudes[i + 1]);
     }
@@ -43,10 +47,47 @@ class FieldMap {
       [above, here] = [here, above];
     }
     context.putImageData(image, 0, 0);
-    this.shore(context, w, h, dense, north, south, field.longitude_first, width);
-    this.graticule(context, w, h, dense, north, south, field.longitude_first, width);
-    this.mark(context, w, h, dense, north, south, field.longitude_first, width);
+    if (plane) this.planeLines(context, w, h, dense);
+    else {
+      this.shore(context, w, h, dense, north, south, field.longitude_first, width);
+      this.graticule(context, w, h, dense, north, south, field.longitude_first, width);
+      this.mark(context, w, h, dense, north, south, field.longitude_first, width);
+    }
     this.canvas.dataset.drawn = `${field.variable} ${field.lead_hours}`;
+  }
+  planeLines(context, w, h, dense) {
+    const x = (column) => column / (this.plane.columns - 1) * w, y = (row) => row / (this.plane.rows - 1) * h;
+    const {coast, graticule, station} = this.plane;
+    context.beginPath();
+    for (let k = 0; k < coast.length; k += 4) { context.moveTo(x(coast[k + 1]), y(coast[k])); context.lineTo(x(coast[k + 3]), y(coast[k + 2])); }
+    this.strokeShore(context, dense, coast.length / 4);
+    context.lineWidth = dense; context.strokeStyle = '#00000040'; context.font = `${11 * dense}px system-ui, sans-serif`;
+    for (const line of graticule) {
+      const p = line.points;
+      context.beginPath();
+      for (let k = 0; k < p.length; k += 2) context[k ? 'lineTo' : 'moveTo'](x(p[k + 1]), y(p[k]));
+      context.stroke();
+    }
+    const bounds = (v, most) => Math.min(Math.max(v, 14 * dense), most - 34 * dense);
+    for (const {degrees, parallel, points} of graticule) {
+      // Parallels are named where they enter on the left, meridians where they leave below.
+      const k = parallel === (points[1] <= points[points.length - 1]) ? 0 : (parallel || points[0] < points[points.length - 2]) ? points.length - 2 : 0;
+      const letter = parallel ? (degrees < 0 ? 'S' : 'N') : (degrees < 0 ? 'W' : 'E');
+      this.label(context, dense, `${Math.abs(Math.round(degrees * 10) / 10)}°${letter}`, bounds(x(points[k + 1]) + 3 * dense, w), bounds(y(points[k]) - 3 * dense, h + 29 * dense));
+    }
+    this.canvas.dataset.graticule = String(graticule.length);
+    if (station.length) this.markAt(context, dense, x(station[1]), y(station[0]));
+  }
+  label(context, dense, text, x, y) {
+    context.lineWidth = 3 * dense; context.strokeStyle = '#ffffffb0'; context.strokeText(text, x, y);
+    context.fillStyle = '#14212e'; context.fillText(text, x, y);
+    context.strokeStyle = '#00000040'; context.lineWidth = dense;
+  }
+  strokeShore(context, dense, pieces) {
+    context.lineJoin = context.lineCap = 'round';
+    context.lineWidth = 2.6 * dense; context.strokeStyle = '#ffffff90'; context.stroke();
+    context.lineWidth = 1.4 * dense; context.strokeStyle = '#14212e'; context.stroke();
+    this.canvas.dataset.coast = String(pieces);
   }
   shore(context, w, h, dense, north, south, west, width) {
     const x = (longitude) => (((longitude - west) % 360 + 360) % 360) / width * w, y = (latitude) => (north - latitude) / (north - south) * h;
@@ -55,19 +96,12 @@ class FieldMap {
       if (Math.abs(x(b) - x(d)) > w / 2) continue;  // across the map's edge
       context.moveTo(x(b), y(a)); context.lineTo(x(d), y(c));
     }
-    context.lineJoin = context.lineCap = 'round';
-    context.lineWidth = 2.6 * dense; context.strokeStyle = '#ffffff90'; context.stroke();
-    context.lineWidth = 1.4 * dense; context.strokeStyle = '#14212e'; context.stroke();
-    this.canvas.dataset.coast = String(this.coast.length);
+    this.strokeShore(context, dense, this.coast.length);
   }
   graticule(context, w, h, dense, north, south, west, width) {
     const step = niceStep(Math.max(width, north - south), 6);
     context.strokeStyle = '#00000040'; context.lineWidth = dense; context.font = `${11 * dense}px system-ui, sans-serif`;
-    const label = (text, x, y) => {
-      context.lineWidth = 3 * dense; context.strokeStyle = '#ffffffb0'; context.strokeText(text, x, y);
-      context.fillStyle = '#14212e'; context.fillText(text, x, y);
-      context.strokeStyle = '#00000040'; context.lineWidth = dense;
-    };
+    const label = (text, x, y) => this.label(context, dense, text, x, y);
     for (let v = Math.ceil(south / step) * step; v <= north; v += step) {
       const y = (north - v) / (north - south) * h;
       context.beginPath(); context.moveTo(0, y); context.lineTo(w, y); context.stroke();
@@ -81,7 +115,9 @@ class FieldMap {
   }
   mark(context, w, h, dense, north, south, west, width) {
     const east = ((this.station.longitude - west) % 360 + 360) % 360;
-    const x = east / width * w, y = (north - this.station.latitude) / (north - south) * h;
+    this.markAt(context, dense, east / width * w, (north - this.station.latitude) / (north - south) * h);
+  }
+  markAt(context, dense, x, y) {
     context.beginPath(); context.arc(x, y, 6 * dense, 0, 2 * Math.PI);
     context.fillStyle = '#ffffff'; context.fill(); context.lineWidth = 3 * dense; context.strokeStyle = '#14212e'; context.stroke();
     context.font = `600 ${13 * dense}px system-ui, sans-serif`;

@@ -136,7 +136,7 @@ const load = async () => {
   }));
   const preferred = before || (page.panels[0] && page.panels[0].name);
   if (preferred && page.status.variables.some((v) => v.name === preferred)) select.value = preferred;
-  page.map = new FieldMap(one('map'), station, (await ask('v1/coast')).segments);
+  page.map = new FieldMap(one('map'), station, await ask('v1/coast'));
   one('time').max = String(page.times.length - 1);
   drawMeteogram();
   one('key').textContent = page.panels.some((p) => p.corrected)

@@ -1,5 +1,5 @@
 // Serves a generated winter storm over Europe until its input ends; prints the port.
-// Usage: serve_generated_forecast [PORT] [STALE|DEGRADED]
+// Usage: serve_generated_forecast [PORT] [STALE|DEGRADED|PROJECTED]
 #include <algorithm>
 #include <cmath>
 #include <iostream>
@@ -14,8 +14,7 @@ using namespace zonda;
 
 /// A low of 32 hPa that crosses the region from the west, with its wind in geostrophic balance and a front of colder
 /// air behind it; a diurnal cycle over everything.
-edge::RegionalForecast storm() {
-  const Grid grid = Grid::regional(62, 40, 45, 346, 30, 89);
+edge::RegionalForecast storm(const Grid& grid) {
   edge::RegionalForecast f(grid);
   for (const char* name : {"2t", "2d", "10u", "10v", "msl", "z500", "t850", "q850", "u850", "v850"})
     f.channels.push_back(parse_channel(name));
@@ -30,33 +29,31 @@ edge::RegionalForecast storm() {
     const double centre_x = -16 + 0.42 * hours, centre_y = 50 + 5 * std::sin(hours / 30);
     const std::size_t begin = values.size(), cells = grid.size();
     values.resize(begin + f.channels.size() * cells);
-    for (std::size_t i = 0; i < grid.nlat(); ++i) {
-      for (std::size_t j = 0; j < grid.nlon(); ++j) {
-        const double y = grid.latitudes()[i], x = -14 + static_cast<double>(j) * grid.longitude_step();
-        const double across = std::cos(y * M_PI / 180), dx = (x - centre_x) * across, dy = y - centre_y;
-        const double low = std::exp(-(dx * dx + dy * dy) / 50);
-        const double local = hours + x / 15, day = -std::cos((local - 3) * M_PI / 12);
-        const double cold = 1 / (1 + std::exp((dx + 0.5 * dy) / 1.2));
-        const double ripple = std::sin(0.45 * x + hours / 20) * std::cos(0.5 * y - hours / 35);
-        const double msl = 101600 - 3200 * low - 14 * (y - 50) * (y - 50) + 180 * ripple;
-        const double t2 = 283 - 0.55 * (y - 50) - 6 * cold * (0.3 + low) + 2.2 * day + 1.1 * ripple + 2 * low;
-        // Geostrophic wind of the low, two thirds of it at 10 m, turned inward.
-        const double slope = 2 * 3200 * low / 50 / 111e3 / 1.2 / 1.1e-4;
-        const double ug = -slope * dy + 4 + 0.1 * (y - 50), vg = slope * dx + 2 * ripple;
-        const double q = 0.0041 * std::exp(0.06 * (t2 - 283)) * (1 - 0.45 * cold) * (1 + 0.25 * low);
-        const double each[] = {t2,
-                               t2 - 2 - 3 * cold,
-                               0.62 * ug - 0.22 * vg,
-                               0.62 * vg + 0.22 * ug,
-                               msl,
-                               9.80665 * (5560 - 9 * (y - 50) - 190 * low - 60 * cold),
-                               t2 - 8 - 2.5 * cold,
-                               q,
-                               ug,
-                               vg};
-        for (std::size_t c = 0; c < f.channels.size(); ++c)
-          values[begin + c * cells + i * grid.nlon() + j] = static_cast<float>(each[c]);
-      }
+    for (std::size_t cell = 0; cell < cells; ++cell) {
+      const double y = grid.centre(cell).latitude, x = std::remainder(grid.centre(cell).longitude, 360.0);
+      const double across = std::cos(y * M_PI / 180), dx = (x - centre_x) * across, dy = y - centre_y;
+      const double low = std::exp(-(dx * dx + dy * dy) / 50);
+      const double local = hours + x / 15, day = -std::cos((local - 3) * M_PI / 12);
+      const double cold = 1 / (1 + std::exp((dx + 0.5 * dy) / 1.2));
+      const double ripple = std::sin(0.45 * x + hours / 20) * std::cos(0.5 * y - hours / 35);
+      const double msl = 101600 - 3200 * low - 14 * (y - 50) * (y - 50) + 180 * ripple;
+      const double t2 = 283 - 0.55 * (y - 50) - 6 * cold * (0.3 + low) + 2.2 * day + 1.1 * ripple + 2 * low;
+      // Geostrophic wind of the low, two thirds of it at 10 m, turned inward.
+      const double slope = 2 * 3200 * low / 50 / 111e3 / 1.2 / 1.1e-4;
+      const double ug = -slope * dy + 4 + 0.1 * (y - 50), vg = slope * dx + 2 * ripple;
+      const double q = 0.0041 * std::exp(0.06 * (t2 - 283)) * (1 - 0.45 * cold) * (1 + 0.25 * low);
+      const double each[] = {t2,
+                             t2 - 2 - 3 * cold,
+                             0.62 * ug - 0.22 * vg,
+                             0.62 * vg + 0.22 * ug,
+                             msl,
+                             9.80665 * (5560 - 9 * (y - 50) - 190 * low - 60 * cold),
+                             t2 - 8 - 2.5 * cold,
+                             q,
+                             ug,
+                             vg};
+      for (std::size_t c = 0; c < f.channels.size(); ++c)
+        values[begin + c * cells + cell] = static_cast<float>(each[c]);
     }
   }
   f.values = edge::ForecastValues(std::move(values));
@@ -66,13 +63,12 @@ edge::RegionalForecast storm() {
 /// Land and sea of no place: waves of several lengths above a level.
 std::vector<float> archipelago(const Grid& grid) {
   std::vector<float> mask;
-  for (const double latitude : grid.latitudes())
-    for (std::size_t j = 0; j < grid.nlon(); ++j) {
-      const double x = static_cast<double>(j) * grid.longitude_step(), y = latitude;
-      const double height = std::sin(0.21 * x + 0.6) * std::cos(0.33 * y) + 0.5 * std::sin(0.5 * x - 0.4 * y) +
-                            0.25 * std::cos(1.1 * x + 0.9 * y);
-      mask.push_back(static_cast<float>(0.5 + 0.5 * std::clamp(height, -1.0, 1.0)));
-    }
+  for (std::size_t cell = 0; cell < grid.size(); ++cell) {
+    const double x = std::remainder(grid.centre(cell).longitude, 360.0) + 14, y = grid.centre(cell).latitude;
+    const double height = std::sin(0.21 * x + 0.6) * std::cos(0.33 * y) + 0.5 * std::sin(0.5 * x - 0.4 * y) +
+                          0.25 * std::cos(1.1 * x + 0.9 * y);
+    mask.push_back(static_cast<float>(0.5 + 0.5 * std::clamp(height, -1.0, 1.0)));
+  }
   return mask;
 }
 
@@ -87,7 +83,10 @@ int main(int argc, char** argv) {
   state->latitude = 52.21;
   state->longitude = 14.12;
   state->elevation = 98;
-  const auto forecast = std::make_shared<const edge::RegionalForecast>(storm());
+  const auto forecast = std::make_shared<const edge::RegionalForecast>(storm(Grid::parse(
+      condition == "PROJECTED"
+          ? "projected 1300000..-1300000x53 -1600000..1600000x65 +proj=lcc +lat_1=40 +lat_2=62 +lat_0=51 +lon_0=8"
+          : "regional 62..40x45 346..30x89")));
   state->forecast = forecast;
   state->feed_reach = forecast->end();
   state->coast = std::make_shared<const std::vector<edge::CoastSegment>>(

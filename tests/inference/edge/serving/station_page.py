@@ -74,7 +74,7 @@ def serve(condition):
     return process, int(process.stdout.readline())
 
 
-for condition in ("FRESH", "STALE", "DEGRADED"):
+for condition in ("FRESH", "STALE", "DEGRADED", "PROJECTED"):
     process, port = serve(condition)
     try:
         picture = os.path.join(folder, f"station-{condition.lower()}.png")
@@ -82,14 +82,17 @@ for condition in ("FRESH", "STALE", "DEGRADED"):
         dom, urls = browse(port, "--dump-dom")
         browse(port, f"--screenshot={picture}", f"--window-size={size}")
         page = Page(dom)
-        assert page.by_id("banner")["data-state"] == condition, dom[:3000]
-        assert page.text["state"] == condition
+        state = "FRESH" if condition == "PROJECTED" else condition
+        assert page.by_id("banner")["data-state"] == state, dom[:3000]
+        assert page.text["state"] == state
         assert page.count("svg") == 1, "no meteogram"
         assert page.count("path", "curve") >= 4, "panels of the meteogram are missing"
         assert page.count("path", "corrected") == 1 and page.count("polygon", "band") == 1, "no corrected values"
         assert page.count("path", "barb") > 5, "no wind barbs"
         assert page.by_id("map")["data-drawn"].startswith("2t "), "the map was not drawn"
         assert int(page.by_id("map")["data-coast"]) > 100, "the map has no coast"
+        if condition == "PROJECTED":
+            assert int(page.by_id("map")["data-graticule"]) >= 8, "the map has no parallels and meridians"
         assert int(page.by_id("time")["max"]) == 40, "the slider does not span the leads"
         assert "°C" in page.text["now"] and "m/s" in page.text["now"], page.text.get("now")
         assert "°C" in page.by_id("map")["aria-label"]
