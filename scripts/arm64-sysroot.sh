@@ -10,7 +10,7 @@ packages=(libc6-dev libstdc++-12-dev libgomp1 libcli11-dev libcpp-httplib-dev li
   libsodium-dev libspdlog-dev libyaml-cpp-dev libzstd-dev nlohmann-json3-dev zlib1g-dev)
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
-content="bookworm ${packages[*]}"
+content="bookworm, shlibs: ${packages[*]}"
 if [ "$(cat "$root/.zonda-packages" 2>/dev/null)" = "$content" ]; then
   echo "$root"
   exit 0
@@ -35,7 +35,11 @@ EOF
 export APT_CONFIG=$work/apt.conf
 apt-get -qq update >&2
 apt-get -qq -y --no-install-recommends --download-only install "${packages[@]}" >&2
-for package in "$work"/cache/archives/*.deb; do dpkg-deb -x "$package" "$work/root"; done
+for package in "$work"/cache/archives/*.deb; do
+  dpkg-deb -x "$package" "$work/root"
+  dpkg-deb -I "$package" shlibs 2> /dev/null || true # which package a program depends on that asks for a library
+done | sort -u > "$work/shlibs"
+mv "$work/shlibs" "$work/root/.zonda-shlibs"
 # Debian's root is merged; absolute links would lead out of the folder.
 for folder in bin lib sbin; do
   if [ -d "$work/root/$folder" ]; then

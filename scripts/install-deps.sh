@@ -10,8 +10,8 @@ build=(build-essential ca-certificates ccache cmake git ninja-build pkg-config
 run=(fonts-dejavu-core openssh-client)
 judges=(cdo chromium clang-14 clang-format-14 clang-tidy-14 ecflow-client hdf5-tools libclang-rt-14-dev libeccodes-tools libomp-14-dev netcdf-bin odc python3 python3-h5py
   python3-jsonschema python3-netcdf4 python3-numcodecs python3-numpy python3-xarray python3-yaml python3-zarr
-  wrk zstd)
-cross=(g++-aarch64-linux-gnu qemu-user) # the station's program for ARM, and what runs it here
+  proj-bin wrk zstd)
+cross=(debootstrap g++-aarch64-linux-gnu qemu-user) # the station's program for ARM, and what it is run and installed in here
 cluster=(munge slurm-wlm) # the tests start one of their own
 
 packages=("${build[@]}" "${run[@]}")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Debian package of the station's program from a build: make-station-deb.sh BUILD_FOLDER [OUT_FOLDER].
-# STRIP=aarch64-linux-gnu-strip for a cross build. The same program gives the same bytes.
+# For ARM it asks ARM64_SYSROOT (default build/arm64-sysroot, scripts/arm64-sysroot.sh) which packages its libraries are of.
+# The same program gives the same bytes.
 set -euo pipefail
 if [ $# -lt 1 ]; then
   echo "usage: $0 BUILD_FOLDER [OUT_FOLDER]      e.g. $0 build/release ." >&2
@@ -11,8 +12,8 @@ program=$(cd "$1" && pwd)/bin/zonda-station
 out=$(cd "${2:-.}" && pwd)
 [ -x "$program" ] || { echo "$program: not built; ninja -C $1 zonda_station" >&2; exit 3; }
 case $(od -An -t u2 -j 18 -N 2 "$program" | tr -d ' ') in # e_machine of the ELF header
-  62) architecture=amd64 ;;
-  183) architecture=arm64 ;;
+  62) architecture=amd64 strip=x86_64-linux-gnu-strip ;;
+  183) architecture=arm64 strip=aarch64-linux-gnu-strip ;;
   *) echo "$program: of no architecture that stations have" >&2; exit 3 ;;
 esac
 version=$(sed -n 's/^project(zonda VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
@@ -24,7 +25,7 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 root=$stage/root
 install -D -m 755 "$program" "$root/usr/bin/zonda-station"
-"${STRIP:-strip}" --strip-unneeded "$root/usr/bin/zonda-station"
+"${STRIP:-$(command -v "$strip" || echo strip)}" --strip-unneeded "$root/usr/bin/zonda-station"
 install -D -m 644 "$source/app/station/package/zonda-station.service" "$root/lib/systemd/system/zonda-station.service"
 install -D -m 644 "$source/app/station/package/station.yaml" "$root/etc/zonda-station/station.yaml"
 install -D -m 644 "$source/docs/edge-operator.md" "$root/usr/share/doc/zonda-station/edge-operator.md"
@@ -33,7 +34,15 @@ install -D -m 644 "$source/LICENSE" "$root/usr/share/doc/zonda-station/copyright
 # Which packages hold the libraries it asks for.
 mkdir "$stage/debian"
 printf 'Source: zonda\n\nPackage: zonda-station\nArchitecture: %s\n' "$architecture" > "$stage/debian/control"
-depends=$(cd "$stage" && dpkg-shlibdeps -O -e root/usr/bin/zonda-station | sed -n 's/^shlibs:Depends=//p')
+known=()
+if [ "$architecture" != "$(dpkg --print-architecture)" ]; then
+  sysroot=$(realpath "${ARM64_SYSROOT:-$source/build/arm64-sysroot}")
+  [ -e "$sysroot/.zonda-shlibs" ] || { echo "$sysroot: not there; scripts/arm64-sysroot.sh makes it" >&2; exit 3; }
+  known=("-l$sysroot/usr/lib/aarch64-linux-gnu" "-L$sysroot/.zonda-shlibs")
+fi
+depends=$(cd "$stage" && dpkg-shlibdeps -O "${known[@]}" -e root/usr/bin/zonda-station 2> "$stage/shlibdeps" |
+  sed -n 's/^shlibs:Depends=//p')
+[ -n "$depends" ] || { cat "$stage/shlibdeps" >&2; exit 1; }
 
 mkdir "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<EOF

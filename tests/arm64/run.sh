@@ -18,6 +18,12 @@ for program in "${programs[@]}"; do on_arm "build/arm64/bin/$program" --gtest_br
 on_arm build/arm64/bin/zonda-station --version
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+package=$(scripts/make-station-deb.sh build/arm64 "$folder")
+[ "$(dpkg-deb -f "$package" Architecture)" = arm64 ]
+dpkg-deb -f "$package" Depends | grep -q libcurl3-gnutls
+dpkg-deb -x "$package" "$folder/installed"
+on_arm "$folder/installed/usr/bin/zonda-station" schema > /dev/null
+echo "$(basename "$package"): $(dpkg-deb -f "$package" Depends)"
 mapfile -t bundles < <("$1" "$folder")
 failed=0
 for bundle in "${bundles[@]}"; do
