@@ -52,7 +52,15 @@ constexpr std::string_view fresh_step = R"(
 for _ in $(seq "${SLURM_RESTART_COUNT:-0}"); do srun --mpi=none --nodes=1 --ntasks=1 true; done
 )";
 
+constexpr std::string_view forget = R"(
+# Where the stage leaves its exit code if it fails by itself.
+ended={}
+rm -f "$ended"
+)";
+
 constexpr std::string_view again = R"(
+# A mistake stays one, whatever the launcher says of the ranks that it killed for it.
+[ -n "${{stopped:-}}" ] || ! [ -s "$ended" ] || code=$(cat "$ended")
 # 75: go on later. Above 128: a rank was killed, by a lost node perhaps; its checkpoints are there. Slurm itself knows
 # what becomes of a job that it stopped.
 if [ -z "${{stopped:-}}" ] && {{ [ "$code" -eq 75 ] || {{ [ "$code" -gt 128 ] && [ "$code" -ne 130 ]; }}; }}; then
@@ -197,6 +205,10 @@ std::string batch_script(const Site& site, const BatchJob& job, const JobFolders
   text += hear;
   text += "\n" + launch_function(site, job);
   if (site.launcher == "srun") text += fresh_step;
+  const std::string file = (folders.scripts.parent_path() / "stages" / job.stage).string();
+  text += fmt::format(forget, job.shares > 1
+                                  ? fmt::format("{}.$SLURM_ARRAY_TASK_ID-of-{}.exit", shell_quote(file), job.shares)
+                                  : shell_quote(file + ".exit"));
   text += "\n" + launch_and_wait(site, job, "$SLURM_ARRAY_TASK_ID");
   text += fmt::format(again, fmt::arg("restarts", site.restarts),
                       fmt::arg("requeue", site.requeue_exit ? requeue_by_exit : requeue_by_scontrol));

@@ -34,6 +34,9 @@ StageRecord run_stage(const Stage& stage, const LocalOptions& options) {
     if (options.is_root) write_status(stage.name, "interrupted", 0, 0, stop.what());
     throw;
   } catch (const std::exception& error) {
+    const auto* own = dynamic_cast<const Error*>(&error);
+    const int code = own ? own->exit_code() : static_cast<int>(ErrorKind::failure);
+    record_exit_code(options.run_directory, stage.name, options.share, code);
     if (options.is_root) write_status(stage.name, "failed", 0, 0, error.what());
     throw;
   }

@@ -5,6 +5,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 
 namespace zonda::jobs {
 namespace {
@@ -41,6 +42,22 @@ StageRecord together(const std::map<std::size_t, StageRecord>& cut) {
 }
 
 }  // namespace
+
+fs::path exit_code_file(const fs::path& run_directory, const std::string& stage, Share share) {
+  const std::string name = share.whole() ? stage : fmt::format("{}.{}-of-{}", stage, share.i, share.of);
+  return run_directory / "stages" / (name + ".exit");
+}
+
+void record_exit_code(const fs::path& run_directory, const std::string& stage, Share share, int exit_code) {
+  if (exit_code == static_cast<int>(ErrorKind::temporary)) return;
+  std::error_code ignored;
+  fs::create_directories(run_directory / "stages", ignored);
+  try {
+    write_file(exit_code_file(run_directory, stage, share), fmt::format("{}\n", exit_code));
+  } catch (const Error& error) {  // the stage's own is what ends the run
+    log::warning("{}", error.what());
+  }
+}
 
 StageRecords::StageRecords(fs::path run_directory) : directory_(std::move(run_directory)) {
   try {

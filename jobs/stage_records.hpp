@@ -19,6 +19,12 @@ struct StageRecord {
   std::size_t peak_memory_bytes = 0;
 };
 
+/// Where a stage, or a share of it, that failed by itself leaves its exit code: its launcher may report those of ranks
+/// that it killed instead.
+std::filesystem::path exit_code_file(const std::filesystem::path& run_directory, const std::string& stage, Share share);
+/// Of an error that another try would meet again; those that would not (ErrorKind::temporary) leave none. Any rank.
+void record_exit_code(const std::filesystem::path& run_directory, const std::string& stage, Share share, int exit_code);
+
 class StageRecords {
  public:
   /// Reads what is there. Throws Error(data) for a damaged record.

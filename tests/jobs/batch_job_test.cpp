@@ -10,6 +10,7 @@
 
 #include "core/atomic_file.hpp"
 #include "jobs/program.hpp"
+#include "jobs/stage_records.hpp"
 
 namespace zonda::jobs {
 namespace {
@@ -182,6 +183,33 @@ TEST_F(BatchJobTest, GoesBackIntoTheQueueWhereThatHelps) {
   const ProgramResult tired = play(by_scontrol, "return 75", site.restarts);
   EXPECT_EQ(tired.exit_code, 1);
   EXPECT_THAT(tired.errors, testing::HasSubstr("requeued 16 times already"));
+}
+
+TEST_F(BatchJobTest, AStageThatFailedByItselfIsNotRequeuedWhateverItsLauncherReports) {
+  const fs::path run = fs::temp_directory_path() / ("zonda-batch-run-" + std::to_string(::getpid()));
+  const JobFolders here{"case", run, run / "jobs"};
+  const auto played = [&](const Stage& stage, const std::string& ranks, const std::string& more = "") {
+    const BatchJob job = make_job(site, stage, {}, {"run", "case.yaml"});
+    return play(batch_script(site, job, here), ranks, 0, "RUNNING", more);
+  };
+  // One rank finds bad data and says so; the launcher kills the others and reports that.
+  record_exit_code(run, "train", {}, 3);
+  const std::string file = exit_code_file(run, "train", {}).string();
+  const ProgramResult failed = played(train, "echo 3 > " + file + "; return 137");
+  EXPECT_EQ(failed.exit_code, 3);
+  EXPECT_EQ(failed.output, "");
+  // What an earlier start left is forgotten.
+  EXPECT_EQ(played(train, "return 137").output, "scontrol requeue 7\n");
+  EXPECT_FALSE(fs::exists(file));
+  // Each share of an array has its own.
+  site.array = 4;
+  const Stage forecast{"forecast", {"train"}, "f", {}, {}, 4, 4};
+  const std::string task = "SLURM_ARRAY_TASK_ID=2\nSLURM_ARRAY_JOB_ID=7";
+  const std::string third = exit_code_file(run, "forecast", {2, 4}).string();
+  EXPECT_EQ(played(forecast, "echo 4 > " + third + "; return 137", task).exit_code, 4);
+  record_exit_code(run, "forecast", {1, 4}, 3);
+  EXPECT_EQ(played(forecast, "return 137", task).output, "scontrol requeue 7_2\n");
+  fs::remove_all(run);
 }
 
 TEST_F(BatchJobTest, AJobThatSlurmStopsIsNotRequeued) {

@@ -11,6 +11,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/progress.hpp"
+#include "jobs/stage_records.hpp"
 
 namespace zonda::jobs {
 namespace {
@@ -68,6 +69,15 @@ TEST_F(LocalDriver, WithoutResumeRunsEverything) {
   EXPECT_THAT(ran, testing::ElementsAre("ingest", "train", "verify"));
 }
 
+TEST_F(LocalDriver, WhatAnotherTryMayMendLeavesNoExitCode) {
+  Workflow once;
+  once.add({"train", {}, "t", [] { fail(ErrorKind::temporary, "rank 2 is silent"); }, {}});
+  EXPECT_THROW(run_locally(once, {directory}), Error);
+  EXPECT_FALSE(fs::exists(exit_code_file(directory, "train", {})));
+  EXPECT_THROW(run_locally(once, {.run_directory = directory, .is_root = false}), Error);
+  EXPECT_FALSE(fs::exists(directory / "stages"));
+}
+
 TEST_F(LocalDriver, AFailedStageIsRecordedAndRunsAgain) {
   set_status_file(directory / "status.json");
   EXPECT_THROW(run_locally(workflow("t1", true), {directory}), Error);
@@ -75,6 +85,7 @@ TEST_F(LocalDriver, AFailedStageIsRecordedAndRunsAgain) {
   EXPECT_EQ(status["stage"], "verify");
   EXPECT_EQ(status["state"], "failed");
   EXPECT_EQ(status["message"], "no truth");
+  EXPECT_EQ(read_file(exit_code_file(directory, "verify", {})), "3\n");
   ran.clear();
   run_locally(workflow(), {directory});
   EXPECT_THAT(ran, testing::ElementsAre("verify"));
