@@ -41,12 +41,58 @@ Block::Block(ParameterStore& store, const std::string& name, int width, int head
 
 void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation,
                     const Tensor& y, Saved& saved, Recompute recompute) const {
+  saved = {};
   saved.recompute = recompute;
   saved.modulation = ctx.take(modulation.shape);
   ctx->add_rows(ctx, modulation, store_->value(table_), saved.modulation);
-  branches(ctx, table, x, saved, ctx.keep && recompute != Recompute::block, ctx.keep && recompute == Recompute::none);
+  branches(ctx, table, x, saved, keeps(ctx, saved), keeps_hidden(ctx, saved));
   ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
   if (!ctx.keep || recompute == Recompute::block) ctx.release(saved.branch, saved.middle);
+  if (!ctx.keep) ctx.release(saved.modulation);
+}
+
+void Block::begin(Context& ctx, const Tensor& x, const Tensor& modulation, Saved& saved, Recompute recompute) const {
+  const std::int64_t n = x.shape[0];
+  const DType trunk = ctx.trunk();
+  saved = {};
+  saved.recompute = recompute;
+  saved.modulation = ctx.take(modulation.shape);
+  ctx->add_rows(ctx, modulation, store_->value(table_), saved.modulation);
+  if (!keeps(ctx, saved)) return;
+  saved.statistics1 = ctx.take({n, 2});
+  saved.qkv = ctx.take({n, qkv_.out()}, trunk);
+  saved.attended = ctx.take({n, projection_.in()}, trunk);
+  saved.log_sum = ctx.take({n, heads_});
+  saved.projected = ctx.take(x.shape, trunk);
+  saved.middle = ctx.take(x.shape);
+  saved.statistics2 = ctx.take({n, 2});
+  if (keeps_hidden(ctx, saved)) saved.hidden = ctx.take({n, up_.out()}, trunk);
+  saved.branch = ctx.take(x.shape, trunk);
+}
+
+void Block::forward(Context& ctx, const Piece& piece, const Tensor& x, const Tensor& y, const Saved& saved) const {
+  const std::int64_t rows = piece.table.token_count();
+  const auto part_of = [&](const Tensor& all) { return all.none() ? all : all.slice(piece.first, rows); };
+  Saved part{.modulation = saved.modulation.slice(saved.modulation.shape[0] == 1 ? 0 : piece.sample, 1),
+             .statistics1 = part_of(saved.statistics1),
+             .statistics2 = part_of(saved.statistics2),
+             .qkv = part_of(saved.qkv),
+             .attended = part_of(saved.attended),
+             .log_sum = part_of(saved.log_sum),
+             .projected = part_of(saved.projected),
+             .middle = part_of(saved.middle),
+             .hidden = part_of(saved.hidden),
+             .branch = part_of(saved.branch),
+             .recompute = saved.recompute};
+  const std::span<const std::int32_t> buckets = ctx.buckets;
+  if (!buckets.empty()) ctx.buckets = buckets.subspan(static_cast<std::size_t>(piece.sample), 1);
+  branches(ctx, piece.table, part_of(x), part, keeps(ctx, saved), keeps_hidden(ctx, saved));
+  ctx.buckets = buckets;
+  ctx->gated_add(ctx, part.middle, part.branch, part.modulation, gate(1), part_of(y));
+  if (!keeps(ctx, saved)) ctx.release(part.branch, part.middle);
+}
+
+void Block::end(Context& ctx, Saved& saved) const {
   if (!ctx.keep) ctx.release(saved.modulation);
 }
 
@@ -57,36 +103,39 @@ void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, 
   const auto done = [&](auto&... tensors) {
     if (!keep) ctx.release(tensors...);
   };
+  const auto room = [&](Tensor& tensor, Shape shape, DType dtype) {
+    if (tensor.none()) tensor = ctx.take(shape, dtype);
+  };
   Tensor normed = ctx.take(x.shape, trunk);
-  saved.statistics1 = ctx.take({n, 2});
+  room(saved.statistics1, {n, 2}, ctx.dtype());
   ctx->norm_modulate(ctx, NormKind::rms, x, {saved.modulation, scale(0), shift(0)}, normed, saved.statistics1);
-  saved.qkv = ctx.take({n, qkv_.out()}, trunk);
+  room(saved.qkv, {n, qkv_.out()}, trunk);
   qkv_.forward(ctx, normed, saved.qkv);
   ctx.release(normed);
   done(saved.statistics1);
-  saved.attended = ctx.take({n, projection_.in()}, trunk);
-  saved.log_sum = ctx.take({n, heads_});
+  room(saved.attended, {n, projection_.in()}, trunk);
+  room(saved.log_sum, {n, heads_}, ctx.dtype());
   ctx->attention(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
                  saved.attended, saved.log_sum);
   done(saved.qkv, saved.log_sum);
-  saved.projected = ctx.take(x.shape, trunk);
+  room(saved.projected, x.shape, trunk);
   projection_.forward(ctx, saved.attended, saved.projected);
   done(saved.attended);
-  saved.middle = ctx.take(x.shape);
+  room(saved.middle, x.shape, ctx.dtype());
   ctx->gated_add(ctx, x, saved.projected, saved.modulation, gate(0), saved.middle);
   done(saved.projected);
 
   normed = ctx.take(x.shape, trunk);
-  saved.statistics2 = ctx.take({n, 2});
+  room(saved.statistics2, {n, 2}, ctx.dtype());
   ctx->norm_modulate(ctx, NormKind::rms, saved.middle, {saved.modulation, scale(1), shift(1)}, normed,
                      saved.statistics2);
   done(saved.statistics2);
-  saved.hidden = ctx.int8 ? Tensor{} : ctx.take({n, up_.out()}, trunk);
+  if (!ctx.int8) room(saved.hidden, {n, up_.out()}, trunk);
   Tensor active = ctx.take({n, up_.out()}, trunk);
   up_.forward(ctx, normed, saved.hidden, active);
   ctx.release(normed);
   if (!keep_hidden) ctx.release(saved.hidden);
-  saved.branch = ctx.take(x.shape, trunk);
+  room(saved.branch, x.shape, trunk);
   down_.forward(ctx, active, saved.branch);
   ctx.release(active);
 }
@@ -145,7 +194,7 @@ void Block::attention_backward(Context& ctx, const BlockTokens& tokens, const Sa
 }
 
 void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, Saved& saved, const Tensor& d,
-                     const Tensor& dmodulation) const {
+                     const Tensor& dmodulation, const Moments& moments) const {
   const std::int64_t n = x.shape[0];
   const DType trunk = ctx.trunk();
   const bool again = saved.recompute == Recompute::mlp;
@@ -166,9 +215,6 @@ void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, S
                                   {gradient, scale(half), shift(half)});
     });
   };
-  Tensor dbranch = ctx.take(x.shape, trunk);
-  gate_backward(1, saved.branch, dbranch);
-  ctx.release(saved.branch);
   // The normed input is computed again rather than kept: one pass over memory against D numbers a token.
   Tensor normed;
   const auto norm_again = [&] {
@@ -182,6 +228,10 @@ void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, S
     saved.hidden = ctx.take({n, up_.out()}, trunk);
     up_.forward(ctx, normed, saved.hidden, active);
   }
+  if (moments.gradient_needed) moments.gradient_needed();
+  Tensor dbranch = ctx.take(x.shape, trunk);
+  gate_backward(1, saved.branch, dbranch);
+  ctx.release(saved.branch);
   Tensor dhidden = ctx.take({n, up_.out()}, trunk);
   down_.backward_input(ctx, dbranch, dhidden);
   ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, down_.learns(ctx) && !again ? active : Tensor{});
@@ -206,12 +256,12 @@ void Block::backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, S
   attention_backward(ctx, tokens, saved, dattended, dqkv);
   ctx.release(dattended, saved.attended, saved.log_sum, saved.qkv);
   normed = ctx.take(x.shape, trunk);
+  qkv_.backward_input(ctx, dqkv, normed);
+  norm_backward(0, x, saved.statistics1, normed);
+  if (moments.input_gradient_ready) moments.input_gradient_ready();
   if (qkv_.learns(ctx)) ctx->norm_modulate(ctx, NormKind::rms, x, first, normed, saved.statistics1);
   qkv_.backward_weight(ctx, normed, dqkv);
-  qkv_.backward_input(ctx, dqkv, normed);
-  ctx.release(dqkv);
-  norm_backward(0, x, saved.statistics1, normed);
-  ctx.release(normed, saved.statistics1, saved.modulation);
+  ctx.release(dqkv, normed, saved.statistics1, saved.modulation);
 
   ctx->add(ctx, dm, dmodulation);
   if (learns(ctx, table_))

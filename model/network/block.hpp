@@ -1,5 +1,6 @@
 #pragma once
 // Block: attention over the sequences of a table, then an MLP; each half x + gate * f(norm(x) (1 + scale) + shift).
+#include <functional>
 #include <span>
 
 #include "model/network/linear.hpp"
@@ -42,10 +43,30 @@ class Block {
   /// the residual stream and everything per row is f32; what the products read and write is bf16.
   void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
                Saved& saved, Recompute recompute = Recompute::none) const;
+  /// The same in pieces, of whole sequences of one sample each, in any order: between begin() and end(). x and y are
+  /// all rows.
+  void begin(Context& ctx, const Tensor& x, const Tensor& modulation, Saved& saved,
+             Recompute recompute = Recompute::none) const;
+  struct Piece {
+    std::int64_t sample, first;  ///< row of x with which it begins
+    const SequenceTable& table;
+  };
+  void forward(Context& ctx, const Piece& piece, const Tensor& x, const Tensor& y, const Saved& saved) const;
+  void end(Context& ctx, Saved& saved) const;
+
+  /// Moments of backward(): `d` is about to be read for the first time; `d` holds dx, and gradients of weights are
+  /// still to come.
+  struct Moments {
+    std::function<void()> gradient_needed, input_gradient_ready;
+  };
   /// `d` holds dy and becomes dx; the shared modulation's gradient accumulates: [B, 6 D], or where the context has
   /// chunks [chunks B, 6 D], chunk after chunk.
   void backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, Saved& saved, const Tensor& d,
-                const Tensor& dmodulation) const;
+                const Tensor& dmodulation, const Moments& moments) const;
+  void backward(Context& ctx, const BlockTokens& tokens, const Tensor& x, Saved& saved, const Tensor& d,
+                const Tensor& dmodulation) const {
+    backward(ctx, tokens, x, saved, d, dmodulation, {});
+  }
   void tangent(Context& ctx, const SequenceTable& table, const Tensor& x, const Saved& saved, const Tensor& dx,
                const Tensor& dy) const;
   /// Releases what forward kept.
@@ -58,7 +79,12 @@ class Block {
   }
 
  private:
-  /// Everything up to the MLP's branch; what `keep` leaves out is released after its last use.
+  bool keeps(const Context& ctx, const Saved& saved) const { return ctx.keep && saved.recompute != Recompute::block; }
+  bool keeps_hidden(const Context& ctx, const Saved& saved) const {
+    return ctx.keep && saved.recompute == Recompute::none;
+  }
+  /// Everything up to the MLP's branch, into what `saved` has and memory that is taken for the rest; what `keep` leaves
+  /// out is released after its last use.
   void branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
                 bool keep_hidden) const;
   void attention_backward(Context& ctx, const BlockTokens& tokens, const Saved& saved, const Tensor& dattended,

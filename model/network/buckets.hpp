@@ -2,6 +2,7 @@
 // The parameters in the pieces in which a pass through the network uses them.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace zonda::model {
@@ -28,5 +29,7 @@ class BucketObserver {
   /// backward() adds nothing more to the bucket's gradients, which may be taken away and set to zero.
   virtual void gradients_ready(std::size_t bucket) = 0;
 };
+
+using WorkObserver = std::function<void(const std::string& layer, const char* what, bool begins)>;
 
 }  // namespace zonda::model

@@ -248,6 +248,10 @@ void ForecastNetwork::observe(BucketObserver* observer) {
   self_->observer = observer;
 }
 
+void ForecastNetwork::observe_work(WorkObserver observer) {
+  self_->at_work = std::move(observer);
+}
+
 int ForecastNetwork::stages() const {
   return self_->link.ranks().size();
 }

@@ -123,6 +123,8 @@ class ForecastNetwork {
   /// Tells `observer` of every pass from now on; null: nobody. Without one, the gradients of a shared sample are this
   /// rank's term of the sum over slabs().
   void observe(BucketObserver* observer);
+  /// Is told when work on a layer begins and ends, between which this rank waits for nobody; empty: nobody is.
+  void observe_work(WorkObserver observer);
 
   /// Lets `tap` see the tokens between layers from now on; an empty one: nobody. Replaces the plan.
   void set_tap(TokenTap tap);

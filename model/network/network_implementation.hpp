@@ -118,6 +118,7 @@ struct ForecastNetwork::Implementation {
   std::vector<std::size_t> layer_buckets;
   std::vector<std::uint64_t> copied;  // version of the values that each bucket's bf16 copy is of
   BucketObserver* observer = nullptr;
+  WorkObserver at_work;
   TokenTap tap;
   std::function<bool(std::string_view)> precise;
   bool adapters;                      // on

@@ -31,12 +31,21 @@ Recompute ForecastNetwork::Implementation::recompute_of(std::size_t block, const
   return i < policy.blocks ? Recompute::block : i < policy.blocks + policy.mlps ? Recompute::mlp : Recompute::none;
 }
 
+// What the functions hold is two pointers: no more fits into them without the heap.
 Trunk::Watch ForecastNetwork::Implementation::watch(Context& ctx, bool gradients) {
-  return {[this, &ctx, gradients](std::size_t layer) { begin_use(ctx, layer_buckets[layer], gradients); },
-          gradients ? std::function<void(std::size_t)>(
-                          [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer], true); })
-                    : [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); },
-          &tap};
+  Trunk::Watch watch;
+  watch.tap = &tap;
+  watch.before = [this, &ctx](std::size_t layer) { begin_use(ctx, layer_buckets[layer]); };
+  watch.after = [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer]); };
+  if (gradients) {
+    watch.before = [this, &ctx](std::size_t layer) { begin_use(ctx, layer_buckets[layer], true); };
+    watch.after = [this, &ctx](std::size_t layer) { end_use(ctx, layer_buckets[layer], true); };
+  }
+  if (at_work && !ctx.planning())
+    watch.work = [this](std::size_t layer, const char* what, bool begins) {
+      at_work(blocks.name(layer), what, begins);
+    };
+  return watch;
 }
 
 void ForecastNetwork::Implementation::forward(Context& ctx, Lane& lane, std::int64_t n, const Tensor& x,

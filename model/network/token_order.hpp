@@ -41,6 +41,8 @@ class LayerTokens {
   const SequenceTable& table() const { return all_.table; }
   /// One for each of this rank's chunks; none where sums are taken in one go.
   std::span<const SequenceTable> tables_of_chunks() const { return by_chunk_; }
+  /// Of sequences [begin, end) of this rank alone, which follow one another.
+  SequenceTable part(std::size_t begin, std::size_t end) const;
   /// Where this rank's chunks begin among its tokens, [chunks + 1]; empty where sums are taken in one go.
   std::span<const std::int64_t> chunks() const { return chunks_; }
   std::int64_t count() const { return table().token_count(); }
@@ -51,41 +53,6 @@ class LayerTokens {
   Sequences all_;
   std::vector<SequenceTable> by_chunk_;  // phases are views of all_'s
   std::vector<std::int64_t> chunks_;
-};
-
-/// Takes the rows of tokens from one order to another, over the ranks of a slab.
-class TokenMove {
- public:
-  TokenMove(const TokenOrder& from, const TokenOrder& to, const Slab& slab);
-  /// rows [samples n, D], in the arena, are released and replaced; left alone where the orders are the same.
-  /// Collective.
-  void forward(Context& ctx, std::int64_t samples, Tensor& rows) const { move(ctx, samples, out_, in_, rows); }
-  /// The adjoint, and inverse.
-  void backward(Context& ctx, std::int64_t samples, Tensor& rows) const { move(ctx, samples, in_, out_, rows); }
-  bool nothing() const { return nothing_; }
-  /// Rows of a sample that this rank sends away in forward(), and ranks it sends them to; in backward() it sends those
-  /// that it received.
-  std::int64_t rows_sent() const { return away(out_); }
-  std::int64_t rows_received() const { return away(in_); }
-  std::int64_t messages_sent() const { return messages(out_); }
-  std::int64_t messages_received() const { return messages(in_); }
-  std::size_t bytes() const;
-
- private:
-  /// One side: this rank's rows, in the order in which they travel, rank by rank.
-  struct Side {
-    std::vector<std::int32_t> rows;
-    std::vector<std::int64_t> begin;  // [ranks + 1]
-    std::int64_t count() const { return begin.back(); }
-  };
-  std::int64_t away(const Side& side) const;
-  std::int64_t messages(const Side& side) const;
-  void move(Context& ctx, std::int64_t samples, const Side& out, const Side& in, Tensor& rows) const;
-
-  parallel::Communicator ranks_;
-  bool nothing_;
-  Side out_, in_;
-  IndexTable alone_, back_;  // of one rank
 };
 
 }  // namespace zonda::model

@@ -1,5 +1,7 @@
 #include "model/network/trunk.hpp"
 
+#include <array>
+#include <functional>
 #include <tuple>
 
 #include "core/error.hpp"
@@ -88,6 +90,19 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     layer.rows = move_of(at, rows);
   }
   leave_ = move_of(at, rows);
+  std::map<std::array<std::size_t, 3>, std::size_t> cuts;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    const std::size_t in = layer.convolution ? layer.enter : layer.arrive,
+                      out = i + 1 < layers_.size() ? layers_[i + 1].arrive : leave_;
+    const auto [place, is_new] = cuts.emplace(std::array{layer.tokens, in, out}, cuts_.size());
+    layer.cut = place->second;
+    if (!is_new) continue;
+    // Ranks that share heads add up every product's rows: in as few messages as can be.
+    const bool may = slab.ranks().size() > 1 && heads_over.size() == 1;
+    cuts_.emplace_back(tokens(layer), may ? moves_[in].rows_arriving() : std::vector<bool>{},
+                       may ? moves_[out].rows_leaving() : std::vector<bool>{});
+  }
   for (LayerTokens& tokens : tokens_) tokens.forget_order();
   end_ = layers_.size();
 }
@@ -156,12 +171,28 @@ void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& 
   if (merged.leave) merged.leave->forward(ctx, 1, a.output);
 }
 
+TokenMove::Passage Trunk::started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
+                                  Tensor& rows) const {
+  TokenMove::Passage passage = move.begin(ctx, samples, way, rows);
+  move.keep(ctx, passage, rows);
+  return passage;
+}
+
+const TokenMove* Trunk::onward(std::size_t layer, bool merging) const {
+  if (merging && static_cast<int>(layer) + 1 == merged_->merging.first) return nullptr;  // merged from this order
+  if (layer + 1 < end_) return &moves_[layers_[layer + 1].arrive];
+  return ends() ? &moves_[leave_] : nullptr;
+}
+
 void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
                     const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const {
   a.samples = modulation.shape[0];
   a.layers.resize(layers_.size());
   a.output = input;
   const bool merging = merged_ && !ctx.keep;
+  TokenMove::Passage coming;
+  if (!merging || merged_->merging.first > 0)
+    coming = started(ctx, moves_[layers_[begin_].arrive], a.samples, TokenMove::Way::forward, a.output);
   for (std::size_t i = begin_; i < end_; ++i) {
     if (merging && static_cast<int>(i) == merged_->merging.first) {
       forward_merged(ctx, modulation, a, watch);
@@ -169,31 +200,74 @@ void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation,
       i = static_cast<std::size_t>(merged_->merging.last);
     }
     if (watch.before) watch.before(i);
-    forward(ctx, i, modulation, a, recompute(i));
-    show(ctx, i, a, watch.tap);
+    forward(ctx, i, modulation, a, recompute(i), watch, coming);
     if (watch.after) watch.after(i);
   }
-  if (ends()) moves_[leave_].forward(ctx, a.samples, a.output);
+  if (!coming.under_way()) return;
+  TokenMove::finish(ctx, coming);
+  a.output = coming.moved;
 }
 
-void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const {
+void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute,
+                    const Watch& watch, TokenMove::Passage& coming) const {
   const Layer& layer = layers_[i];
   Saved& saved = a.layers[i];
-  saved.input = a.output;
-  const bool arrived = merged_ && !ctx.keep && static_cast<int>(i) == merged_->merging.last;
-  if (!arrived) moves_[layer.arrive].forward(ctx, a.samples, saved.input);
+  saved.input = coming.under_way() ? coming.moved : a.output;
   if (layer.convolution) {
+    TokenMove::finish(ctx, coming);
     saved.convolved = ctx.take(saved.input.shape);
     layer.convolution->forward(ctx, saved.input, saved.convolved);
-    moves_[layer.enter].forward(ctx, a.samples, saved.convolved);
+    coming = started(ctx, moves_[layer.enter], a.samples, TokenMove::Way::forward, saved.convolved);
+    saved.convolved = coming.moved;
   }
   const Tensor& x = layer.convolution ? saved.convolved : saved.input;
   a.output = ctx.take(x.shape);
-  if (tokens(layer).count() > 0)
-    layer.block.forward(ctx, tokens(layer).table(), x, modulation, a.output, saved.block, recompute);
-  if (ctx.keep) return;
-  if (layer.convolution) ctx.release(saved.convolved);
-  ctx.release(saved.input);
+  TokenMove::Passage going;
+  if (!cuts_[layer.cut].none()) {
+    forward_in_parts(ctx, i, x, modulation, a, recompute, watch, coming, going);
+  } else {
+    TokenMove::finish(ctx, coming);
+    if (watch.work) watch.work(i, "forward", true);
+    if (tokens(layer).count() > 0)
+      layer.block.forward(ctx, tokens(layer).table(), x, modulation, a.output, saved.block, recompute);
+    if (watch.work) watch.work(i, "forward", false);
+  }
+  if (!ctx.keep) {
+    if (layer.convolution) ctx.release(saved.convolved);
+    ctx.release(saved.input);
+  }
+  show(ctx, i, a, watch.tap);
+  const TokenMove* next = onward(i, merged_ && !ctx.keep);
+  if (next && !going.under_way()) going = next->begin(ctx, a.samples, TokenMove::Way::forward, a.output);
+  if (next) next->keep(ctx, going, a.output);
+  coming = std::move(going);
+}
+
+void Trunk::forward_in_parts(Context& ctx, std::size_t i, const Tensor& x, const Tensor& modulation, Activations& a,
+                             Recompute recompute, const Watch& watch, TokenMove::Passage& coming,
+                             TokenMove::Passage& going) const {
+  const Layer& layer = layers_[i];
+  const LayerCut& cut = cuts_[layer.cut];
+  Block::Saved& saved = a.layers[i].block;
+  const auto work_on = [&](const std::vector<LayerCut::Part>& parts, const char* what) {
+    if (watch.work && !parts.empty()) watch.work(i, what, true);
+    for (std::int64_t sample = 0; sample < a.samples; ++sample)
+      for (const LayerCut::Part& part : parts)
+        layer.block.forward(ctx, {sample, sample * tokens(layer).count() + part.first, part.table}, x, a.output, saved);
+    if (watch.work && !parts.empty()) watch.work(i, what, false);
+  };
+  layer.block.begin(ctx, x, modulation, saved, recompute);
+  work_on(cut.before(), "forward, while rows come");
+  TokenMove::finish(ctx, coming);
+  work_on(cut.edge(), "forward, the edge");
+  const TokenMove* next = onward(i, merged_ && !ctx.keep);
+  const bool seen = watch.tap && watch.tap->output;  // moves rows of its own first
+  if (next && !seen && !cut.behind().empty()) {
+    going = next->begin(ctx, a.samples, TokenMove::Way::forward, a.output);
+    next->send(ctx, going, a.output);
+  }
+  work_on(cut.behind(), "forward, while rows go");
+  layer.block.end(ctx, saved);
 }
 
 void Trunk::show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const {
@@ -218,27 +292,58 @@ void Trunk::collect(Context& ctx, std::size_t i, const Activations& a, const Ten
 }
 
 void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
-  if (ends()) moves_[leave_].backward(ctx, a.samples, d);
+  constexpr TokenMove::Way back = TokenMove::Way::backward;
+  TokenMove::Passage coming;
+  if (ends()) coming = started(ctx, moves_[leave_], a.samples, back, d);
   for (std::size_t i = end_; i-- > begin_;) {
     const Layer& layer = layers_[i];
     Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
+    if (coming.under_way()) d = coming.moved;
+    const bool seen = watch.tap && watch.tap->gradient;
+    if (seen) TokenMove::finish(ctx, coming);
     collect(ctx, i, a, d, watch.tap);
+    const TokenMove& next = moves_[layer.convolution ? layer.enter : layer.arrive];
+    TokenMove::Passage going;
+    const auto working = [&](const char* what, bool begins) {
+      if (watch.work) watch.work(i, what, begins);
+    };
+    const auto needed = [&] {
+      TokenMove::finish(ctx, coming);
+      working("backward, tokens", true);
+    };
+    const auto ready = [&] {
+      working("backward, tokens", false);
+      going = started(ctx, next, a.samples, back, d);
+      working("backward, weights", true);
+    };
     if (tokens(layer).count() > 0) {
       const ChunkScope chunks(ctx, tokens(layer).chunks());
-      layer.block.backward(ctx, block_tokens(layer), layer.convolution ? saved.convolved : saved.input, saved.block, d,
-                           dmodulation);
+      const Tensor gradient = d;  // until it is on its way
+      layer.block.backward(ctx, block_tokens(layer), layer.convolution ? saved.convolved : saved.input, saved.block,
+                           gradient, dmodulation, {std::ref(needed), std::ref(ready)});
+    } else {
+      needed();
+      ready();
     }
+    working("backward, weights", false);
     if (layer.convolution) {
-      moves_[layer.enter].backward(ctx, a.samples, d);
-      const ChunkScope chunks(ctx, raster_chunks_);
-      layer.convolution->backward(ctx, saved.input, d);
+      TokenMove::finish(ctx, going);
+      d = going.moved;
+      {
+        const ChunkScope chunks(ctx, raster_chunks_);
+        layer.convolution->backward(ctx, saved.input, d);
+      }
       ctx.release(saved.convolved);
+      going = started(ctx, moves_[layer.arrive], a.samples, back, d);
     }
+    coming = std::move(going);
     ctx.release(saved.input);
     if (watch.after) watch.after(i);
-    moves_[layer.arrive].backward(ctx, a.samples, d);
   }
+  if (!coming.under_way()) return;
+  TokenMove::finish(ctx, coming);
+  d = coming.moved;
 }
 
 Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const {
@@ -308,6 +413,7 @@ std::size_t Trunk::table_bytes() const {
   std::size_t bytes = 0;
   for (const LayerTokens& tokens : tokens_) bytes += tokens.bytes();
   for (const TokenMove& move : moves_) bytes += move.bytes();
+  for (const LayerCut& cut : cuts_) bytes += cut.bytes();
   return bytes;
 }
 

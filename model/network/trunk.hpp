@@ -8,9 +8,10 @@
 
 #include "model/network/block.hpp"
 #include "model/network/depthwise.hpp"
+#include "model/network/layer_cut.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/token_merging.hpp"
-#include "model/network/token_order.hpp"
+#include "model/network/token_move.hpp"
 #include "model/network/token_tap.hpp"
 #include "parallel/layout/halo_exchange.hpp"
 
@@ -37,6 +38,8 @@ class Trunk {
   struct Watch {
     std::function<void(std::size_t layer)> before, after;
     const TokenTap* tap = nullptr;
+    /// Is told when work on a layer begins and ends, between which this rank waits for nobody.
+    std::function<void(std::size_t layer, const char* what, bool begins)> work = {};
   };
 
   /// Keeps to layers [begin, end) from now on, and to what they send and work; others run on other ranks. Tokens come
@@ -84,6 +87,7 @@ class Trunk {
     std::optional<Depthwise> convolution;  // of the lift's own blocks, ahead of attention, row after row
     std::size_t arrive = 0, enter = 0;     // of moves_: from the layer before; to the block from the convolution
     std::size_t rows = 0;                  // of moves_: from the layer to row after row
+    std::size_t cut = 0;                   // of cuts_
   };
   /// The blocks that see fewer tokens, and how those before and behind them order theirs.
   struct Merged {
@@ -92,7 +96,17 @@ class Trunk {
     std::vector<std::size_t> sequences_of;   // [blocks]
     std::optional<TokenMove> arrive, leave;  // to and from row after row
   };
-  void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute) const;
+  /// `coming`: the layer's input on its way, which is over then; becomes the output's, unless it goes nowhere.
+  void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute,
+               const Watch& watch, TokenMove::Passage& coming) const;
+  void forward_in_parts(Context& ctx, std::size_t i, const Tensor& x, const Tensor& modulation, Activations& a,
+                        Recompute recompute, const Watch& watch, TokenMove::Passage& coming,
+                        TokenMove::Passage& going) const;
+  /// Where a layer's output goes in forward(); null where it stays.
+  const TokenMove* onward(std::size_t layer, bool merging) const;
+  /// Starts a move of rows that are all there.
+  TokenMove::Passage started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
+                             Tensor& rows) const;
   void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
   void forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const;
@@ -115,6 +129,7 @@ class Trunk {
   std::vector<LayerTokens> tokens_;
   std::vector<double> pairs_;  // of tokens that attend to each other, over all slabs, of each of tokens_
   std::vector<TokenMove> moves_;
+  std::vector<LayerCut> cuts_;
   std::vector<Layer> layers_;
   std::size_t begin_ = 0, end_ = 0;       // of the layers that run here
   mutable std::optional<Merged> merged_;  // its tables are those of the last forward()

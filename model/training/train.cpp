@@ -94,6 +94,7 @@ class Training {
                  channel_weights(layout_.channels, config.channel_weights),
                  {config.input_noise, config.roll_longitude, config.seed}},
         guard_(config.outlier) {
+    if (trace_) network_.observe_work(work_rows(*trace_));
     for (const TrainingPhase& phase : phases_)
       if (config.zero > 1 || ranks_.slabs.size() > 1 || ranks_.stages.size() > 1) check_shares(phase);
   }
@@ -561,6 +562,16 @@ class Training {
         log::warning("step {}: {}", position_.step, times.text());
     }
     if (timing_) timing_->write(line);
+  }
+
+  /// In the trace: work on a layer.
+  static WorkObserver work_rows(parallel::Trace& trace) {
+    return [&trace, began = 0.0](const std::string& layer, const char* what, bool begins) mutable {
+      if (begins)
+        began = trace.now();
+      else
+        trace.add({fmt::format("{}: {}", layer, what), "compute", began, trace.now(), 0});
+    };
   }
 
   /// In the trace: while a checkpoint holds the steps up.

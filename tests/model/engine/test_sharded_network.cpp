@@ -4,7 +4,7 @@
 
 #include <mutex>
 
-#include "model/network/token_order.hpp"
+#include "model/network/token_move.hpp"
 #include "network_sample.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/counting.hpp"

@@ -41,6 +41,7 @@ struct Case {
   Precision precision;
   int rank = 0;
   Recompute recompute = Recompute::none;
+  int global_every = 0;  ///< 7: windows and shifted ones in turn, of which rows of the edge travel
 };
 
 std::vector<double> numbers(const Tensor& t) {
@@ -64,7 +65,8 @@ void put(const std::vector<double>& mine, const TokenOrder& order, int rank, std
 
 Outcome run(const Case& c, int slabs, int chunks, int sharing_heads = 1) {
   const TokenGrid grid(Grid::gaussian(32, 36), 2);  // 16 x 18 tokens
-  const NetworkShape shape = shape_of(c.rank);
+  NetworkShape shape = shape_of(c.rank);
+  shape.global_every = c.global_every;
   Outcome whole;
   std::mutex mutex;
   const parallel::MeshShape mesh_shape =
@@ -219,7 +221,10 @@ constexpr Precision f64{DType::f64, DType::f64}, f32{DType::f32, DType::f32}, mi
 INSTANTIATE_TEST_SUITE_P(All, ShardedTrunk,
                          ::testing::Values(Case{"f64", "reference", f64}, Case{"f32", "cpu", f32},
                                            Case{"mixed", "cpu", mixed}, Case{"adapters", "cpu", f32, 4},
-                                           Case{"computed_again", "cpu", f32, 0, Recompute::block}),
+                                           Case{"computed_again", "cpu", f32, 0, Recompute::block},
+                                           Case{"shifted", "cpu", f32, 0, Recompute::none, 7},
+                                           Case{"shifted_mixed_adapters", "cpu", mixed, 2, Recompute::none, 7},
+                                           Case{"shifted_computed_again", "cpu", f32, 2, Recompute::mlp, 7}),
                          [](const auto& tested) { return tested.param.name; });
 
 TEST(TokenMove, SendsHalfAWindowOfRowsToShiftedWindows) {
