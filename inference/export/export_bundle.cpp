@@ -10,6 +10,7 @@
 #include "inference/export/golden_sample.hpp"
 #include "inference/export/onnx/network_graph.hpp"
 #include "inference/export/provenance_statement.hpp"
+#include "inference/export/region_coast.hpp"
 #include "inference/export/stored_weights.hpp"
 #include "ingest/reference_system/reference_system.hpp"
 #include "model/forecast_state/forecast_model.hpp"
@@ -63,6 +64,9 @@ void write_static(BundleWriter& writer, const model::ForecastLayout& layout) {
     writer.add_tensor(static_file, "static/fields",
                       {static_cast<std::int64_t>(layout.static_channels.size()), rows, columns},
                       std::span<const float>(layout.static_fields));
+  if (const std::vector<float> coast = region_coast(grid); !coast.empty())
+    writer.add_tensor(static_file, "static/coast", {static_cast<std::int64_t>(coast.size() / 4), 4},
+                      std::span<const float>(coast));
 }
 
 /// The network as stations run it: with the weights as they are stored.

@@ -33,13 +33,7 @@ class BundleRunner final : public ModelRunner {
         cancelled);
   }
 
-  std::vector<CoastSegment> coast() const override {
-    const model::ForecastLayout& layout = model_->layout();
-    for (std::size_t c = 0; c < layout.static_channels.size(); ++c)
-      if (layout.static_channels[c].name() == "lsm")
-        return coastline(layout.grid, std::span(layout.static_fields).subspan(c * layout.points(), layout.points()));
-    return {};
-  }
+  std::vector<CoastSegment> coast() const override { return model_->coast(); }
 
   std::vector<double> step_seconds() const override {
     const auto& levels = model_->manifest().levels;

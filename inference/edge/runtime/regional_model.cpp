@@ -138,6 +138,25 @@ SelfTest RegionalModel::self_test() {
   return test;
 }
 
+std::vector<CoastSegment> RegionalModel::coast() const {
+  if (const inference::BundleTensor* tensor = manifest().find_tensor("static/coast")) {
+    if (tensor->dtype != model::DType::f32 || tensor->shape.size() != 2 || tensor->shape[1] != 4)
+      fail(ErrorKind::data, "{}: static/coast: expected [pieces, 4] in f32", bundle_.directory().string());
+    const std::vector<float> ends = bundle_.numbers("static/coast");
+    std::vector<CoastSegment> segments;
+    for (std::size_t i = 0; i + 3 < ends.size(); i += 4) {
+      if (!std::all_of(&ends[i], &ends[i] + 4, [](float x) { return std::abs(x) <= 360; }))
+        fail(ErrorKind::data, "{}: static/coast: piece {} is nowhere", bundle_.directory().string(), i / 4);
+      segments.push_back({{ends[i], ends[i + 1]}, {ends[i + 2], ends[i + 3]}});
+    }
+    return segments;
+  }
+  for (std::size_t c = 0; c < layout_.static_channels.size(); ++c)
+    if (layout_.static_channels[c].name() == "lsm")
+      return coastline(layout_.grid, std::span(layout_.static_fields).subspan(c * layout_.points(), layout_.points()));
+  return {};
+}
+
 void RegionalModel::require_feed(const BoundaryFeed& feed) const {
   if (!layout_.boundary)
     fail(ErrorKind::usage, "{}: a model on {} has no lateral boundary: stations run regional models", manifest().name,

@@ -9,6 +9,7 @@
 
 #include "inference/bundle/bundle.hpp"
 #include "inference/edge/feed/boundary_feed.hpp"
+#include "inference/edge/forecast/coastline.hpp"
 #include "inference/edge/forecast/regional_forecast.hpp"
 #include "inference/edge/runtime/step_engine.hpp"
 
@@ -49,6 +50,10 @@ class RegionalModel {
   /// One pass of the network in normalised space: u [input channel, lat, lon], condition [condition size] -> y [output
   /// channel, lat, lon]. Throws Error(usage) for a level that the bundle does not have.
   void pass(std::span<const float> u, std::span<const float> condition, std::span<float> y, int level = 0);
+
+  /// The region's coast, of the bundle, else from the model's land-sea mask; empty where it has neither. Throws
+  /// Error(data).
+  std::vector<CoastSegment> coast() const;
 
   const inference::BundleManifest& manifest() const { return bundle_.manifest(); }
   const std::string& identity() const { return bundle_.identity(); }

@@ -135,6 +135,26 @@ TEST(RegionalModel, AtTheEdgeTheForecastIsTheHosts) {
     }
 }
 
+TEST(RegionalModel, KnowsTheCoastOfItsRegion) {
+  const fs::path folder = inference::fresh_folder();
+  const auto model = RegionalModel::open(export_sample(folder, "europe", "fp32"));
+  const std::vector<CoastSegment> coast = model->coast();
+  EXPECT_GT(coast.size(), 200U);
+  double gibraltar = 99;
+  for (const auto& [from, to] : coast) {
+    for (const CoastPoint& end : {from, to}) {
+      EXPECT_TRUE(end.latitude >= 25 && end.latitude <= 60) << end.latitude;
+      EXPECT_TRUE(end.longitude >= 350 || end.longitude <= 40) << end.longitude;
+      gibraltar = std::min(gibraltar, std::hypot(end.latitude - 36.0, end.longitude - 354.4));
+    }
+    EXPECT_LE(std::abs(from.latitude - to.latitude), 2.6);  // half a cell
+  }
+  EXPECT_LT(gibraltar, 1);
+  SampleModel ocean;
+  ocean.grid = Grid::regional(-30, -48, 8, 230, 255, 12);
+  EXPECT_TRUE(RegionalModel::open(export_sample(folder, "ocean", "fp32", ocean))->coast().empty());
+}
+
 TEST(RegionalModel, RefusesFeedsOfOthers) {
   const fs::path folder = inference::fresh_folder();
   const auto model = RegionalModel::open(export_sample(folder, "sample", "fp32"));
