@@ -80,7 +80,7 @@ Fields forecast(const model::ForecastLayout& layout, const States& states, Time 
     model::normalised_forcing(layout, start + at + d, then);
     step.assemble(previous, current, now, then, u);
     step.condition(start + at, d, at, condition);
-    pass(u, condition, y);
+    pass(u, condition, y, at);
     step.advance(y, current, d, next);
     previous.swap(current);
     current.swap(next);
@@ -123,11 +123,11 @@ double pass_milliseconds(const model::ForecastLayout& layout, const model::Netwo
   Fields u(layout.input_channels() * layout.points()), condition(model::ForecastLayout::condition_size, 0.1F),
       y(layout.output_channels() * layout.points());
   for (std::size_t i = 0; i < u.size(); ++i) u[i] = static_cast<float>(std::sin(0.01 * double(i)));
-  pass(u, condition, y);
+  pass(u, condition, y, {});
   double shortest = 1e300;
   for (int i = 0; i < repeats; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    pass(u, condition, y);
+    pass(u, condition, y, {});
     shortest =
         std::min(shortest, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
   }

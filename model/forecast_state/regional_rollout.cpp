@@ -29,7 +29,8 @@ const ForecastLayout& regional(const ForecastLayout& layout) {
 
 NetworkPass pass_of(ForecastNetwork& network) {
   network.plan(1, Use::inference);
-  return [&network](std::span<const float> u, std::span<const float> condition, std::span<float> y) {
+  return [&network](std::span<const float> u, std::span<const float> condition, std::span<float> y, Duration lead) {
+    network.set_leads(std::array{std::chrono::duration<double, std::ratio<86400>>(lead).count()});
     network.forward(view(u, image(network.grid(), network.input_channels())),
                     view(condition, {1, network.condition_size()}),
                     Tensor::of(y, image(network.grid(), network.output_channels())));
@@ -111,7 +112,7 @@ void RegionalRollout::advance(Duration d) {
   step_.assemble(previous, current, forcing_now_, forcing_next_, input_, host_now, host_next);
   std::array<float, ForecastLayout::condition_size> condition{};
   step_.condition(now, d, lead_, condition);
-  network_(input_, condition, output_);
+  network_(input_, condition, output_, lead_);
 
   std::vector<float> next(output_.size());
   step_.advance(output_, current, d, next);

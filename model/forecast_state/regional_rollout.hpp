@@ -13,8 +13,10 @@ namespace zonda::model {
 
 class ForecastNetwork;
 
-/// One pass of the network: u [input_channels, lat, lon], condition [condition_size] -> y [channel, lat, lon].
-using NetworkPass = std::function<void(std::span<const float> u, std::span<const float> condition, std::span<float> y)>;
+/// One pass of the network from x(lead) on: u [input_channels, lat, lon], condition [condition_size] -> y [channel,
+/// lat, lon].
+using NetworkPass =
+    std::function<void(std::span<const float> u, std::span<const float> condition, std::span<float> y, Duration lead)>;
 /// Of a ForecastNetwork that has its weights, on the host. It must outlive the pass; plans it for one sample.
 NetworkPass pass_of(ForecastNetwork& network);
 

@@ -45,9 +45,13 @@ void Block::forward(Context& ctx, const SequenceTable& table, const Tensor& x, c
   saved.recompute = recompute;
   saved.modulation = ctx.take(modulation.shape);
   ctx->add_rows(ctx, modulation, store_->value(table_), saved.modulation);
-  branches(ctx, table, x, saved, keeps(ctx, saved), keeps_hidden(ctx, saved));
-  ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
-  if (!ctx.keep || recompute == Recompute::block) ctx.release(saved.branch, saved.middle);
+  if (only_int8(ctx)) {
+    forward_int8(ctx, table, x, y, saved);
+  } else {
+    branches(ctx, table, x, saved, keeps(ctx, saved), keeps_hidden(ctx, saved));
+    ctx->gated_add(ctx, saved.middle, saved.branch, saved.modulation, gate(1), y);
+    if (!ctx.keep || recompute == Recompute::block) ctx.release(saved.branch, saved.middle);
+  }
   if (!ctx.keep) ctx.release(saved.modulation);
 }
 
@@ -84,6 +88,7 @@ void Block::forward(Context& ctx, const Piece& piece, const Tensor& x, const Ten
              .hidden = part_of(saved.hidden),
              .branch = part_of(saved.branch),
              .recompute = saved.recompute};
+  if (only_int8(ctx)) return forward_int8(ctx, piece.table, part_of(x), part_of(y), part);
   const std::span<const std::int32_t> buckets = ctx.buckets;
   if (!buckets.empty()) ctx.buckets = buckets.subspan(static_cast<std::size_t>(piece.sample), 1);
   branches(ctx, piece.table, part_of(x), part, keeps(ctx, saved), keeps_hidden(ctx, saved));
@@ -94,6 +99,37 @@ void Block::forward(Context& ctx, const Piece& piece, const Tensor& x, const Ten
 
 void Block::end(Context& ctx, Saved& saved) const {
   if (!ctx.keep) ctx.release(saved.modulation);
+}
+
+bool Block::only_int8(const Context& ctx) const {
+  return !ctx.keep && ctx.dtype() == DType::f32 && qkv_.only_int8(ctx) && projection_.only_int8(ctx) &&
+         up_.only_int8(ctx) && down_.only_int8(ctx);
+}
+
+void Block::forward_int8(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& y,
+                         Saved& saved) const {
+  const std::int64_t n = x.shape[0];
+  saved.qkv = ctx.take({n, qkv_.out()});
+  ctx->branch_int8(ctx, x, {.norm = {saved.modulation, scale(0), shift(0)}, .first = qkv_.int8_layer(ctx)}, saved.qkv);
+  saved.attended = ctx.take({n, projection_.in()});
+  saved.log_sum = ctx.take({n, heads_});
+  ctx->attention(ctx, shape_of(x, table), table, saved.qkv, store_->value(q_gain_), store_->value(k_gain_),
+                 saved.attended, saved.log_sum);
+  ctx.release(saved.qkv, saved.log_sum);
+  saved.middle = ctx.take(x.shape);
+  ctx->branch_int8(ctx, saved.attended,
+                   {.first = projection_.int8_layer(ctx), .onto = x, .gates = saved.modulation, .gate = gate(0)},
+                   saved.middle);
+  ctx.release(saved.attended);
+  ctx->branch_int8(ctx, saved.middle,
+                   {.norm = {saved.modulation, scale(1), shift(1)},
+                    .first = up_.int8_layer(ctx),
+                    .second = down_.int8_layer(ctx),
+                    .onto = saved.middle,
+                    .gates = saved.modulation,
+                    .gate = gate(1)},
+                   y);
+  ctx.release(saved.middle);
 }
 
 void Block::branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,

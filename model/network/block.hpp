@@ -87,6 +87,9 @@ class Block {
   /// out is released after its last use.
   void branches(Context& ctx, const SequenceTable& table, const Tensor& x, Saved& saved, bool keep,
                 bool keep_hidden) const;
+  /// forward() in int8, keeping nothing: the same, each half's operations in one.
+  bool only_int8(const Context& ctx) const;
+  void forward_int8(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& y, Saved& saved) const;
   void attention_backward(Context& ctx, const BlockTokens& tokens, const Saved& saved, const Tensor& dattended,
                           const Tensor& dqkv) const;
   AttentionShape shape_of(const Tensor& x, const SequenceTable& table) const {

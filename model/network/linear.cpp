@@ -47,7 +47,9 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
     return ctx.release(room);
   }
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    quantised ? int8_product(ctx, x, into, options) : ctx->gemm(ctx, x, operand(ctx), into, options);
+    if (!quantised) return ctx->gemm(ctx, x, operand(ctx), into, options);
+    const Int8Layer layer = int8_layer(ctx);
+    ctx->gemm_int8(ctx, x, layer.numbers, layer.scales, into, options);
   };
   if (sums(Split::Kind::rows)) {
     through_sum(
@@ -69,23 +71,24 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
   if (!activated.none()) ctx->gelu(ctx, y, activated);
 }
 
-void Linear::int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const {
-  if (const auto lent = store_->quantised(weight_); !lent.numbers.none())
-    return ctx->gemm_int8(ctx, x, lent.numbers, lent.scales, y, options);
+Int8Layer Linear::int8_layer(Context& ctx) const {
+  const Tensor bias = bias_ >= 0 ? store_->value(bias_) : Tensor{};
+  if (const auto lent = store_->quantised(weight_); !lent.numbers.none()) return {lent.numbers, lent.scales, bias};
   Quantised& q = *quantised_;
-  const auto tensors = [&] {
-    return std::pair{Tensor(q.values.data(), {in_, out_}, DType::i8, store_->memory().device()),
-                     Tensor(q.scales.data(), {out_}, DType::f32, store_->memory().device())};
+  const auto layer = [&] {
+    return Int8Layer{Tensor(q.values.data(), {in_, out_}, DType::i8, store_->memory().device()),
+                     Tensor(q.scales.data(), {out_}, DType::f32, store_->memory().device()), bias};
   };
   if (!ctx.planning() && q.version != store_->version()) {
     if (!q.values.data()) {
       q.values = Buffer(static_cast<std::size_t>(in_ * out_), store_->memory());
       q.scales = Buffer(static_cast<std::size_t>(out_) * sizeof(float), store_->memory());
     }
-    ctx->quantise_columns(ctx, store_->value(weight_), tensors().first, tensors().second);
+    const Int8Layer made = layer();
+    ctx->quantise_columns(ctx, store_->value(weight_), made.numbers, made.scales);
     q.version = store_->version();
   }
-  ctx->gemm_int8(ctx, x, tensors().first, tensors().second, y, options);
+  return layer();
 }
 
 void Linear::backward_input(Context& ctx, const Tensor& dy, const Tensor& dx, bool accumulate) const {

@@ -52,6 +52,11 @@ class Linear {
     if (adapter_) adapter_->merge(ctx, bucket, store_->value(weight_));
   }
 
+  /// Whether this layer is a product of int8 numbers and nothing else: no adapter, not shared by ranks.
+  bool only_int8(const Context& ctx) const { return in_int8(ctx) && !corrected(ctx) && split_.ranks.size() == 1; }
+  /// The layer's numbers; W is quantised when it has changed.
+  Int8Layer int8_layer(Context& ctx) const;
+
   /// Bytes of a quantised [in, out] matrix and its scales.
   static std::size_t quantised_bytes(std::int64_t in, std::int64_t out) {
     return static_cast<std::size_t>(in * out) + static_cast<std::size_t>(out) * sizeof(float);
@@ -65,8 +70,6 @@ class Linear {
   bool in_int8(const Context& ctx) const {
     return trunk_ && ctx.int8 && !precise_ && (!store_->is_lent() || !store_->quantised(weight_).numbers.none());
   }
-  /// c of the trunk in int8: W is quantised when it has changed.
-  void int8_product(Context& ctx, const Tensor& x, const Tensor& y, const GemmOptions& options) const;
   bool weight_learns(const Context& ctx) const { return ctx.weight_gradients && !store_->at(weight_).frozen; }
   bool corrected(const Context& ctx) const { return adapter_ && adapter_->active(ctx); }
   Tensor operand(const Context& ctx) const {

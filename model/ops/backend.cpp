@@ -30,6 +30,32 @@ void Backend::gemm_int8(Context&, const Tensor&, const Tensor&, const Tensor&, c
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
 }
 
+void Backend::branch_int8(Context& ctx, const Tensor& x, const Int8Branch& branch, const Tensor& y) {
+  const bool two = !branch.second.numbers.none(), norm = !branch.norm.rows.none(), gated = !branch.onto.none();
+  const std::int64_t rows = x.shape[0];
+  Tensor input = x;
+  if (norm) {
+    input = ctx.take(x.shape, x.dtype);
+    Tensor statistics = ctx.take({rows, 2}, x.dtype);
+    norm_modulate(ctx, NormKind::rms, x, branch.norm, input, statistics);
+    ctx.release(statistics);
+  }
+  Tensor active = two ? ctx.take({rows, branch.first.numbers.shape[1]}, x.dtype) : Tensor{};
+  if (two) {
+    gemm_int8(ctx, input, branch.first.numbers, branch.first.scales, {},
+              {.bias = branch.first.bias, .activated = active});
+    if (norm) ctx.release(input);
+    input = active;
+  }
+  const Int8Layer& last = two ? branch.second : branch.first;
+  Tensor result = gated ? ctx.take(y.shape, y.dtype) : y;
+  gemm_int8(ctx, input, last.numbers, last.scales, result, {.bias = last.bias});
+  if (two || norm) ctx.release(input);
+  if (!gated) return;
+  gated_add(ctx, branch.onto, result, branch.gates, branch.gate, y);
+  ctx.release(result);
+}
+
 double Backend::loss(Context& ctx, const LossTerms& terms, const Tensor& prediction, const Tensor& target,
                      const Tensor& gradient, double scale, std::span<double> per_channel) {
   if (ctx.planning()) return 0;

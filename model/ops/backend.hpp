@@ -95,6 +95,10 @@ class Backend {
   /// bf16, and c may be none where only `activated` is wanted; of the options bias and `activated`. For inference.
   virtual void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                          const GemmOptions& options = {});
+  /// One branch of a block in int8, for inference: y = onto + gate * layers(norm(x)), f32. Here by the operations
+  /// above; a backend may do it strip by strip, with nothing of it but y in memory.
+  struct Int8Branch;
+  virtual void branch_int8(Context&, const Tensor& x, const Int8Branch& branch, const Tensor& y);
   /// bias_gradient[n] accumulates the column sums of dy [N, n].
   virtual void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) = 0;
 
@@ -217,6 +221,20 @@ class Backend {
   virtual void scale(const Tensor& x, double factor);
   /// mean += (1 - decay) (x - mean).
   virtual void average(const Tensor& x, const Tensor& mean, double decay);
+};
+
+/// A matrix as quantise_columns() gives it, the scales of its columns, a bias [n] or none.
+struct Int8Layer {
+  Tensor numbers, scales, bias{};
+};
+
+/// r = norm(x) (1 + scale) + shift, RMS, or x without `norm`; r = r W1 + b1; with a second layer r = GELU(r) W2 + b2; y
+/// = onto + gate * r, or r without `onto`.
+struct Backend::Int8Branch {
+  Modulation norm{};  ///< none: without rows
+  Int8Layer first, second{};
+  Tensor onto{}, gates{};  ///< gates: rows [G, stride]
+  std::int64_t gate = 0;   ///< their first column
 };
 
 /// `reference`, `cpu`, or `cuda` (`cuda:1` for the second device); `threads` 0 takes OpenMP's. Throws Error(usage)

@@ -53,6 +53,14 @@ double skill_ratio(const inference::BundleManifest& manifest, const inference::T
   return count > 0 ? sum / static_cast<double>(count) : 1;
 }
 
+/// Whether both keep the weights in the same types: what a network computes with, and the memory it plans, follow them.
+bool same_types(const inference::BundleManifest& a, const inference::BundleManifest& b) {
+  return std::all_of(b.tensors.begin(), b.tensors.end(), [&](const inference::BundleTensor& tensor) {
+    const inference::BundleTensor* other = a.find_tensor(tensor.name);
+    return !tensor.name.starts_with(inference::weights_prefix) || (other && other->dtype == tensor.dtype);
+  });
+}
+
 std::string words(const std::vector<Channel>& channels) {
   std::string text;
   for (const Channel& channel : channels) text += (text.empty() ? "" : ", ") + channel.name();
@@ -98,7 +106,7 @@ RegionalModel::RegionalModel(Bundle bundle, std::shared_ptr<SharedTensors> share
       weights_(std::make_shared<const ModelWeights>(bundle_, *shared_)) {
   const bool same_shape = relative && relative->manifest().network == manifest().network &&
                           relative->manifest().precision == manifest().precision &&
-                          relative->layout_.grid == layout_.grid &&
+                          relative->layout_.grid == layout_.grid && same_types(relative->manifest(), manifest()) &&
                           relative->layout_.input_channels() == layout_.input_channels() &&
                           relative->layout_.output_channels() == layout_.output_channels();
   engine_ = same_shape ? relative->engine_ : std::make_shared<StepEngine>(network_of(bundle_), layout_, threads);
@@ -112,11 +120,12 @@ const inference::TokenLevel& RegionalModel::token_level(int level) const {
   return manifest().levels[static_cast<std::size_t>(level)];
 }
 
-void RegionalModel::pass(std::span<const float> u, std::span<const float> condition, std::span<float> y, int level) {
+void RegionalModel::pass(std::span<const float> u, std::span<const float> condition, std::span<float> y, int level,
+                         Duration lead) {
   std::optional<model::TokenMerging> merging;
   if (const inference::TokenLevel& chosen = token_level(level); chosen.first_block < chosen.last_block)
     merging = {chosen.first_block, chosen.last_block, chosen.tokens};
-  engine_->pass(weights_, u, condition, y, merging);
+  engine_->pass(weights_, u, condition, y, lead, merging);
 }
 
 SelfTest RegionalModel::self_test() {
@@ -184,9 +193,8 @@ RegionalForecast RegionalModel::run(const BoundaryFeed& feed, int level, const R
   require_feed(feed);
   const inference::TokenLevel& chosen = token_level(level);
   model::RegionalRollout rollout(layout_, feed.cycle,
-                                 [&](std::span<const float> u, std::span<const float> condition, std::span<float> y) {
-                                   pass(u, condition, y, level);
-                                 });
+                                 [&](std::span<const float> u, std::span<const float> condition, std::span<float> y,
+                                     Duration lead) { pass(u, condition, y, level, lead); });
   const Grid& grid = layout_.grid;
   const std::vector<WindPair> winds = grid.projection() ? wind_pairs(layout_.channels) : std::vector<WindPair>{};
   const auto normalised = [&](std::vector<float> fields) {

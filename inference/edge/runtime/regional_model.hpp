@@ -48,8 +48,10 @@ class RegionalModel {
   RegionalForecast run(const BoundaryFeed& feed, int level = 0, const RunProgress& progress = {},
                        const RunCancelled& cancelled = {});
   /// One pass of the network in normalised space: u [input channel, lat, lon], condition [condition size] -> y [output
-  /// channel, lat, lon]. Throws Error(usage) for a level that the bundle does not have.
-  void pass(std::span<const float> u, std::span<const float> condition, std::span<float> y, int level = 0);
+  /// channel, lat, lon]. `lead`: where the step begins, which chooses the adapters. Throws Error(usage) for a level
+  /// that the bundle does not have.
+  void pass(std::span<const float> u, std::span<const float> condition, std::span<float> y, int level = 0,
+            Duration lead = {});
 
   /// The region's coast, of the bundle, else from the model's land-sea mask; empty where it has neither. Throws
   /// Error(data).

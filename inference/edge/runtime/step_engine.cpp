@@ -1,5 +1,7 @@
 #include "inference/edge/runtime/step_engine.hpp"
 
+#include <array>
+
 #include "model/forecast_state/layout_network.hpp"
 #include "model/ops/backend.hpp"
 
@@ -45,7 +47,7 @@ std::size_t StepEngine::take(const std::shared_ptr<const ModelWeights>& weights)
 }
 
 void StepEngine::pass(const std::shared_ptr<const ModelWeights>& weights, std::span<const float> u,
-                      std::span<const float> condition, std::span<float> y,
+                      std::span<const float> condition, std::span<float> y, Duration lead,
                       const std::optional<model::TokenMerging>& merging) {
   const std::lock_guard lock(mutex_);
   lend(weights);
@@ -54,6 +56,7 @@ void StepEngine::pass(const std::shared_ptr<const ModelWeights>& weights, std::s
     merging_ = merging;
   }
   network_.plan(1, model::Use::inference);
+  network_.set_leads(std::array{std::chrono::duration<double, std::ratio<86400>>(lead).count()});
   network_.forward(view(u, image(network_.grid(), network_.input_channels())),
                    view(condition, {1, network_.condition_size()}),
                    model::Tensor::of(y, image(network_.grid(), network_.output_channels())));

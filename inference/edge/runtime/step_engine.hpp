@@ -21,10 +21,11 @@ class StepEngine {
   /// `threads` 0: all cores.
   StepEngine(const model::NetworkConfig& config, const model::ForecastLayout& layout, int threads);
 
-  /// u [input channel, lat, lon], condition [condition size] -> y [output channel, lat, lon], normalised. With
-  /// `merging` its blocks see fewer tokens. One at a time; others wait.
+  /// u [input channel, lat, lon], condition [condition size] -> y [output channel, lat, lon], normalised, with the
+  /// adapters of the lead that the step begins at. With `merging` its blocks see fewer tokens. One at a time; others
+  /// wait.
   void pass(const std::shared_ptr<const ModelWeights>& weights, std::span<const float> u,
-            std::span<const float> condition, std::span<float> y,
+            std::span<const float> condition, std::span<float> y, Duration lead = {},
             const std::optional<model::TokenMerging>& merging = {});
   /// Lends the weights; returns how many tensors changed.
   std::size_t take(const std::shared_ptr<const ModelWeights>& weights);

@@ -91,8 +91,9 @@ std::int64_t paired_forward_scratch(std::int64_t longest, std::int64_t size) {
 }
 
 /// The same with products of bf16 pairs. Probabilities are rounded to bf16 as they enter the second product.
-ZONDA_AVX512_BF16 [[gnu::always_inline]] inline void paired_forward(const Task<BFloat16>& t, std::int64_t size,
-                                                                    BFloat16* y, float* scratch) {
+template <class H>
+ZONDA_AVX512_BF16 [[gnu::always_inline]] inline void paired_forward(const Task<H>& t, std::int64_t size, H* y,
+                                                                    float* scratch) {
   const std::int64_t n = t.length(), padded = small::padded(n), half = size / 2;
   auto* q = reinterpret_cast<BFloat16*>(scratch);
   BFloat16* k = q + padded * size;
@@ -175,7 +176,8 @@ ZONDA_CLONES void head_backward(const Task<H>& t, const H* dy, H* dqkv, float* g
 }
 
 #ifdef ZONDA_AVX512_BF16
-ZONDA_AVX512_BF16 void paired_head_forward(const Task<BFloat16>& t, BFloat16* y, float* scratch) {
+template <class H>
+ZONDA_AVX512_BF16 void paired_head_forward(const Task<H>& t, H* y, float* scratch) {
   if (t.size == 64) return paired_forward(t, 64, y, scratch);
   paired_forward(t, t.size, y, scratch);
 }
@@ -186,7 +188,8 @@ ZONDA_AVX512_BF16 void paired_head_backward(const Task<BFloat16>& t, const BFloa
   paired_backward(t, t.size, dy, dqkv, gain_sum, scratch);
 }
 #else
-void paired_head_forward(const Task<BFloat16>& t, BFloat16* y, float* scratch) {
+template <class H>
+void paired_head_forward(const Task<H>& t, H* y, float* scratch) {
   head_forward(t, y, scratch);
 }
 
@@ -234,14 +237,14 @@ bool vectorisable(const AttentionShape& shape, const Tensor& qkv) {
 
 }  // namespace
 
-bool CpuBackend::paired(const AttentionShape& shape, const Tensor& qkv) const {
-  return qkv.dtype == DType::bf16 && bf16_products_ && small::has_pair_products() && shape.head_size % 32 == 0;
+bool CpuBackend::paired(const AttentionShape& shape, DType operands) const {
+  return operands == DType::bf16 && bf16_products_ && small::has_pair_products() && shape.head_size % 32 == 0;
 }
 
 void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const SequenceTable& table, const Tensor& qkv,
                            const Tensor& q_gain, const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) {
   if (!vectorisable(shape, qkv)) return ReferenceBackend::attention(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum);
-  const bool paired = this->paired(shape, qkv);
+  const bool paired = this->paired(shape, ctx.int8 ? DType::bf16 : qkv.dtype);
   const std::int64_t room = small::padded(paired ? paired_forward_scratch(table.longest, shape.head_size)
                                                  : forward_scratch(table.longest, shape.head_size));
   Tensor scratch = ctx.take({threads_, room}, DType::f32);
@@ -254,12 +257,7 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
         H* out = y.as<H>() + task % shape.heads * shape.head_size;
         float* room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
-        if constexpr (std::is_same_v<H, BFloat16>)
-          if (paired) {
-            paired_head_forward(t, out, room_of_thread);
-            continue;
-          }
-        head_forward(t, out, room_of_thread);
+        paired ? paired_head_forward(t, out, room_of_thread) : head_forward(t, out, room_of_thread);
       }
     });
   }
@@ -273,7 +271,7 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
   if (!vectorisable(shape, qkv))
     return ReferenceBackend::attention_backward(ctx, shape, table, qkv, q_gain, k_gain, y, log_sum, dy, dqkv, dq_gain,
                                                 dk_gain);
-  const bool paired = this->paired(shape, qkv);
+  const bool paired = this->paired(shape, qkv.dtype);
   const std::int64_t room = small::padded(paired ? paired_backward_scratch(table.longest, shape.head_size)
                                                  : backward_scratch(table.longest, shape.head_size));
   const std::int64_t tasks = shape.batch * table.sequences() * shape.heads, size = shape.head_size;

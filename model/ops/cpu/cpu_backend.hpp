@@ -24,6 +24,7 @@ class CpuBackend : public ReferenceBackend {
   void gemm(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) override;
   void gemm_int8(Context&, const Tensor& a, const Tensor& b, const Tensor& scales, const Tensor& c,
                  const GemmOptions& options) override;
+  void branch_int8(Context&, const Tensor& x, const Int8Branch& branch, const Tensor& y) override;
   void bias_gradient(Context&, const Tensor& dy, const Tensor& gradient) override;
   void attention(Context&, const AttentionShape&, const SequenceTable& table, const Tensor& qkv, const Tensor& q_gain,
                  const Tensor& k_gain, const Tensor& y, const Tensor& log_sum) override;
@@ -68,7 +69,7 @@ class CpuBackend : public ReferenceBackend {
 
  private:
   /// Whether attention multiplies pairs of bf16 numbers.
-  bool paired(const AttentionShape&, const Tensor& qkv) const;
+  bool paired(const AttentionShape&, DType operands) const;
   void weight_gradient_by_products(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                    const Tensor& weight_gradient, const Tensor& bias_gradient);
   int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }

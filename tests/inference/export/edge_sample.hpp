@@ -29,6 +29,7 @@ struct SampleModel {
   int patch = 2;
   int global_every = 0;
   std::uint64_t seed = 5;
+  std::vector<double> adapter_edges{};  ///< days; none: no adapters
 };
 
 inline model::ForecastLayout sample_layout(const SampleModel& sample) {
@@ -59,6 +60,7 @@ inline model::NetworkConfig sample_network(const SampleModel& sample) {
   config.window_columns = 3;
   config.embedding = sample.embedding;
   if (sample.global_every > 0) config.global_every = sample.global_every;
+  if (!sample.adapter_edges.empty()) config.lora = model::LoraConfig{3, sample.adapter_edges};
   return config;
 }
 

@@ -26,7 +26,7 @@ struct RegionalRolloutTest : testing::Test {
   ForecastLayout layout = regional_layout(2);
   std::size_t state = layout.output_channels() * layout.points();
   int passes = 0;
-  NetworkPass pass = [this](std::span<const float> u, std::span<const float> condition, std::span<float> y) {
+  NetworkPass pass = [this](std::span<const float> u, std::span<const float> condition, std::span<float> y, Duration) {
     ++passes;
     for (std::size_t i = 0; i < y.size(); ++i) y[i] = 0.3F * u[i % u.size()] + condition[2];
   };
@@ -75,7 +75,7 @@ TEST_F(RegionalRolloutTest, AStepIsTheNetworkThenBoundsThenRelaxation) {
       condition(ForecastLayout::condition_size);
   step.assemble(previous, current, now, next, u, strip, host);
   step.condition(parse_time("2001-03-01"), Duration{6h}, Duration{0}, condition);
-  pass(u, condition, y);
+  pass(u, condition, y, Duration{0});
   step.advance(y, current, Duration{6h}, x);
   step.bounds().apply(x, layout.points());
   step.relax(host, x);

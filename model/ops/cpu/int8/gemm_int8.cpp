@@ -2,14 +2,13 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
 #include "model/ops/cpu/int8/int8_product.hpp"
+#include "model/ops/cpu/int8/quantise_rows.hpp"
 #include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/vector_math.hpp"
-#include "model/ops/quantise.hpp"
 
 namespace zonda::model {
 
@@ -18,26 +17,13 @@ namespace {
 using int8::filled_up;
 using int8::kPanel;
 
-constexpr std::int64_t kRows = 256;  // of a piece at most: they share the packed right operand
+constexpr std::int64_t kRows = 384;  // of a piece at most: they share the packed right operand
 constexpr std::int64_t kShares = 4;  // pieces come in multiples of it, so that a few threads get as many each
 constexpr std::int64_t kStrip = 48;  // rows whose sums stay in the nearest cache until they are scaled back
 
-/// `out` [rows, filled_up(columns)].
 template <class H>
 ZONDA_CLONES void quantise_rows(const H* x, std::int8_t* out, float* scales, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t i = 0; i < rows; ++i, x += columns, out += filled_up(columns)) {
-    float largest = 0;
-#pragma omp simd reduction(max : largest)
-    for (std::int64_t j = 0; j < columns; ++j) {
-      const float size = std::fabs(widen(x[j]));
-      largest = size > largest ? size : largest;
-    }
-    const float inverse = inverse_scale(largest);
-    scales[i] = largest / kQuantised;
-#pragma omp simd
-    for (std::int64_t j = 0; j < columns; ++j) out[j] = quantised(widen(x[j]), inverse);
-    std::fill(out + columns, out + filled_up(columns), std::int8_t{0});
-  }
+  int8::quantise_rows(x, out, scales, rows, columns);
 }
 
 /// c = sum * row scale * column scale [+ bias], activated = GELU(c before it is rounded), each unless null; `columns`

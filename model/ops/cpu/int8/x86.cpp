@@ -22,9 +22,48 @@ ZONDA_CLONES void pack_shifted(const std::int8_t* rows, std::int64_t count, std:
   for (std::int64_t i = 0; i < count * filled_up(k); ++i) out[i] = static_cast<std::byte>(rows[i]) ^ std::byte{0x80};
 }
 
-ZONDA_CLONES void pack_quadruples(const std::int8_t* b, std::int64_t n, std::int64_t columns, std::int64_t k,
-                                  std::byte* panel, std::int32_t* offsets) {
-  pack_quadruples_by(-kShift, b, n, columns, k, panel, offsets);
+/// panel [k / 4, kPanel, 4]; offsets = -kShift times each column's sum.
+ZONDA_AVX2 void pack_quadruples(const std::int8_t* b, std::int64_t n, std::int64_t columns, std::int64_t k,
+                                std::byte* panel, std::int32_t* offsets) {
+  constexpr int kParts = kPanel / 32;  // registers a row
+  __m256i total[kParts][4];            // quadruples 0-3 and 16-19, 4-7 and 20-23, ... of a part
+  for (auto& part : total)
+    for (__m256i& sum : part) sum = _mm256_setzero_si256();
+  const __m256i bytes = _mm256_set1_epi8(1), words = _mm256_set1_epi16(1);
+  std::int8_t filled[4][kPanel];
+  for (std::int64_t l = 0; l < filled_up(k); l += 4, panel += 4 * kPanel) {
+    const bool whole = columns == kPanel && l + 4 <= k;
+    if (!whole) four_rows(b, n, columns, l, k, filled);
+    const std::int8_t* from = whole ? b + l * n : filled[0];
+    const std::int64_t stride = whole ? n : kPanel;
+#pragma GCC unroll 2
+    for (int part = 0; part < kParts; ++part) {
+      __m256i row[4];
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r)
+        row[r] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + r * stride + 32 * part));
+      const __m256i low01 = _mm256_unpacklo_epi8(row[0], row[1]), high01 = _mm256_unpackhi_epi8(row[0], row[1]),
+                    low23 = _mm256_unpacklo_epi8(row[2], row[3]), high23 = _mm256_unpackhi_epi8(row[2], row[3]);
+      const __m256i four[] = {_mm256_unpacklo_epi16(low01, low23), _mm256_unpackhi_epi16(low01, low23),
+                              _mm256_unpacklo_epi16(high01, high23), _mm256_unpackhi_epi16(high01, high23)};
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q)
+        total[part][q] =
+            _mm256_add_epi32(total[part][q], _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, four[q]), words));
+      auto* to = reinterpret_cast<__m256i*>(panel + 128 * part);
+      _mm256_storeu_si256(to, _mm256_permute2x128_si256(four[0], four[1], 0x20));
+      _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(four[2], four[3], 0x20));
+      _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(four[0], four[1], 0x31));
+      _mm256_storeu_si256(to + 3, _mm256_permute2x128_si256(four[2], four[3], 0x31));
+    }
+  }
+  for (int part = 0; part < kParts; ++part)
+    for (int q = 0; q < 4; ++q) {
+      const __m256i shifted = _mm256_mullo_epi32(total[part][q], _mm256_set1_epi32(-kShift));
+      auto* low = reinterpret_cast<__m128i*>(offsets + 32 * part + 4 * q);
+      _mm_storeu_si128(low, _mm256_castsi256_si128(shifted));
+      _mm_storeu_si128(low + 4, _mm256_extracti128_si256(shifted, 1));
+    }
 }
 
 ZONDA_CLONES void pack_wide(const std::int8_t* rows, std::int64_t count, std::int64_t k, std::byte* out) {

@@ -26,8 +26,10 @@ constexpr Duration step{21600};
 fs::path export_sample(const fs::path& folder, const std::string& name, const std::string& precision,
                        const SampleModel& sample = {}) {
   inference::write_sample_model(folder / (name + "-model"), sample);
-  inference::export_bundle(
-      {.model = folder / (name + "-model"), .to = folder / name, .name = name, .precision = precision});
+  inference::ExportConfig config{
+      .model = folder / (name + "-model"), .to = folder / name, .name = name, .precision = precision};
+  if (!sample.adapter_edges.empty()) config.onnx.clear();
+  inference::export_bundle(config);
   return folder / name;
 }
 
@@ -59,9 +61,9 @@ BoundaryFeed sample_feed(const model::ForecastLayout& layout, int leads) {
 }
 
 /// The same forecast from the model's folder, by the rollout alone.
-std::vector<float> rollout_of(const fs::path& model_folder, const BoundaryFeed& feed) {
+std::vector<float> rollout_of(const fs::path& model_folder, const BoundaryFeed& feed, model::NetworkPass pass = {}) {
   const auto model = model::load_model(model_folder);
-  model::RegionalRollout rollout(model->layout, feed.cycle, model::pass_of(model->network));
+  model::RegionalRollout rollout(model->layout, feed.cycle, pass ? pass : model::pass_of(model->network));
   const auto normalised = [&](std::vector<float> fields) {
     EXPECT_EQ(model->layout.normalisation.normalise(fields), -1);
     return fields;
@@ -77,6 +79,37 @@ std::vector<float> rollout_of(const fs::path& model_folder, const BoundaryFeed& 
   std::vector<float> last(rollout.state().begin(), rollout.state().end());
   model->layout.normalisation.restore(last);
   return last;
+}
+
+/// Adapters of the leads below 9 h and from it on: the judge is two networks, each with one bucket's merged into its
+/// weights.
+TEST(RegionalModel, TakesTheAdaptersOfEachStepsLead) {
+  const fs::path folder = inference::fresh_folder();
+  const auto model = RegionalModel::open(export_sample(folder, "sample", "fp32", {.adapter_edges = {9.0 / 24}}));
+  const BoundaryFeed feed = sample_feed(model->layout(), 4);
+  const auto before = model::load_model(folder / "sample-model"), behind = model::load_model(folder / "sample-model");
+  before->network.merge_adapters(0);
+  behind->network.merge_adapters(1);
+  const auto pass_before = model::pass_of(before->network), pass_behind = model::pass_of(behind->network);
+  const auto merged = [&](std::span<const float> u, std::span<const float> condition, std::span<float> y,
+                          Duration lead) {
+    lead < std::chrono::hours(9) ? pass_before(u, condition, y, lead) : pass_behind(u, condition, y, lead);
+  };
+  const std::vector<float> expected = rollout_of(folder / "sample-model", feed, merged),
+                           of_one = rollout_of(folder / "sample-model", feed, pass_before);
+  const RegionalForecast forecast = model->run(feed);
+  const auto found = forecast.values.span().last(expected.size());
+  double off = 0, apart = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double scale = model->layout().normalisation.stddev[i / model->layout().points()];
+    off = std::max(off, std::abs(double(found[i]) - expected[i]) / scale);
+    apart = std::max(apart, std::abs(double(of_one[i]) - expected[i]) / scale);
+  }
+  EXPECT_LE(off, 1e-4);
+  EXPECT_GT(apart, 1e-2);
+  // And as the rollout of the model's folder has it, bit by bit.
+  const std::vector<float> same = rollout_of(folder / "sample-model", feed);
+  EXPECT_TRUE(std::equal(found.begin(), found.end(), same.begin()));
 }
 
 std::string refusal(const std::function<void()>& call, ErrorKind kind) {
