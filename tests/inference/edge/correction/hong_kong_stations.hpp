@@ -2,6 +2,7 @@
 // The automatic stations of Hong Kong (shared/data/hko_aws), and forecasts made from their own climatology.
 #include <zlib.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -24,7 +25,7 @@ inline std::filesystem::path hong_kong_file() {
 
 using Series = std::map<Time, double>;
 
-/// K or m s-1 by station, of one column of the file; `scale value + offset`.
+/// By station, of one column of the file; `scale value + offset`.
 inline std::map<std::string, Series> hong_kong(const std::string& column, double scale, double offset) {
   std::map<std::string, Series> stations;
   gzFile file = ::gzopen(hong_kong_file().c_str(), "rb");
@@ -82,18 +83,23 @@ inline Series by_time(const edge::RegionalForecast& run, const std::vector<doubl
   return values;
 }
 
-/// A day's forecast around a station from midnight: the climatology and a bias, hourly up to a day.
+/// A day's forecast around a station from midnight: the climatology and a bias, hourly up to a day; wind speed (10si)
+/// as a wind from the west, and never below nothing.
 inline edge::RegionalForecast day_of_climatology(const Series& means, Time initial, double bias,
                                                  const std::string& channel) {
   edge::RegionalForecast run(Grid::regional(22.6, 22.2, 2, 113.9, 114.3, 2));
-  run.channels.push_back(parse_channel(channel));
+  const bool speed = channel == "10si";
+  for (const std::string& name : speed ? std::vector<std::string>{"10u", "10v"} : std::vector<std::string>{channel})
+    run.channels.push_back(parse_channel(name));
   run.initial = initial;
   std::vector<float> values;
   for (int hour = 0; hour <= 24; ++hour) {
     const auto mean = means.find(initial + std::chrono::hours(hour));
     if (mean == means.end()) continue;
     run.leads.emplace_back(hour * 3600);
-    values.insert(values.end(), 4, static_cast<float>(mean->second + bias));
+    values.insert(values.end(), 4,
+                  static_cast<float>(speed ? std::max(0.0, mean->second + bias) : mean->second + bias));
+    if (speed) values.insert(values.end(), 4, 0.0F);
   }
   run.values = edge::ForecastValues(std::move(values));
   return run;

@@ -1,4 +1,4 @@
-// The correction on real stations: temperature of 39, June to December 2025.
+// The correction on real stations, June to December 2025: temperature of 39, humidity of 26, wind of 30.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +11,22 @@
 namespace zonda::edge {
 namespace {
 
+/// A column of the file, and what it is.
+struct Measured {
+  const char *column, *observed, *quantity;
+  double scale, offset;
+  std::size_t stations;
+  std::vector<double> biases;  ///< injected, SI
+  // What is asked of it. Winds are skewed: a correction by robust departures is one of the median rather than the mean,
+  // which differ most on the hill of Ngong Ping.
+  std::size_t stations_over_a_tenth;  ///< that may keep more of the bias
+  double poisoned_correction;         ///< largest change of the mean correction
+  double rejected;                    ///< share of the genuine reports; one hygrometer stood at 100 % for days
+};
+const Measured everything[] = {{"t_degC", "2t", "2t", 1, 273.15, 39, {2, -3}, 0, 0.01, 0.06},
+                               {"rh_percent", "r", "r1000", 1, 0, 26, {6, -9}, 0, 0.01, 0.1},
+                               {"wind_speed10min_kmh", "10si", "10si", 1 / 3.6, 0, 30, {1.5, 2.5}, 1, 0.04, 0.06}};
+
 struct Outcome {
   double raw_rmse = 0, rmse = 0;  ///< over all forecasts
   double bias_after = 0;          ///< mean error of corrected forecasts from day 14 on
@@ -19,9 +35,10 @@ struct Outcome {
 };
 
 /// Each day a forecast is corrected with what is known when it begins, and then the day's reports come in.
-Outcome follow_station(const test::Series& truth, const test::Series& means, double bias, double poison) {
+Outcome follow_station(const Measured& what, const test::Series& truth, const test::Series& means, double bias,
+                       double poison) {
   CorrectionConfig config;
-  config.variables = {{"2t", ""}};
+  config.variables = {{what.observed, what.quantity}};
   StationCorrection correction(config, 22.4, 114.1);
   double departures = 0;
   for (const auto& [time, value] : truth) departures += std::pow(test::between(means, time) - value, 2);
@@ -32,7 +49,7 @@ Outcome follow_station(const test::Series& truth, const test::Series& means, dou
   std::size_t count = 0, late_count = 0, report_number = 0;
   const Time first = std::chrono::floor<std::chrono::days>(truth.begin()->first);
   for (Time day = first; day < truth.rbegin()->first; day += std::chrono::days(1)) {
-    const RegionalForecast run = test::day_of_climatology(means, day, bias, "2t");
+    const RegionalForecast run = test::day_of_climatology(means, day, bias, what.quantity);
     if (run.leads.empty()) continue;
     const CorrectedSeries series = correction.correct(run).at(0);
     correction.follow(run);
@@ -52,7 +69,7 @@ Outcome follow_station(const test::Series& truth, const test::Series& means, dou
         ++late_count;
       }
       const bool poisoned = random.uniform(report_number++) < poison;
-      reports.push_back({observed->first, "2t", observed->second + (poisoned ? 5 * sigma : 0)});
+      reports.push_back({observed->first, what.observed, observed->second + (poisoned ? 5 * sigma : 0)});
     }
     outcome.reports += reports.size();
     outcome.rejected += correction.observe(reports).rejected.size();
@@ -64,60 +81,76 @@ Outcome follow_station(const test::Series& truth, const test::Series& means, dou
   return outcome;
 }
 
-class HongKong : public ::testing::Test {
+class HongKong : public ::testing::TestWithParam<Measured> {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(test::hong_kong_file())) GTEST_SKIP() << test::hong_kong_file() << " is not here";
-    for (auto& [name, series] : test::hong_kong("t_degC", 1, 273.15)) stations_.emplace(name, std::move(series));
+    for (auto& [name, series] : test::hong_kong(what_.column, what_.scale, what_.offset))
+      stations_.emplace(name, std::move(series));
     for (const auto& [name, series] : stations_) means_.emplace(name, test::climatology(series));
-    ASSERT_EQ(stations_.size(), 39u);
+    ASSERT_EQ(stations_.size(), what_.stations);
   }
+  Outcome follow(const std::string& name, double bias, double poison) const {
+    return follow_station(what_, stations_.at(name), means_.at(name), bias, poison);
+  }
+  const Measured& what_ = GetParam();
   std::map<std::string, test::Series> stations_, means_;
 };
 
-TEST_F(HongKong, OfAnInjectedBiasATenthRemainsAfterFourteenDays) {
+TEST_P(HongKong, OfAnInjectedBiasATenthRemainsAfterFourteenDays) {
   double worst = 0, sum = 0;
-  for (const double bias : {2.0, -3.0}) {
+  for (const double bias : what_.biases) {
+    std::size_t over = 0;
     for (const auto& [name, series] : stations_) {
-      const Outcome outcome = follow_station(series, means_.at(name), bias, 0);
+      const Outcome outcome = follow(name, bias, 0);
       const double remaining = std::abs(outcome.bias_after / bias);
-      EXPECT_LE(remaining, 0.10) << name << ", bias " << bias;
+      if (remaining > 0.10) ++over;
+      EXPECT_LE(remaining, 0.25) << name << ", bias " << bias;
       EXPECT_LT(outcome.rmse, outcome.raw_rmse) << name;
       worst = std::max(worst, remaining);
       sum += remaining;
     }
+    EXPECT_LE(over, what_.stations_over_a_tenth) << "bias " << bias;
   }
-  std::printf("remaining bias: mean %.3f, worst station %.3f\n", sum / 78, worst);
+  std::printf("%s: remaining bias: mean %.3f, worst station %.3f\n", what_.observed,
+              sum / static_cast<double>(what_.biases.size() * what_.stations), worst);
 }
 
-TEST_F(HongKong, UnbiasedForecastsAreNotMadeWorse) {
+TEST_P(HongKong, UnbiasedForecastsAreNotMadeWorse) {
   double worst = -1, sum = 0, total_rejected = 0;
+  const auto stations = static_cast<double>(what_.stations);
   for (const auto& [name, series] : stations_) {
-    const Outcome outcome = follow_station(series, means_.at(name), 0, 0);
+    const Outcome outcome = follow(name, 0, 0);
     const double worse = outcome.rmse / outcome.raw_rmse - 1;
     EXPECT_LE(worse, 0.01) << name;
     worst = std::max(worst, worse);
     sum += worse;
     total_rejected += static_cast<double>(outcome.rejected) / static_cast<double>(outcome.reports);
-    EXPECT_LT(static_cast<double>(outcome.rejected), 0.06 * static_cast<double>(outcome.reports)) << name;
+    EXPECT_LT(static_cast<double>(outcome.rejected), what_.rejected * static_cast<double>(outcome.reports)) << name;
   }
-  std::printf("rejected %.4f\n", total_rejected / 39);
-  std::printf("RMSE without bias: mean %+.4f, worst station %+.4f\n", sum / 39, worst);
+  std::printf("%s: RMSE without bias: mean %+.4f, worst station %+.4f; rejected %.4f\n", what_.observed, sum / stations,
+              worst, total_rejected / stations);
 }
 
-TEST_F(HongKong, PoisonedReportsChangeNothing) {
+TEST_P(HongKong, PoisonedReportsChangeNothing) {
   double worst = 0, worst_rmse = 0;
   for (const auto& [name, series] : stations_) {
-    const Outcome clean = follow_station(series, means_.at(name), 2, 0);
-    const Outcome poisoned = follow_station(series, means_.at(name), 2, 0.02);
+    const Outcome clean = follow(name, what_.biases.front(), 0);
+    const Outcome poisoned = follow(name, what_.biases.front(), 0.02);
     EXPECT_NEAR(poisoned.rmse / clean.rmse, 1, 0.01) << name;
-    EXPECT_NEAR(poisoned.correction_after / clean.correction_after, 1, 0.01) << name;
+    EXPECT_NEAR(poisoned.correction_after / clean.correction_after, 1, what_.poisoned_correction) << name;
     EXPECT_GT(poisoned.rejected, clean.rejected) << name;
     worst_rmse = std::max(worst_rmse, std::abs(poisoned.rmse / clean.rmse - 1));
     worst = std::max(worst, std::abs(poisoned.correction_after / clean.correction_after - 1));
   }
-  std::printf("poisoned reports: largest change of RMSE %.4f, of the correction %.4f\n", worst_rmse, worst);
+  std::printf("%s: poisoned reports: largest change of RMSE %.4f, of the correction %.4f\n", what_.observed, worst_rmse,
+              worst);
 }
+
+std::string name_of(const ::testing::TestParamInfo<Measured>& measured) {
+  return std::string(measured.param.column).substr(0, std::string(measured.param.column).find('_'));
+}
+INSTANTIATE_TEST_SUITE_P(, HongKong, ::testing::ValuesIn(everything), name_of);
 
 }  // namespace
 }  // namespace zonda::edge
