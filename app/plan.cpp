@@ -4,11 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "app/verb.hpp"
+#include "assimilation/cycling/cycle_plan.hpp"
 #include "core/error.hpp"
 #include "inference/rollout/forecast.hpp"
 #include "ingest/pipeline/ingest.hpp"
 #include "ingest/sources/path_pattern.hpp"
 #include "model/dynamics/simulate.hpp"
+#include "model/training/distillation/distill.hpp"
 #include "model/training/train.hpp"
 
 namespace zonda::app {
@@ -78,10 +80,9 @@ struct Planner {
 
   /// Plans the stage if it has a plan.
   void plan(const std::string& name) {
-    const std::map<std::string, void (Planner::*)()> plans{{"simulate", &Planner::simulate},
-                                                           {"ingest", &Planner::ingest},
-                                                           {"train", &Planner::train},
-                                                           {"forecast", &Planner::forecast}};
+    const std::map<std::string, void (Planner::*)()> plans{
+        {"simulate", &Planner::simulate}, {"ingest", &Planner::ingest}, {"train", &Planner::train},
+        {"distill", &Planner::distill},   {"cycle", &Planner::cycle},   {"forecast", &Planner::forecast}};
     if (const auto found = plans.find(name); found != plans.end()) stage(name, [&] { (this->*found->second)(); });
   }
 
@@ -158,6 +159,50 @@ struct Planner {
         mebibytes(plan.cache_bytes), plan.recompute.to_string(),
         plan.fits ? "" : fmt::format(", more than the {} there are", mebibytes(plan.memory_limit)),
         mebibytes(plan.disk_bytes));
+  }
+  void distill() {
+    const auto& config = *run_file.sections.distill;
+    const auto plan =
+        model::plan_distill(config, config.teacher ? std::filesystem::path(*config.teacher) : directory.model());
+    record["distill"] = {{"teacher_parameters", plan.teacher_parameters},
+                         {"parameters", plan.parameters},
+                         {"steps", plan.steps},
+                         {"flops", plan.flops},
+                         {"memory_bytes_per_rank", plan.memory_bytes()},
+                         {"teacher_bytes", plan.teacher_bytes},
+                         {"student_bytes", plan.student_bytes},
+                         {"cache_bytes", plan.cache_bytes},
+                         {"disk_bytes", plan.disk_bytes}};
+    text += fmt::format(
+        "distill: {} parameters ({:.1f} times fewer than the teacher's), {} steps, {:.3g} GFLOP on one rank; {} "
+        "(teacher {}, student {}, its teacher's runs {}); {} on disk\n",
+        plan.parameters, static_cast<double>(plan.teacher_parameters) / static_cast<double>(plan.parameters),
+        plan.steps, plan.flops / 1e9, mebibytes(plan.memory_bytes()), mebibytes(plan.teacher_bytes),
+        mebibytes(plan.student_bytes), mebibytes(plan.cache_bytes), mebibytes(plan.disk_bytes));
+  }
+  void cycle() {
+    const auto plan = assimilation::plan_cycle(run_file.sections.cycle->config(), ranks);
+    record["cycle"] = {
+        {"cycles", plan.cycles},
+        {"analyses", plan.analyses},
+        {"members", plan.members},
+        {"members_per_rank", plan.members_per_rank},
+        {"state_size", plan.state_size},
+        {"model_steps", plan.model_steps},
+        // Steps of the embedded atmosphere are not counted: a time limit must not come from analyses alone.
+        {run_file.sections.cycle->config().core ? "analysis_flops" : "flops", plan.flops},
+        {"memory_bytes_per_rank", plan.memory_bytes},
+        {"traffic_bytes_per_analysis", plan.traffic_bytes},
+        {"disk_bytes", plan.disk_bytes}};
+    if (plan.observations > 0) record["cycle"]["observations"] = plan.observations;
+    text += fmt::format(
+        "cycle: {} cycles, {} way(s) of analysing, {} members of {} numbers, {} a rank at most; {:.0f} steps of the "
+        "model; {:.3g} GFLOP{}; {} a rank, which sends {} in an analysis; {} on disk; {}\n",
+        plan.cycles, plan.analyses, plan.members, plan.state_size, plan.members_per_rank, plan.model_steps,
+        plan.flops / 1e9, run_file.sections.cycle->config().core ? " in analyses" : "", mebibytes(plan.memory_bytes),
+        mebibytes(plan.traffic_bytes), mebibytes(plan.disk_bytes),
+        plan.observations > 0 ? fmt::format("at most {} values a cycle", plan.observations)
+                              : "how many values the files hold is not known before they are read");
   }
   void forecast() {
     const auto plan =

@@ -12,10 +12,10 @@ namespace {
 
 class FilterMethod final : public AnalysisMethod {
  public:
-  FilterMethod(std::unique_ptr<EnsembleFilter> filter, std::shared_ptr<AdaptiveInflation> adaptive)
+  FilterMethod(std::unique_ptr<Letkf> filter, std::shared_ptr<AdaptiveInflation> adaptive)
       : filter_(std::move(filter)), adaptive_(std::move(adaptive)) {}
   AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
-    filter_->analyse(ensemble, input.observations, input.cycle);
+    filter_->analyse(ensemble, input.observations, input.observed);
     return {};
   }
   ConstView learned() const override { return adaptive_ ? std::as_const(*adaptive_).factors() : ConstView{}; }
@@ -25,7 +25,7 @@ class FilterMethod final : public AnalysisMethod {
   }
 
  private:
-  std::unique_ptr<EnsembleFilter> filter_;
+  std::unique_ptr<Letkf> filter_;
   std::shared_ptr<AdaptiveInflation> adaptive_;
 };
 

@@ -7,6 +7,7 @@
 #include "assimilation/cycling/cycle_config.hpp"
 #include "assimilation/ensemble/ensemble.hpp"
 #include "assimilation/interfaces/observations.hpp"
+#include "assimilation/variational/window.hpp"
 #include "parallel/communicator.hpp"
 
 namespace zonda::assimilation {
@@ -15,20 +16,24 @@ namespace zonda::assimilation {
 struct AnalysisNotes {
   Vector costs;                ///< the cost function before each outer iteration and at the end; variational methods
   std::size_t iterations = 0;  ///< inner ones, all together
+  Vector window_start = {};  ///< the analysed state at the window's beginning, of methods that move increments in time
 };
 
 struct AnalysisInput {
-  const Observations& observations;
+  const Observations& observations;  ///< of states like those of `observed`
   std::size_t cycle;
   Time time;
-  ConstView window_start = {};  ///< the state at `window_begin`, on the root; empty in the first cycle
+  const Ensemble& observed;            ///< members, or where a window has several states those one after another
+  const std::vector<TimeSlot>& slots;  ///< the same observations by the model's steps from `window_begin`; none: all
+                                       ///< are of `time`
+  ConstView window_start = {};         ///< the mean of the members at `window_begin`; empty where nothing is known
   Time window_begin = {};
 };
 
 class AnalysisMethod {
  public:
   virtual ~AnalysisMethod() = default;
-  /// Whether analyse() takes the state that the background began with.
+  /// Whether analyse() takes the state that the background began with, where a window has one state alone.
   virtual bool wants_window() const { return false; }
   /// What it has learned in its analyses, for a restart; alike on all ranks. Empty: nothing.
   virtual ConstView learned() const { return {}; }

@@ -13,8 +13,10 @@
 #include "assimilation/cycling/cycle_summary.hpp"
 #include "assimilation/cycling/feedback_files.hpp"
 #include "assimilation/cycling/launched_forecasts.hpp"
+#include "assimilation/cycling/mean_fields.hpp"
 #include "assimilation/cycling/member_exchange.hpp"
 #include "assimilation/cycling/member_files.hpp"
+#include "assimilation/cycling/window_states.hpp"
 #include "assimilation/diagnostics/departure_statistics.hpp"
 #include "assimilation/diagnostics/ensemble_scores.hpp"
 #include "assimilation/diagnostics/pressure_fields.hpp"
@@ -25,9 +27,7 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/progress.hpp"
-#include "core/provenance.hpp"
 #include "core/signals.hpp"
-#include "ingest/cf/cf_writer.hpp"
 #include "parallel/together.hpp"
 
 namespace zonda::assimilation {
@@ -64,7 +64,7 @@ class Cycle {
         method_(make_analysis_method(
             analysis, model_, model.learned,
             [&] { return background_samples(config, analysis.covariance, model_, communicator); }, communicator)),
-        stream_(config, model_, analysis.perfect_observations),
+        stream_(config, analysis, model_),
         nature_(open_truth(config, model_)),
         fields_(model_.layout, channels()),
         ensemble_(members(), model_.layout.state_size(),
@@ -121,7 +121,6 @@ class Cycle {
     if (communicator_.is_root()) log_.begin(0);
     const std::vector<double> tail = tail_of_members(all_fields());
     gate_ = make_gate(tail);
-    if (nature_) nature_->go_to(times_[0]);
   }
 
   /// False where there is nothing to go on from.
@@ -151,12 +150,10 @@ class Cycle {
   void one_cycle(std::size_t cycle) {
     const Time time = times_[cycle];
     Json record{{"cycle", cycle}, {"time", to_string(time)}};
-    if (cycle > 0) {
-      if (method_ && method_->wants_window())
-        window_start_.assign(ensemble_.values().begin(), ensemble_.values().end());
-      forecast_members(times_[cycle - 1], time);
-      if (nature_) nature_->go_to(time);
-    }
+    const ObservationWindow window = stream_.window(time);
+    const Ensemble trajectories = to_analysis_time(window, cycle);
+    const std::vector<Vector> truths =
+        nature_ ? observed_truths(*nature_, stream_.truth_times(window), time) : std::vector<Vector>{};
     const ConstView truth = nature_ ? nature_->state() : ConstView{};
     std::vector<std::vector<float>> background = all_fields();
     std::vector<float> true_fields;
@@ -164,15 +161,19 @@ class Cycle {
     if (communicator_.is_root()) record["background"] = scores_of(background, true_fields, cycle);
 
     if (method_) {
-      CheckedObservations observations = stream_.at(time, cycle, truth, ensemble_, communicator_);
+      const Ensemble& observed_states = window.states > 0 ? trajectories : ensemble_;
+      CheckedObservations observations = stream_.at(window, cycle, truths, observed_states, communicator_);
       record["observations"] = observations.summary();
-      const AnalysisNotes notes = analyse(observations, cycle, time);
+      const Vector before = ensemble_mean(communicator_, observed_states);
+      const AnalysisNotes notes = analyse(observations, observed_states, window, cycle);
       if (const ConstView factors = method_->learned(); !factors.empty())
         record["inflation"] = {
             {"mean", std::accumulate(factors.begin(), factors.end(), 0.0) / static_cast<double>(factors.size())},
             {"largest", *std::max_element(factors.begin(), factors.end())}};
       if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
-      const Vector observed = stream_.observe_analysis(observations, time, ensemble_mean(communicator_, ensemble_));
+      const Vector observed = stream_.observe_analysis(
+          observations, window,
+          analysed_states(model_, window, before, ensemble_mean(communicator_, ensemble_), notes.window_start));
       record["departures"] = to_record(
           departure_statistics(observations.table, observations.selected.entries, observed, observations.spread));
       if (time >= times_[0] + config_.spin_up)
@@ -212,10 +213,44 @@ class Cycle {
                                                   ensemble_mean(communicator_, ensemble_));
   }
 
-  AnalysisNotes analyse(const CheckedObservations& observations, std::size_t cycle, Time time) {
+  /// Members go from the last analysis to this one. Where the window has several states those are what is returned,
+  /// also of times after the analysis.
+  Ensemble to_analysis_time(const ObservationWindow& window, std::size_t cycle) {
+    Ensemble trajectories(ensemble_.total(), window.states > 0 ? window.slots.count * model_.layout.slot_size : 0,
+                          ensemble_.own());
+    window_start_.clear();
+    window_begin_ = cycle > 0 ? times_[cycle - 1] : window.time;
+    if (window.states == 0) {
+      if (cycle > 0 && method_ && method_->wants_window()) window_start_ = ensemble_mean(communicator_, ensemble_);
+      forecast_members(window_begin_, window.time);
+      return trajectories;
+    }
+    forecast_members(window_begin_, window.begin);
+    window_begin_ = window.begin;
+    window_start_ = ensemble_mean(communicator_, ensemble_);
+    const std::size_t width = model_.layout.slot_size;
+    Vector at_analysis;
+    for (std::size_t n = 0; n < window.states; ++n) {
+      const Time time = window.begin + static_cast<std::int64_t>(n) * model_.step;
+      if (n > 0) forecast_members(time - model_.step, time);
+      if (time == window.time) at_analysis.assign(ensemble_.values().begin(), ensemble_.values().end());
+      for (std::size_t k = 0; k < ensemble_.own().size(); ++k) {
+        const ConstView state = ensemble_.member(k);
+        copy(n == 0 ? state : state.last(width),
+             trajectories.member(k).subspan(n == 0 ? 0 : (n + model_.layout.slots - 1) * width,
+                                            n == 0 ? state.size() : width));
+      }
+    }
+    copy(at_analysis, ensemble_.values());
+    return trajectories;
+  }
+
+  AnalysisNotes analyse(const CheckedObservations& observations, const Ensemble& observed,
+                        const ObservationWindow& window, std::size_t cycle) {
     const std::vector<double> before(ensemble_.values().begin(), ensemble_.values().end());
-    const AnalysisNotes notes = method_->analyse(ensemble_, {observations.selected.observations, cycle, time,
-                                                             window_start_, times_[cycle == 0 ? 0 : cycle - 1]});
+    const AnalysisNotes notes =
+        method_->analyse(ensemble_, {observations.selected.observations, cycle, window.time, observed,
+                                     observations.by_step, window_start_, window_begin_});
     if (!taper_) return notes;
     for (std::size_t k = 0; k < ensemble_.own().size(); ++k) {
       const ConstView background = ConstView(before).subspan(k * ensemble_.state_size(), ensemble_.state_size());
@@ -310,20 +345,11 @@ class Cycle {
 
   void write_fields(Time time, const std::vector<std::vector<float>>& background,
                     const std::vector<std::vector<float>>& analysis, const std::vector<float>& truth) const {
-    ingest::CfOptions options;
-    options.source = fmt::format("zonda {} {}", code_version(), analysis_.method);
-    options.history = history_line("cycle");
     const auto write = [&](const char* what, const std::vector<std::vector<float>>& members) {
-      options.title =
-          fmt::format("Zonda {} of the cycle {}: mean of {} members", what, analysis_.label(), members.size());
-      ingest::CfWriter writer(directory_ / fmt::format("{}_{}.nc", what, compact(time)), fields_.grid(),
-                              fields_.channels(), options);
-      const std::vector<float> mean = mean_field(members);
-      const std::size_t points = fields_.grid().size();
-      writer.begin(time);
-      for (std::size_t c = 0; c < fields_.channels().size(); ++c)
-        writer.write_rows(c, {0, fields_.grid().nlat()}, std::span<const float>(mean).subspan(c * points, points));
-      writer.close();
+      write_mean_fields(
+          directory_ / fmt::format("{}_{}.nc", what, compact(time)), fields_, time, members,
+          fmt::format("Zonda {} of the cycle {}: mean of {} members", what, analysis_.label(), members.size()),
+          analysis_.method);
     };
     write("analysis", analysis);
     if (time != times_.back()) return;
@@ -361,6 +387,7 @@ class Cycle {
   std::optional<SpectrumGate> gate_;
   StationStatistics stations_;
   Vector window_start_;
+  Time window_begin_{};
   std::string note_;
   std::size_t next_ = 0;
 };

@@ -73,6 +73,8 @@ void describe(config::Table& table, AnalysisConfig& c) {
   table.key("outer_iterations", c.outer_iterations, "Of variational methods").range(1, 100);
   table.key("inner_iterations", c.inner_iterations, "At most, of each outer one").range(1, 1e5);
   table.key("inner_tolerance", c.inner_tolerance, "Of the gradient's norm, at which they end earlier").range(1e-15, 1);
+  table.key("at_own_times", c.at_own_times,
+            "With `slot`: observations meet states of their own times; else all meet that of the analysis");
   table.key("stop_at_gate", c.stop_at_gate, "Whether small-scale noise ends the run; else it is only recorded");
 }
 
@@ -127,6 +129,9 @@ void describe(config::Table& table, CycleConfig& c) {
   table.key("end", c.end, "Last analysis").required();
   table.key("every", c.every, "Between analyses");
   table.key("window", c.window, "Of observations, about the analysis; default: every");
+  table.key("slot", c.slot,
+            "Between states of a window that observations meet (3D-FGAT, 4D-Var, 4D-LETKF), and a step of the model; "
+            "default: all are of the time of the analysis");
   table.key("members", c.members, "Of the ensemble").range(2, 1e4);
   table.section("initial", c.initial, "What members begin with");
   table.section("observations", c.observations, "What is observed");
@@ -146,6 +151,13 @@ void describe(config::Table& table, CycleConfig& c) {
   table.check("end", [&c] { return c.end >= c.start ? "" : "before start"; });
   table.check("every", [&c] {
     return c.every > Duration{0} && c.every % std::chrono::hours(1) == Duration{0} ? "" : "expected whole hours";
+  });
+  table.check("slot", [&c]() -> std::string {
+    if (!c.slot) return "";
+    const Duration window = c.window.value_or(c.every);
+    if (*c.slot <= Duration{0} || window % (2 * *c.slot) != Duration{0}) return "expected to divide half of the window";
+    return window <= c.every && c.every % *c.slot == Duration{0} ? ""
+                                                                 : "expected to divide `every`, and window <= every";
   });
   table.check("step_taper", [&c] { return c.step_taper && !c.network ? "is for networks" : ""; });
   table.check("model_errors", [&c] { return c.model_errors && !c.truth ? "needs an archive as truth" : ""; });

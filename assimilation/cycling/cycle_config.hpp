@@ -70,6 +70,7 @@ struct AnalysisConfig {
   int outer_iterations = 1, inner_iterations = 20;
   double inner_tolerance = 1e-3;  ///< of the gradient's norm, relative to its start
   bool stop_at_gate = true;
+  bool at_own_times = true;  ///< observations meet the background of their own times, where a cycle has slots
   const std::string& label() const { return name.empty() ? method : name; }
   bool is_ensemble() const { return method != "3dvar" && method != "4dvar"; }
   bool needs_static_covariance() const { return method == "3dvar" || method == "4dvar" || method == "hybrid"; }
@@ -120,6 +121,7 @@ struct CycleConfig {
   Time end{};
   Duration every = std::chrono::hours(6);
   std::optional<Duration> window;  ///< centred on the analysis; default: `every`
+  std::optional<Duration> slot;    ///< between states of a window; absent: all is of the analysis' time
   int members = 20;
   InitialConfig initial;
   ObservationsConfig observations;

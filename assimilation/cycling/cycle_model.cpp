@@ -35,8 +35,10 @@ void for_each_lagged_state(const CycleConfig& config, const AtmosphereModel& mod
 }  // namespace
 
 CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator) {
-  CycleModel opened = config.core ? CycleModel{make_dynamical_core(*config.core, config.start, config.every), false, {}}
-                                  : CycleModel{open_network(*config.network, config.start), true, {}};
+  CycleModel opened =
+      config.core
+          ? CycleModel{make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every)), false, {}}
+          : CycleModel{open_network(*config.network, config.start), true, {}};
   if (config.step_taper) opened.model = tapered_model(opened.model, config.step_taper->from, config.step_taper->to);
   if (!config.model_errors) return opened;
   ModelErrors errors = learn_model_errors(*config.model_errors, opened.model, ArchiveTruth(*config.truth, opened.model),

@@ -40,12 +40,17 @@ ObservedBackground observe(const Observations& observations, const Ensemble& ens
 
 }  // namespace
 
-ObservationStream::ObservationStream(const CycleConfig& config, const AtmosphereModel& model, bool perfect)
+ObservationStream::ObservationStream(const CycleConfig& config, const AnalysisConfig& analysis,
+                                     const AtmosphereModel& model)
     : config_(config),
       layout_(model.layout),
       step_(model.step),
       window_(config.window.value_or(config.every)),
-      perfect_(perfect) {
+      perfect_(analysis.perfect_observations),
+      at_own_times_(analysis.at_own_times) {
+  if (config.slot && *config.slot != step_)
+    fail(ErrorKind::usage, "cycle.slot: {}, expected the model's step of {}", to_string(*config.slot),
+         to_string(step_));
   if (config.observations.synthetic) {
     synthetic_ = std::make_unique<SyntheticObservations>(*config.observations.synthetic, layout_, window_);
   } else {
@@ -55,20 +60,42 @@ ObservationStream::ObservationStream(const CycleConfig& config, const Atmosphere
   }
 }
 
-TimeSlots ObservationStream::slots(Time time) const {
-  return {time - static_cast<std::int64_t>(layout_.slots - 1) * step_, step_, layout_.slots};
+ObservationWindow ObservationStream::window(Time time) const {
+  const Duration lag = static_cast<std::int64_t>(layout_.slots - 1) * step_;
+  ObservationWindow window{time, time - window_ / 2, time + window_ / 2, 0, {time - lag, step_, layout_.slots}};
+  if (!config_.slot) return window;
+  window.begin = std::max(window.begin, config_.start);
+  if (!at_own_times_) return window;
+  window.states = static_cast<std::size_t>((window.end - window.begin) / step_) + 1;
+  window.slots = {window.begin - lag, step_, window.states + layout_.slots - 1};
+  return window;
+}
+
+std::vector<Time> ObservationStream::truth_times(const ObservationWindow& window) const {
+  if (!synthetic_) return {};
+  if (!config_.slot) return {window.time};
+  std::vector<Time> times;
+  for (Time time = window.begin; time < window.end; time += *config_.slot) times.push_back(time);
+  return times;
+}
+
+AtmosphereLayout ObservationStream::observed_layout(const ObservationWindow& window) const {
+  AtmosphereLayout layout = layout_;
+  layout.slots = window.slots.count;
+  return layout;
 }
 
 /// An entry on the edge belongs to the later window.
-bool ObservationStream::is_in_window(std::size_t i, Time time) const {
+bool ObservationStream::is_in_window(std::size_t i, const ObservationWindow& window) const {
   const Time at = files_.table.time[i];
-  return at >= time - window_ / 2 && at < time + window_ / 2;
+  return at >= window.begin && at < window.end;
 }
 
 nlohmann::ordered_json ObservationStream::beyond(const std::vector<Time>& times) const {
   std::uint64_t values = 0, read = 0, used = 0;
   for (std::size_t i = 0; i < files_.table.size(); ++i)
-    values += std::none_of(times.begin(), times.end(), [&](Time time) { return is_in_window(i, time); }) ? 1 : 0;
+    values +=
+        std::none_of(times.begin(), times.end(), [&](Time time) { return is_in_window(i, window(time)); }) ? 1 : 0;
   std::map<std::string, std::uint64_t> rejected;
   for (const auto& [key, count] : files_.account.reports) {
     read += count.read;
@@ -78,28 +105,40 @@ nlohmann::ordered_json ObservationStream::beyond(const std::vector<Time>& times)
   return {{"reports", {{"read", read}, {"used", used}, {"rejected", rejected}}}, {"values", values}};
 }
 
-ingest::ReadObservations ObservationStream::read(Time time, std::size_t cycle, ConstView truth) const {
-  if (synthetic_) return synthetic_->observe(truth, time, cycle, perfect_);
-  // Files are read once; a cycle is shown what lies in its window.
+ingest::ReadObservations ObservationStream::read(const ObservationWindow& window, std::size_t cycle,
+                                                 const std::vector<Vector>& truths) const {
+  if (synthetic_ && !config_.slot) return synthetic_->observe(truths.at(0), window.time, cycle, perfect_);
   ingest::ReadObservations part;
+  if (synthetic_) {
+    const auto of = static_cast<std::size_t>(window_ / step_);
+    const std::size_t missed = of - truths.size();
+    for (std::size_t s = 0; s < truths.size(); ++s) {
+      const ingest::ReadObservations slot = synthetic_->observe(
+          truths[s], window.begin + static_cast<std::int64_t>(s) * step_, cycle, perfect_, {missed + s, of, step_});
+      part.table.append(slot.table);
+      part.account.append(slot.account);
+    }
+    return part;
+  }
+  // Files are read once; a cycle is shown what lies in its window.
   std::vector<std::size_t> inside;
   for (std::size_t i = 0; i < files_.table.size(); ++i)
-    if (is_in_window(i, time)) inside.push_back(i);
+    if (is_in_window(i, window)) inside.push_back(i);
   part.table = files_.table.select(inside);
   if (cycle == 0) part.account = files_.account;
   return part;
 }
 
-CheckedObservations ObservationStream::at(Time time, std::size_t cycle, ConstView truth, const Ensemble& background,
+CheckedObservations ObservationStream::at(const ObservationWindow& window, std::size_t cycle,
+                                          const std::vector<Vector>& truths, const Ensemble& background,
                                           const parallel::Communicator& communicator) const {
-  ingest::ReadObservations found = read(time, cycle, truth);
-  CheckedObservations checked{std::move(found.table), std::move(found.account), {}, {}};
+  ingest::ReadObservations found = read(window, cycle, truths);
+  CheckedObservations checked{std::move(found.table), std::move(found.account), {}, {}, {}};
   const QualityControlConfig& quality = config_.observations.quality_control;
-  const TimeSlots now = slots(time);
-  check_observations(checked.table, quality, time - window_ / 2, time + window_ / 2);
-  reject_uncovered(checked.table, layout_, now);
+  check_observations(checked.table, quality, window.begin, window.end);
+  reject_uncovered(checked.table, layout_, window.slots);
 
-  SelectedObservations candidates = select_observations(checked.table, layout_, now);
+  SelectedObservations candidates = select_observations(checked.table, layout_, window.slots);
   const ObservedBackground observed = observe(candidates.observations, background, communicator);
   // The ensemble's own spread says how far from the background an observation may be, where there is one.
   Vector background_error = background.total() > 1 ? background_errors(checked.table, quality.background_errors,
@@ -115,22 +154,28 @@ CheckedObservations ObservationStream::at(Time time, std::size_t cycle, ConstVie
   check_departures(checked.table, quality, background_error);
   checked.selected = checked.table.used().size() == candidates.entries.size()
                          ? std::move(candidates)
-                         : select_observations(checked.table, layout_, now);
+                         : select_observations(checked.table, layout_, window.slots);
   for (const std::size_t i : checked.selected.entries) checked.spread.push_back(spread_of[i]);
+  if (window.states == 0) return checked;
+  std::vector<SelectedObservations> nearest =
+      select_by_slot(checked.table, layout_, {window.begin, step_, window.states});
+  for (std::size_t n = 0; n < nearest.size(); ++n)
+    if (!nearest[n].entries.empty()) checked.by_step.push_back({n, std::move(nearest[n].observations)});
   return checked;
 }
 
-Vector ObservationStream::observe_analysis(CheckedObservations& checked, Time time, ConstView state) const {
+Vector ObservationStream::observe_analysis(CheckedObservations& checked, const ObservationWindow& window,
+                                           ConstView state) const {
   ingest::ObservationTable& table = checked.table;
   std::vector<std::size_t> met;
   std::vector<AtmosphericObservation> list;
   for (std::size_t i = 0; i < table.size(); ++i)
     if (std::isfinite(table.background[i])) {
       met.push_back(i);
-      list.push_back(observation_of(table, i, slots(time)));
+      list.push_back(observation_of(table, i, window.slots));
     }
   Vector values(met.size()), of_selected;
-  AtmosphereOperator(layout_, list).apply(state, values);
+  AtmosphereOperator(observed_layout(window), list).apply(state, values);
   for (std::size_t n = 0; n < met.size(); ++n) table.analysis[met[n]] = values[n];
   for (const std::size_t i : checked.selected.entries) of_selected.push_back(table.analysis[i]);
   return of_selected;

@@ -12,7 +12,11 @@ namespace zonda::assimilation {
 namespace fs = std::filesystem;
 
 void FeedbackFiles::write(Time time, const ingest::ObservationTable& table) const {
-  if (communicator_.is_root()) fs::create_directories(folder_);
+  if (communicator_.is_root()) {
+    fs::create_directories(folder_);
+    for (const auto& entry : fs::directory_iterator(folder_))  // what a kill left
+      if (entry.path().extension() != ".h5") fs::remove(entry.path());
+  }
   communicator_.barrier();
   ingest::write_ioda(folder_ / fmt::format("feedback_{}.h5", compact(time)),
                      ingest::own_locations(table, communicator_), communicator_);

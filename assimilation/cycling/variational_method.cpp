@@ -24,14 +24,30 @@ IncrementalSettings settings_of(const AnalysisConfig& config) {
   return settings;
 }
 
+/// The model's number of the window's first step.
+std::size_t first_step(const AtmosphereModel& model, const AnalysisInput& input) {
+  return static_cast<std::size_t>((input.window_begin - model.origin) / model.step);
+}
+
 AnalysisNotes notes_of(const VariationalAnalysis& analysis) {
   AnalysisNotes notes{analysis.costs, 0};
   for (const std::size_t n : analysis.inner_iterations) notes.iterations += n;
   return notes;
 }
 
-Window now(const AtmosphereModel& model, const Observations& observations) {
-  return Window(model.model, {{0, observations}}, IncrementModel::persistence);
+/// An analysis whose increment stays as it is through the window: 3D-Var, or where the window has several states
+/// 3D-FGAT. `state` is that of the analysis' time.
+VariationalAnalysis persistent_analysis(const AtmosphereModel& model, const AnalysisInput& input,
+                                        const Vector& background, const Covariance& covariance,
+                                        const IncrementalSettings& settings) {
+  if (input.slots.empty())
+    return incremental_variational(Window(model.model, {{0, input.observations}}, IncrementModel::persistence),
+                                   background, covariance, settings);
+  const Window window(model.model, input.slots, IncrementModel::persistence, first_step(model, input));
+  VariationalAnalysis analysis = incremental_variational(window, input.window_start, covariance, settings);
+  axpy(-1, input.window_start, analysis.state);
+  axpy(1, background, analysis.state);
+  return analysis;
 }
 
 class SingleState final : public AnalysisMethod {
@@ -54,20 +70,22 @@ class SingleState final : public AnalysisMethod {
   AnalysisNotes analyse(Ensemble& ensemble, const AnalysisInput& input) const override {
     const Vector background = ensemble_mean(communicator_, ensemble);
     VariationalAnalysis analysis;
-    if (through_time_ && input.cycle > 0) {
-      Vector start(input.window_start.begin(), input.window_start.end());
-      start.resize(background.size());
-      communicator_.broadcast(std::as_writable_bytes(std::span(start)), 0).wait();
-      const auto steps = static_cast<std::size_t>((input.time - input.window_begin) / model_.step),
-                 first = static_cast<std::size_t>((input.window_begin - model_.origin) / model_.step);
-      const Window window(model_.model, {{steps, input.observations}}, IncrementModel::tangent, first);
-      analysis = incremental_variational(window, start, *covariance_, settings_);
-      analysis.state = window.forecast(analysis.state, steps);
+    Vector start;
+    if (through_time_ && !input.window_start.empty()) {
+      const auto steps = static_cast<std::size_t>((input.time - input.window_begin) / model_.step);
+      std::vector<TimeSlot> slots = input.slots;
+      if (slots.empty()) slots.push_back({steps, input.observations});
+      const Window window(model_.model, std::move(slots), IncrementModel::tangent, first_step(model_, input));
+      analysis = incremental_variational(window, input.window_start, *covariance_, settings_);
+      start = std::move(analysis.state);
+      analysis.state = window.forecast(start, steps);
     } else {
-      analysis = incremental_variational(now(model_, input.observations), background, *covariance_, settings_);
+      analysis = persistent_analysis(model_, input, background, *covariance_, settings_);
     }
     if (ensemble.own().size() > 0) copy(analysis.state, ensemble.member(0));
-    return notes_of(analysis);
+    AnalysisNotes notes = notes_of(analysis);
+    if (!input.slots.empty()) notes.window_start = std::move(start);
+    return notes;
   }
 
  private:
@@ -105,8 +123,7 @@ class RecentredEnsemble final : public AnalysisMethod {
         std::make_shared<EnsembleCovariance>(ensemble.total(), std::move(anomalies), localisation_, communicator_);
     if (weight_ > 0)
       covariance = std::make_shared<HybridCovariance>(fixed_, weight_, std::move(covariance), 1 - weight_);
-    const VariationalAnalysis analysis =
-        incremental_variational(now(model_, input.observations), background, *covariance, settings_);
+    const VariationalAnalysis analysis = persistent_analysis(model_, input, background, *covariance, settings_);
     perturbations_->analyse(ensemble, input);
     const Vector shift = difference(analysis.state, ensemble_mean(communicator_, ensemble));
     for (std::size_t k = 0; k < ensemble.own().size(); ++k) axpy(1, shift, ensemble.member(k));

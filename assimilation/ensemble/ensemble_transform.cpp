@@ -111,7 +111,13 @@ void EnsembleTransform::update(const Inflation& inflation, View variables) {
   Scratch& s = *scratch_;
   const Eigen::Index n = s.members, count = static_cast<Eigen::Index>(variables.size()) / n;
   Eigen::Map<Matrix> values(variables.data(), count, n);
-  s.projection = values.rowwise().mean();
+  // One after the other: a vectorised sum would depend on where in memory the rows begin, which ranks decide.
+  s.projection.setZero(count);
+  for (Eigen::Index v = 0; v < count; ++v) {
+    double sum = 0;
+    for (Eigen::Index k = 0; k < n; ++k) sum += values(v, k);
+    s.projection(v) = sum / static_cast<double>(n);
+  }
   s.background = values.colwise() - s.projection;
   // The modes one after the other cost 4 rank products a variable; T itself 2 N, once it is there.
   if (!s.formed && count < s.rank) {

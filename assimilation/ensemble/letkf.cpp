@@ -101,9 +101,9 @@ std::vector<parallel::Range> Letkf::shares(const Observations& observations) con
   return plan(observations).shares;
 }
 
-Letkf::ObservedEnsemble Letkf::observe(const Ensemble& ensemble, const Observations& observations,
+Letkf::ObservedEnsemble Letkf::observe(const Ensemble& states, const Observations& observations,
                                        const Plan& plan) const {
-  const std::size_t members = ensemble.total(), p = observations.size();
+  const std::size_t members = states.total(), p = observations.size();
   std::vector<char> is_needed(p);
   for (const auto& list : plan.observations)
     for (const LocalObservation& o : list) is_needed[o.index] = 1;
@@ -114,9 +114,9 @@ Letkf::ObservedEnsemble Letkf::observe(const Ensemble& ensemble, const Observati
       result.place[i] = needed.size();
       needed.push_back(i);
     }
-  Vector columns(ensemble.own().size() * p);
-  for (std::size_t k = 0; k < ensemble.own().size(); ++k)
-    observations.instrument->apply(ensemble.member(k), View(columns).subspan(k * p, p));
+  Vector columns(states.own().size() * p);
+  for (std::size_t k = 0; k < states.own().size(); ++k)
+    observations.instrument->apply(states.member(k), View(columns).subspan(k * p, p));
   result.anomalies = Transposition(communicator_, members, gather(communicator_, needed)).to_rows(columns, p);
   result.departures.resize(needed.size());
   for (std::size_t i = 0; i < needed.size(); ++i) {
@@ -223,6 +223,10 @@ void Letkf::learn(const Plan& plan, const SharedWeights& weights) const {
 }
 
 void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::size_t) const {
+  analyse(ensemble, observations, ensemble);
+}
+
+void Letkf::analyse(Ensemble& ensemble, const Observations& observations, const Ensemble& observed_states) const {
   observations.check();
   require_size("the ensemble's state", ensemble.state_size(), state_size_);
   require_size("the list of positions", observations.positions.size(), observations.size());
@@ -236,7 +240,7 @@ void Letkf::analyse(Ensemble& ensemble, const Observations& observations, std::s
   if (observations.size() == 0) return;
 
   const Plan planned = plan(observations);
-  const ObservedEnsemble observed = observe(ensemble, observations, planned);
+  const ObservedEnsemble observed = observe(observed_states, observations, planned);
   std::vector<Indices> variables(ranks);
   for (std::size_t r = 0; r < ranks; ++r)
     for (std::size_t b = planned.shares[r].begin; b < planned.shares[r].end; ++b)

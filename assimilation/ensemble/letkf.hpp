@@ -30,6 +30,9 @@ class Letkf final : public EnsembleFilter {
         Localisation localisation, const LetkfSettings& settings);
   /// `ensemble` holds partition(total, ranks, rank). Collective.
   void analyse(Ensemble& ensemble, const Observations& observations, std::size_t cycle) const override;
+  /// The same where the instrument observes other states than those that are analysed, such as trajectories of the
+  /// members over a window (Hunt et al. 2004): `observed_states` holds the same members. Collective.
+  void analyse(Ensemble& ensemble, const Observations& observations, const Ensemble& observed_states) const;
   /// Each rank's batches for these observations. Collective.
   std::vector<parallel::Range> shares(const Observations& observations) const;
 
@@ -53,7 +56,7 @@ class Letkf final : public EnsembleFilter {
     std::vector<std::size_t> place;
   };
   Plan plan(const Observations& observations) const;
-  ObservedEnsemble observe(const Ensemble& ensemble, const Observations& observations, const Plan& plan) const;
+  ObservedEnsemble observe(const Ensemble& states, const Observations& observations, const Plan& plan) const;
   /// Updates the batches that are solved for, and returns the weights that others take shares of.
   struct SharedWeights;
   SharedWeights solve(const Plan& plan, const ObservedEnsemble& observed, std::size_t members, Rows& rows) const;

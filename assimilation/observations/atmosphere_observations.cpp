@@ -72,7 +72,8 @@ Operators shared_by(const parallel::Communicator& communicator) {
 }
 
 SelectedObservations select(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
-                            const TimeSlots& slots, std::vector<std::size_t> entries, const Operators& make) {
+                            const TimeSlots& slots, std::vector<std::size_t> entries, const Operators& make,
+                            bool of_the_present = false) {
   std::vector<AtmosphericObservation> list;
   SelectedObservations selected;
   const auto surface_at = [&](std::size_t i) {
@@ -84,6 +85,7 @@ SelectedObservations select(const ingest::ObservationTable& table, const Atmosph
   };
   for (const std::size_t i : entries) {
     list.push_back(observation_of(table, i, slots));
+    if (of_the_present) list.back().point.slot = static_cast<double>(slots.count - 1);
     selected.observations.values.push_back(table.value[i]);
     selected.observations.errors.push_back(table.error[i]);
     selected.observations.positions.push_back(
@@ -105,7 +107,8 @@ std::vector<SelectedObservations> by_slot(const ingest::ObservationTable& table,
     entries[slots.nearest(table.time[i])].push_back(i);
   }
   std::vector<SelectedObservations> selected;
-  for (auto& list : entries) selected.push_back(select(table, layout, TimeSlots{}, std::move(list), make));
+  const TimeSlots state{{}, slots.step, layout.slots};
+  for (auto& list : entries) selected.push_back(select(table, layout, state, std::move(list), make, true));
   return selected;
 }
 

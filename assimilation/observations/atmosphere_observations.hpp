@@ -38,7 +38,7 @@ SelectedObservations select_observations(const ingest::ObservationTable& table, 
                                          const TimeSlots& slots, const parallel::Communicator& communicator);
 
 /// The accepted entries whose time is nearest to each slot, for a Window that takes observations step by step: each
-/// list observes a state of one slot.
+/// list observes a state of the layout, whose last slot is the present.
 std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,
                                                  const TimeSlots& slots);
 std::vector<SelectedObservations> select_by_slot(const ingest::ObservationTable& table, const AtmosphereLayout& layout,

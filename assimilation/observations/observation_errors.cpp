@@ -19,22 +19,28 @@ struct Level {
   double hpa, error;
 };
 
-constexpr std::array sounding_temperature{Level{10, 2.0},   Level{20, 1.6},   Level{30, 1.5},   Level{50, 1.4},
-                                          Level{70, 1.4},   Level{100, 1.3},  Level{150, 1.25}, Level{200, 1.2},
-                                          Level{250, 1.15}, Level{300, 1.0},  Level{400, 0.9},  Level{500, 0.95},
-                                          Level{700, 1.1},  Level{850, 1.25}, Level{1000, 1.4}};
-constexpr std::array sounding_wind{Level{10, 4.0},  Level{20, 3.0},  Level{30, 2.1},  Level{50, 2.0},
-                                   Level{70, 2.2},  Level{100, 2.2}, Level{150, 2.4}, Level{200, 2.5},
-                                   Level{250, 2.5}, Level{300, 2.6}, Level{400, 2.5}, Level{500, 2.1},
-                                   Level{700, 1.9}, Level{850, 1.8}, Level{1000, 1.8}};
+// ECMWF's prescribed errors: IFS Documentation Cy25r1 (2002), Part I, chapter 2, by standard level.
+constexpr std::array sounding_temperature{Level{10, 2.5},  Level{20, 2.2},  Level{30, 2.0},  Level{50, 1.9},
+                                          Level{70, 1.8},  Level{100, 1.7}, Level{150, 1.6}, Level{200, 1.5},
+                                          Level{250, 1.5}, Level{300, 1.4}, Level{400, 1.2}, Level{500, 1.2},
+                                          Level{700, 1.3}, Level{850, 1.5}, Level{1000, 1.7}};
+constexpr std::array sounding_wind{Level{10, 4.5},  Level{20, 3.6},  Level{30, 3.3},  Level{50, 3.2},
+                                   Level{70, 3.2},  Level{100, 3.3}, Level{150, 3.4}, Level{200, 3.5},
+                                   Level{250, 3.5}, Level{300, 3.7}, Level{400, 3.5}, Level{500, 3.0},
+                                   Level{700, 2.5}, Level{850, 2.3}, Level{1000, 2.3}};
 /// m
 constexpr std::array sounding_height{Level{10, 40},    Level{20, 32},    Level{30, 25},    Level{50, 22.5},
                                      Level{70, 19.5},  Level{100, 18.1}, Level{150, 15.2}, Level{200, 13.2},
                                      Level{250, 11.8}, Level{300, 10.7}, Level{400, 9.8},  Level{500, 8.4},
                                      Level{700, 5.2},  Level{850, 4.4},  Level{1000, 4.3}};
-constexpr std::array aircraft_temperature{Level{100, 1.4}, Level{200, 1.4}, Level{300, 1.3}, Level{500, 1.2},
-                                          Level{700, 1.2}, Level{850, 1.3}, Level{1000, 1.4}};
-constexpr std::array aircraft_wind{Level{100, 2.5}, Level{1000, 2.5}};
+constexpr std::array aircraft_temperature{Level{10, 2.2},  Level{20, 2.0},  Level{30, 1.8},  Level{50, 1.6},
+                                          Level{70, 1.5},  Level{200, 1.4}, Level{250, 1.3}, Level{300, 1.3},
+                                          Level{400, 1.2}, Level{700, 1.2}, Level{850, 1.3}, Level{1000, 1.4}};
+constexpr std::array aircraft_wind{Level{400, 4.0}, Level{500, 3.5}, Level{700, 3.0}, Level{850, 2.5}};
+constexpr std::array cloud_motion{Level{10, 5.7},  Level{20, 5.0},  Level{300, 5.0},
+                                  Level{400, 4.3}, Level{500, 3.5}, Level{700, 2.0}};
+/// Of the height of a pressure at the surface, m, by the density of the standard atmosphere there.
+constexpr double land_height = 7, ship_height = 11.5, standard_density = 1.225;
 
 double at_pressure(std::span<const Level> levels, double pressure) {
   const double hpa = std::clamp(pressure / 100, levels.front().hpa, levels.back().hpa);
@@ -54,12 +60,13 @@ double standard_temperature(double pressure) {
 
 double standard_observation_error(ReportKind kind, std::string_view variable, double pressure) {
   const bool aloft = pressure > 0;
-  if (variable == "sp") return 80;
-  if (variable == "msl") return kind == ReportKind::ship ? 110 : 100;
-  if (variable == "2t" || variable == "2d") return 2;
-  if (variable == "10u" || variable == "10v") return 3;
+  const bool ship = kind == ReportKind::ship;
+  if (variable == "sp" || variable == "msl")
+    return constants::gravity * standard_density * (ship ? ship_height : land_height);
+  if (variable == "2t" || variable == "2d") return ship ? 1.8 : 2;
+  if (variable == "10u" || variable == "10v") return ship ? 2.4 : 3;
   if (variable == "sst") return 0.5;
-  if (variable == "r") return 20;
+  if (variable == "r") return aloft ? 17 : 13;
   if (aloft && variable == "q") {
     const double saturation = saturation_vapour_pressure(standard_temperature(pressure));
     return 0.2 * specific_humidity(std::min(saturation, 0.5 * pressure), pressure);
@@ -68,7 +75,10 @@ double standard_observation_error(ReportKind kind, std::string_view variable, do
   if (aloft && variable == "t")
     return at_pressure(aircraft ? std::span<const Level>(aircraft_temperature) : sounding_temperature, pressure);
   if (aloft && (variable == "u" || variable == "v"))
-    return at_pressure(aircraft ? std::span<const Level>(aircraft_wind) : sounding_wind, pressure);
+    return at_pressure(aircraft                        ? std::span<const Level>(aircraft_wind)
+                       : kind == ReportKind::satellite ? std::span<const Level>(cloud_motion)
+                                                       : sounding_wind,
+                       pressure);
   if (aloft && variable == "z") return constants::gravity * at_pressure(sounding_height, pressure);
   return std::numeric_limits<double>::quiet_NaN();
 }

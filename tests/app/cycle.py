@@ -45,6 +45,26 @@ class Cycle(InFolder):
             self.assertIn(picture, page)
             self.assertTrue((self.folder / "run/report" / picture).exists())
 
+    def test_plan_and_batch_job(self):
+        def planned(*words):
+            result = zonda("plan", CASE, "--json", *SMALL, *words, cwd=self.folder)
+            self.expect(result, 0)
+            return json.loads(result.stdout)["cycle"]
+
+        alone, on_two = planned(), planned("--ranks", "2")
+        self.assertEqual((alone["cycles"], alone["members"], alone["members_per_rank"]), (5, 4, 4))
+        self.assertEqual(on_two["members_per_rank"], 2)
+        self.assertLess(on_two["memory_bytes_per_rank"], alone["memory_bytes_per_rank"])
+        self.assertEqual(alone["traffic_bytes_per_analysis"], 0)
+        self.assertGreater(on_two["traffic_bytes_per_analysis"], 2 * 8 * alone["state_size"])
+        self.assertGreater(planned("cycle.members=8")["memory_bytes_per_rank"], alone["memory_bytes_per_rank"])
+
+        script = zonda("submit", CASE, "--dry-run", *SMALL, cwd=self.folder)
+        self.expect(script, 0)
+        self.assertIn("--stage cycle", script.stdout)
+        self.assertRegex(script.stdout, r"#SBATCH --mem=\d+M")
+        self.assertIn("#SBATCH --requeue", script.stdout)
+
     def test_ranks(self):
         self.cycle("one")
         for ranks in (2, 4):

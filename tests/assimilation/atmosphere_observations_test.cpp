@@ -46,7 +46,7 @@ TEST(ObservationErrors, come_from_the_entry_the_configuration_or_the_tables) {
                                      entry("2t", 50, NAN, "2020-01-01"), entry("tcwv", 50, NAN, "2020-01-01")});
   table.error[1] = 3;
   assign_errors(table, {{{"2t", 1.5}}, {{"t", 4}}, 2});
-  EXPECT_DOUBLE_EQ(table.error[0], 2 * std::hypot(0.95, 4));
+  EXPECT_DOUBLE_EQ(table.error[0], 2 * std::hypot(1.2, 4));
   EXPECT_DOUBLE_EQ(table.error[1], 10);
   EXPECT_DOUBLE_EQ(table.error[2], 3);
   EXPECT_EQ(table.flag[3], QualityFlag::unsupported);
@@ -54,10 +54,14 @@ TEST(ObservationErrors, come_from_the_entry_the_configuration_or_the_tables) {
 
 TEST(ObservationErrors, are_linear_in_ln_p_and_constant_beyond_the_tables) {
   const auto of = [](double p) { return standard_observation_error(ReportKind::temp, "t", p); };
-  EXPECT_DOUBLE_EQ(of(5e4), 0.95);
-  EXPECT_DOUBLE_EQ(of(110000), 1.4);
-  EXPECT_DOUBLE_EQ(of(500), 2.0);
-  EXPECT_NEAR(of(100 * std::sqrt(500.0 * 700)), (0.95 + 1.1) / 2, 1e-12);
+  EXPECT_DOUBLE_EQ(of(5e4), 1.2);
+  EXPECT_DOUBLE_EQ(of(110000), 1.7);
+  EXPECT_DOUBLE_EQ(of(500), 2.5);
+  EXPECT_NEAR(of(100 * std::sqrt(500.0 * 700)), (1.2 + 1.3) / 2, 1e-12);
+  EXPECT_DOUBLE_EQ(standard_observation_error(ReportKind::aircraft, "u", 25000), 4);
+  EXPECT_DOUBLE_EQ(standard_observation_error(ReportKind::satellite, "u", 85000), 2);
+  EXPECT_NEAR(standard_observation_error(ReportKind::synop, "sp", NAN), 84, 0.5);  // 7 m
+  EXPECT_NEAR(standard_observation_error(ReportKind::ship, "msl", NAN), 138, 0.5);
   EXPECT_TRUE(std::isnan(standard_observation_error(ReportKind::temp, "cape", 5e4)));
   EXPECT_TRUE(std::isnan(of(NAN)));
   const double low = standard_observation_error(ReportKind::temp, "q", 1e5),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "assimilation/ensemble/ensemble_transform.hpp"
 #include "assimilation/ensemble/etkf.hpp"
 #include "assimilation/observations/selected_components.hpp"
 #include "core/error.hpp"
@@ -115,6 +116,26 @@ TEST_P(EveryRanksCase, has_the_same_bits_on_any_number_of_ranks) {
 
 INSTANTIATE_TEST_SUITE_P(assimilation, EveryRanksCase, testing::ValuesIn(ranks_cases()),
                          [](const auto& test) { return std::string(test.param.name); });
+
+/// Ranks decide where in memory the rows of a batch begin.
+TEST(EnsembleTransform, has_the_same_bits_wherever_its_rows_begin) {
+  for (const std::size_t n : {3, 4, 5, 8, 11, 20})
+    for (const std::size_t observed : {std::size_t{2}, n, 3 * n}) {
+      constexpr std::size_t rows = 4;
+      EnsembleTransform transform(n);
+      transform.solve(random_vector(observed * n, 21), random_vector(observed, 22));
+      const Vector variables = random_vector(rows * n, 23, 300);
+      Vector results[4];
+      for (std::size_t shift = 0; shift < 4; ++shift) {
+        Vector memory(shift + rows * n);
+        const View at = View(memory).subspan(shift);
+        copy(variables, at);
+        transform.update({1.05, 0.3, 0.1}, at);
+        results[shift].assign(at.begin(), at.end());
+        EXPECT_EQ(results[shift], results[0]) << n << " members, " << observed << " values, begun at " << shift;
+      }
+    }
+}
 
 TEST(Letkf, changes_nothing_out_of_reach_and_does_not_inflate_there) {
   const Vector before = unanalysed(), after = analysed(1, at({20}), near(3), {{2, 0, 0}}, 1);

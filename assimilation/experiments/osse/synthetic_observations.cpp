@@ -108,8 +108,21 @@ double SyntheticObservations::error_of(const std::string& variable) const {
        "observations.synthetic: no error is known of '{}', expected z, u, v, t, q, 2t, 10u, 10v, sp or msl", variable);
 }
 
-ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time time, std::size_t cycle,
-                                                        bool perfect) const {
+std::size_t SyntheticObservations::largest_count(Time time) const {
+  std::size_t count = 0;
+  for (const Network& network : networks_) {
+    const std::size_t places =
+        network.config.kind == "swath"
+            ? orbital_swath(time - window_ / 2, window_, network.config.spacing, network.config.half_width).size()
+            : network.places.size();
+    count += places * network.levels.size() * network.variables.size();
+  }
+  return count;
+}
+
+ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time time, std::size_t cycle, bool perfect,
+                                                        const SlotShare& share) const {
+  const Duration length = share.length > Duration{0} ? share.length : window_;
   ingest::ReadObservations read;
   const std::uint32_t file = read.table.file_number("synthetic");
   std::vector<AtmosphericObservation> wanted;
@@ -117,9 +130,10 @@ ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time ti
     std::vector<Place> places = network.places;
     if (network.config.kind == "swath")
       for (const SwathPoint& point :
-           orbital_swath(time - window_ / 2, window_, network.config.spacing, network.config.half_width))
+           orbital_swath(time - length / 2, length, network.config.spacing, network.config.half_width))
         places.push_back({point.latitude, point.longitude, height(point.latitude, point.longitude)});
     for (std::size_t s = 0; s < places.size(); ++s) {
+      if (!network.stations.empty() && s % share.of != share.slot) continue;
       const std::string station = network.stations.empty() ? "satellite" : network.stations[s];
       for (const int level : network.levels)
         for (const std::string& variable : network.variables) {
@@ -162,7 +176,9 @@ ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time ti
   }
   read.table = read.table.select(seen);
   observe_background(read.table, present, now, slot);
-  const Philox random(config_.seed, fmt::format("observation errors of cycle {}", cycle));
+  const Philox random(config_.seed, share.of == 1
+                                        ? fmt::format("observation errors of cycle {}", cycle)
+                                        : fmt::format("observation errors of cycle {}, slot {}", cycle, share.slot));
   const int humidity = ingest::variable_number("q");
   for (std::size_t n = 0; n < seen.size(); ++n) {
     if (read.table.variable[n] == humidity)

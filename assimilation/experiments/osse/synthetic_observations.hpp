@@ -30,14 +30,24 @@ struct SyntheticConfig {
 };
 void describe(config::Table& table, SyntheticConfig& config);
 
+/// Of the reports of a window those of one of its slots: stations report by turns, orbiters as they pass.
+struct SlotShare {
+  std::size_t slot = 0, of = 1;
+  Duration length{0};  ///< of a slot; 0: the window
+};
+
 /// Observations of states laid out as `layout`, at the time of the state. Soundings give the levels that are above the
 /// true ground there; heights are the model's.
 class SyntheticObservations {
  public:
   /// Throws Error(usage) on a variable without an error.
   SyntheticObservations(const SyntheticConfig& config, const AtmosphereLayout& layout, Duration window);
-  /// `truth`: the state. Errors are keyed by (seed, cycle, observation); `perfect` leaves them out of the values.
-  ingest::ReadObservations observe(ConstView truth, Time time, std::size_t cycle, bool perfect) const;
+  /// `truth`: the state. Errors are keyed by (seed, cycle, slot, observation); `perfect` leaves them out of the values.
+  ingest::ReadObservations observe(ConstView truth, Time time, std::size_t cycle, bool perfect,
+                                   const SlotShare& share = {}) const;
+
+  /// Values of one cycle, those below the ground included; a swath is that about `time`.
+  std::size_t largest_count(Time time) const;
 
  private:
   struct Place {

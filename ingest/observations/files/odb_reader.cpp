@@ -22,11 +22,12 @@ struct VariableCode {
   int varno;
   const char* variable;
 };
-/// ODB governance, variable numbers.
-constexpr std::array codes{VariableCode{1, "z"},    VariableCode{2, "t"},     VariableCode{3, "u"},
-                           VariableCode{4, "v"},    VariableCode{7, "q"},     VariableCode{29, "r"},
-                           VariableCode{39, "2t"},  VariableCode{40, "2d"},   VariableCode{41, "10u"},
-                           VariableCode{42, "10v"}, VariableCode{108, "msl"}, VariableCode{110, "sp"}};
+/// varno of ECMWF's ODB governance; 107 is the pressure at the station, 110 that at the surface.
+constexpr std::array codes{VariableCode{1, "z"},    VariableCode{2, "t"},    VariableCode{3, "u"},
+                           VariableCode{4, "v"},    VariableCode{7, "q"},    VariableCode{29, "r"},
+                           VariableCode{39, "2t"},  VariableCode{40, "2d"},  VariableCode{41, "10u"},
+                           VariableCode{42, "10v"}, VariableCode{107, "sp"}, VariableCode{108, "msl"},
+                           VariableCode{110, "sp"}};
 
 ReportKind kind_of(double obstype) {
   switch (std::isfinite(obstype) ? static_cast<int>(obstype) : 0) {

@@ -31,4 +31,15 @@ DistillSummary run_distill(const DistillConfig& config, const parallel::Communic
                            const std::filesystem::path& teacher, const std::filesystem::path& archive,
                            const std::filesystem::path& directory, bool resume);
 
+struct DistillPlan {
+  std::int64_t teacher_parameters = 0, parameters = 0, steps = 0;
+  double flops = 0;               ///< of all steps and of the teacher's runs that are made for them
+  std::size_t teacher_bytes = 0;  ///< its parameters and a pass
+  std::size_t student_bytes = 0;  ///< its training, and the samples of a step
+  std::size_t cache_bytes = 0, disk_bytes = 0;
+  std::size_t memory_bytes() const { return teacher_bytes + student_bytes + cache_bytes; }
+};
+/// Throws Error(data) where there is no teacher yet.
+DistillPlan plan_distill(const DistillConfig& config, const std::filesystem::path& teacher);
+
 }  // namespace zonda::model

@@ -1,87 +1,20 @@
-#include "assimilation/cycling/cycle.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "assimilation/cycling/cycle_log.hpp"
 #include "assimilation/cycling/cycle_table.hpp"
 #include "assimilation/diagnostics/departure_statistics.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "core/log.hpp"
 #include "core/signals.hpp"
 #include "ingest/observations/files/observation_file.hpp"
+#include "tests/assimilation/cycling/small_cycle.hpp"
 
 namespace zonda::assimilation {
 namespace {
-
-namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-class CycleTest : public testing::Test {
- protected:
-  void SetUp() override {
-    log::set_level(log::Level::error);
-    root_ = fs::temp_directory_path() /
-            fmt::format("zonda_cycle_{}_{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(root_);
-  }
-  void TearDown() override {
-    request_stop(0);
-    fs::remove_all(root_);
-  }
-  fs::path path(const std::string& name) const { return root_ / name; }
-
-  /// A young T21 atmosphere of 5 levels, four members, four cycles.
-  static CycleConfig small_cycle(const std::string& method) {
-    CycleConfig config;
-    config.core.emplace();
-    config.core->truncation = 21;
-    config.core->levels = 5;
-    config.core->spinup_days = 20;
-    config.start = parse_time("2000-01-01");
-    config.end = parse_time("2000-01-01T18");
-    config.members = 4;
-    config.initial.every = std::chrono::hours(24);
-    config.spin_up = Duration{0};
-    config.gate.factor = 0;
-    NetworkConfig soundings;
-    soundings.stations = 60;
-    soundings.levels = {850, 500, 250};
-    config.observations.synthetic.emplace();
-    config.observations.synthetic->networks = {soundings};
-    AnalysisConfig analysis;
-    analysis.method = method;
-    analysis.localisation = {1500e3, 0.4};
-    config.analyses = {analysis};
-    return config;
-  }
-
-  static void run(const CycleConfig& config, const fs::path& directory, bool resume = true, int ranks = 1) {
-    parallel::run_on_threads(
-        ranks, [&](const parallel::Communicator& communicator) { run_cycle(config, communicator, directory, resume); });
-  }
-
-  static std::vector<Json> records(const fs::path& directory, const std::string& name) {
-    return CycleLog(directory / name / "cycles.jsonl").records();
-  }
-
-  /// Members, truth and records of the last cycle, and the summary.
-  static std::string results(const fs::path& directory, const std::string& name, const CycleConfig& config) {
-    const fs::path folder = directory / name, states = folder / "states" / compact(config.end);
-    std::string all = read_file(folder / "cycles.jsonl") + read_file(folder / "summary.json") +
-                      read_file(states / "cycle.json") + read_file(states / "truth.state");
-    for (int k = 0; k < config.members; ++k) all += read_file(states / fmt::format("member_{:03d}.state", k));
-    return all;
-  }
-
-  fs::path root_;
-};
 
 TEST_F(CycleTest, AnalysesAreNearerToTheTruthThanBackgroundsAndThanAFreeRun) {
   CycleConfig config = small_cycle("letkf");
