@@ -21,9 +21,8 @@ class ObservationTimes : public CycleTest {
     CycleConfig config = small_cycle(method);
     config.slot = std::chrono::hours(1);
     config.end = parse_time("2000-01-01T06");
-    config.core->spinup_days = 3;
-    config.analyses[0].covariance.samples = 4;
-    config.analyses[0].covariance.lag = config.analyses[0].covariance.every = std::chrono::hours(6);
+    config.analyses[0].covariance.samples = 6;
+    config.analyses[0].covariance.every = std::chrono::hours(24);
     config.analyses[0].inner_iterations = 4;
     return config;
   }
