@@ -5,7 +5,7 @@ namespace {
 
 class CorrectedModel final : public ForecastModel {
  public:
-  CorrectedModel(std::shared_ptr<const ForecastModel> model, Vector mean_error)
+  CorrectedModel(std::shared_ptr<const ForecastModel> model, std::shared_ptr<const Vector> mean_error)
       : model_(std::move(model)), mean_error_(std::move(mean_error)) {}
   std::size_t size() const override { return model_->size(); }
   void step(std::size_t n, View state) const override {
@@ -25,15 +25,15 @@ class CorrectedModel final : public ForecastModel {
   bool differentiable() const override { return model_->differentiable(); }
 
  private:
-  void correct(View state) const { axpy(-1, mean_error_, state.last(mean_error_.size())); }
+  void correct(View state) const { axpy(-1, *mean_error_, state.last(mean_error_->size())); }
   std::shared_ptr<const ForecastModel> model_;
-  Vector mean_error_;
+  std::shared_ptr<const Vector> mean_error_;
 };
 
 }  // namespace
 
-AtmosphereModel corrected_model(const AtmosphereModel& model, Vector mean_error) {
-  require_size("the mean error of the model", mean_error.size(), model.layout.slot_size);
+AtmosphereModel corrected_model(const AtmosphereModel& model, std::shared_ptr<const Vector> mean_error) {
+  require_size("the mean error of the model", mean_error->size(), model.layout.slot_size);
   AtmosphereModel corrected = model;
   corrected.model = std::make_shared<CorrectedModel>(model.model, std::move(mean_error));
   return corrected;

@@ -1,7 +1,6 @@
 #include "assimilation/atmosphere/tapered_model.hpp"
 
 #include "assimilation/atmosphere/increment_taper.hpp"
-#include "core/error.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -13,8 +12,10 @@ AtmosphereLayout one_slot(AtmosphereLayout layout) {
 
 class TaperedModel final : public ForecastModel {
  public:
-  TaperedModel(const AtmosphereModel& model, int from, int to)
-      : model_(model.model), slot_(model.layout.slot_size), taper_(one_slot(model.layout), from, to) {}
+  TaperedModel(const AtmosphereModel& model, Vector mean, int from, int to)
+      : model_(model.model), mean_(std::move(mean)), taper_(one_slot(model.layout), from, to) {
+    require_size("the mean state of the taper", mean_.size(), model.layout.slot_size);
+  }
   std::size_t size() const override { return model_->size(); }
   void step(std::size_t n, View state) const override {
     model_->step(n, state);
@@ -26,38 +27,31 @@ class TaperedModel final : public ForecastModel {
   }
   void tangent(std::size_t n, ConstView state, View perturbation) const override {
     model_->tangent(n, state, perturbation);
-    taper(perturbation);
+    taper_.apply(perturbation.last(mean_.size()));
   }
   void adjoint(std::size_t n, ConstView state, View sensitivity) const override {
-    const View earlier = sensitivity.first(slot_), present = sensitivity.last(slot_);
-    axpy(1, present, earlier);
-    taper_.apply_adjoint(present);
-    axpy(-1, present, earlier);
+    taper_.apply_adjoint(sensitivity.last(mean_.size()));
     model_->adjoint(n, state, sensitivity);
   }
   bool differentiable() const override { return model_->differentiable(); }
 
  private:
-  /// The slots are the step's begin and end.
   void taper(View state) const {
-    const View begin = state.first(slot_), end = state.last(slot_);
-    axpy(-1, begin, end);
-    taper_.apply(end);
-    axpy(1, begin, end);
+    const View present = state.last(mean_.size());
+    axpy(-1, mean_, present);
+    taper_.apply(present);
+    axpy(1, mean_, present);
   }
   std::shared_ptr<const ForecastModel> model_;
-  std::size_t slot_;
+  Vector mean_;
   IncrementTaper taper_;
 };
 
 }  // namespace
 
-AtmosphereModel tapered_model(const AtmosphereModel& model, int from, int to) {
-  if (model.layout.slots != 2)
-    fail(ErrorKind::usage, "a spectral taper of a model's steps needs states of two times; these are of {}",
-         model.layout.slots);
+AtmosphereModel tapered_model(const AtmosphereModel& model, Vector mean, int from, int to) {
   AtmosphereModel tapered = model;
-  tapered.model = std::make_shared<TaperedModel>(model, from, to);
+  tapered.model = std::make_shared<TaperedModel>(model, std::move(mean), from, to);
   return tapered;
 }
 

@@ -3,10 +3,11 @@
 
 namespace zonda::assimilation {
 
-/// A model of two time slots whose step adds its change of the present with the small scales taken out, as forecasts
-/// with a spectral taper do: x(t + d) = x(t) + T (M(x) - x(t)), T leaving total wavenumbers up to `from` and nothing of
-/// those from `to` on. Tangent and adjoint to match; states are of the same identity. Throws Error(usage) on a model of
-/// one slot.
-AtmosphereModel tapered_model(const AtmosphereModel& model, int from, int to);
+/// A model whose step leaves the present slot without small scales: x(t + d) = m + T (M(x) - m), T leaving total
+/// wavenumbers up to `from` and nothing of those from `to` on. What the state departs from `mean` m [slot_size], SI, is
+/// tapered, so that mountains keep their pressure. A network that reads tokens of several grid points does not see all
+/// scales of its grid; what it does not see it carries on, were it not taken out here. Tangent and adjoint to match;
+/// states are of the same identity.
+AtmosphereModel tapered_model(const AtmosphereModel& model, Vector mean, int from, int to);
 
 }  // namespace zonda::assimilation

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "assimilation/atmosphere/corrected_model.hpp"
 #include "assimilation/atmosphere/increment_taper.hpp"
 #include "assimilation/cycling/analysis_method.hpp"
 #include "assimilation/cycling/cycle_log.hpp"
@@ -53,7 +54,8 @@ class Cycle {
         const parallel::Communicator& communicator, const fs::path& directory)
       : config_(config),
         analysis_(analysis),
-        model_(model.model),
+        mean_error_(std::make_shared<Vector>(model.mean_error)),
+        model_(mean_error_->empty() ? model.model : corrected_model(model.model, mean_error_)),
         communicator_(communicator),
         directory_(directory),
         times_(cycle_times(config)),
@@ -137,12 +139,23 @@ class Cycle {
     }
     files_.read(*last, ensemble_);
     if (method_ && !method_->learned().empty()) method_->restore(files_.read_learned(*last, method_->learned().size()));
+    if (learns_mean_error()) *mean_error_ = files_.read_mean_error(*last, mean_error_->size());
     gate_ = make_gate(record.at("gate_reference").get<std::vector<double>>());
     stations_ = stations_of_record(record.at("stations"));
     note_ = record.at("note");
     if (communicator_.is_root()) log_.begin(record.at("log_bytes"));
     if (nature_) nature_->restore(*last, carries_truth() ? files_.read_truth(*last) : Vector{});
     return true;
+  }
+
+  bool learns_mean_error() const { return method_ && !mean_error_->empty() && config_.model_errors->share > 0; }
+  /// Sequential bias estimation: what analyses take off again and again is the model's (Dee and da Silva 1998).
+  void learn_mean_error(ConstView background) {
+    const Vector analysis = ensemble_mean(communicator_, ensemble_);
+    const Vector increment =
+        difference(ConstView(analysis).last(mean_error_->size()), background.last(mean_error_->size()));
+    const auto steps = static_cast<double>(config_.every / model_.step);
+    axpy(-config_.model_errors->share / steps, increment, *mean_error_);
   }
 
   bool carries_truth() const { return nature_ && !config_.truth; }
@@ -165,6 +178,8 @@ class Cycle {
       CheckedObservations observations = stream_.at(window, cycle, truths, observed_states, communicator_);
       record["observations"] = observations.summary();
       const Vector before = ensemble_mean(communicator_, observed_states);
+      const bool learns = learns_mean_error() && time >= times_[0] + config_.spin_up;
+      const Vector background_mean = learns ? ensemble_mean(communicator_, ensemble_) : Vector{};
       const AnalysisNotes notes = analyse(observations, observed_states, window, cycle);
       if (const ConstView factors = method_->learned(); !factors.empty())
         record["inflation"] = {
@@ -179,6 +194,7 @@ class Cycle {
       if (time >= times_[0] + config_.spin_up)
         add_stations(stations_, observations.table, observations.selected.entries, observed);
       if (feedback_.wanted()) feedback_.write(time, observations.table);
+      if (learns) learn_mean_error(background_mean);
     }
     const std::vector<std::vector<float>> analysis = method_ ? all_fields() : background;
     const std::vector<double> tail = tail_of_members(analysis);
@@ -192,7 +208,9 @@ class Cycle {
     }
     communicator_.barrier();
     check_gate(tail, time);
-    files_.write(time, ensemble_, {carries_truth() ? truth : ConstView{}, method_ ? method_->learned() : ConstView{}},
+    files_.write(time, ensemble_,
+                 {carries_truth() ? truth : ConstView{}, method_ ? method_->learned() : ConstView{},
+                  learns_mean_error() ? ConstView(*mean_error_) : ConstView{}},
                  {{"time", to_string(time)},
                   {"cycle", cycle},
                   {"identity", identity_},
@@ -369,6 +387,7 @@ class Cycle {
 
   const CycleConfig& config_;
   const AnalysisConfig& analysis_;
+  std::shared_ptr<Vector> mean_error_;  ///< of a step; empty: none is taken off
   AtmosphereModel model_;
   parallel::Communicator communicator_;
   fs::path directory_;
@@ -417,6 +436,11 @@ void write_index(const CycleConfig& config, const CycleModel& model, const paral
   communicator.barrier();
 }
 
+CycleConfig without_step_taper(CycleConfig config) {
+  config.step_taper.reset();
+  return config;
+}
+
 }  // namespace
 
 void run_cycle(const CycleConfig& config, const parallel::Communicator& communicator, const fs::path& directory,
@@ -424,7 +448,13 @@ void run_cycle(const CycleConfig& config, const parallel::Communicator& communic
   const CycleModel model = open_cycle_model(config, communicator);
   for (const AnalysisConfig& analysis : config.analyses) {
     make_directory(communicator, directory / analysis.label());
-    Cycle(config, analysis, model, communicator, directory / analysis.label()).run(resume);
+    const auto run = [&](const CycleModel& its_model) {
+      Cycle(config, analysis, its_model, communicator, directory / analysis.label()).run(resume);
+    };
+    if (analysis.step_taper || !config.step_taper)
+      run(model);
+    else
+      run(open_cycle_model(without_step_taper(config), communicator));
   }
   write_index(config, model, communicator, directory);
 }
@@ -435,6 +465,7 @@ void run_single_analysis(const CycleConfig& config, const parallel::Communicator
   single.end = single.start;
   single.analyses.resize(1);
   single.spin_up = Duration{0};
+  if (!single.analyses[0].step_taper) single.step_taper.reset();
   if (!background.empty()) single.initial.from = background.string();
   const CycleModel model = open_cycle_model(single, communicator);
   make_directory(communicator, directory / single.analyses[0].label());

@@ -37,7 +37,12 @@ void describe(config::Table& table, ModelErrorsConfig& c) {
   table.key("samples", c.samples, "Forecasts of one step").range(3, 1e5);
   table.key("every", c.every, "Between their ends, the last of which is the start");
   table.key("correct_mean", c.correct_mean, "Whether their mean is taken off each step of the model");
+  table
+      .key("share", c.share,
+           "Of each analysis' mean increment that the mean error learns from while it cycles; 0: it stays")
+      .range(0, 1);
   table.check("every", [&c] { return c.every > Duration{0} ? "" : "expected more than 0"; });
+  table.check("share", [&c] { return c.share == 0 || c.correct_mean ? "" : "needs correct_mean"; });
 }
 
 void describe(config::Table& table, TaperConfig& c) {
@@ -67,6 +72,7 @@ void describe(config::Table& table, AnalysisConfig& c) {
   table.key("weight_stride", c.weight_stride, "Weights of the LETKF are solved for on every so many rows and columns")
       .range(1, 64);
   table.section("taper", c.taper, "Takes small scales out of the increments of all members");
+  table.key("step_taper", c.step_taper, "Whether the cycle's step_taper, where there is one, acts on this way's model");
   table.section("covariance", c.covariance, "Static background errors of 3dvar, 4dvar and hybrid");
   table.key("static_weight", c.static_weight, "Of the static covariance in a hybrid one; the ensemble has the rest")
       .range(0, 1);
@@ -122,7 +128,9 @@ void describe(config::Table& table, CycleConfig& c) {
   table.key("network", c.network, "Folder of a trained model");
   table.key("truth", c.truth,
             "Archive that scores and synthetic observations take as truth; default with `core`: a run of it");
-  table.section("step_taper", c.step_taper, "Takes small scales out of what each step of the network changes");
+  table.section("step_taper", c.step_taper,
+                "Takes small scales out of what each step of the network departs from the mean of the two months "
+                "before the start");
   table.section("model_errors", c.model_errors,
                 "Learns the model's errors over one step from `truth` before the start");
   table.key("start", c.start, "First analysis").required();

@@ -41,6 +41,7 @@ struct ModelErrorsConfig {
   int samples = 60;
   Duration every = std::chrono::hours(18);
   bool correct_mean = true;  ///< their mean is taken off each step of the model
+  double share = 0;          ///< of each analysis' increment that goes into the mean
 };
 void describe(config::Table& table, ModelErrorsConfig& config);
 
@@ -69,6 +70,7 @@ struct AnalysisConfig {
   double static_weight = 0.5;  ///< of the static covariance in a hybrid one; the ensemble has the rest
   int outer_iterations = 1, inner_iterations = 20;
   double inner_tolerance = 1e-3;  ///< of the gradient's norm, relative to its start
+  bool step_taper = true;
   bool stop_at_gate = true;
   bool at_own_times = true;  ///< observations meet the background of their own times, where a cycle has slots
   const std::string& label() const { return name.empty() ? method : name; }

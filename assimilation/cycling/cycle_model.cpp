@@ -1,11 +1,11 @@
 #include "assimilation/cycling/cycle_model.hpp"
 
-#include "assimilation/atmosphere/corrected_model.hpp"
 #include "assimilation/atmosphere/dynamical_core.hpp"
 #include "assimilation/atmosphere/network_model.hpp"
 #include "assimilation/atmosphere/tapered_model.hpp"
 #include "assimilation/cycling/member_files.hpp"
 #include "assimilation/cycling/state_file.hpp"
+#include "core/error.hpp"
 
 namespace zonda::assimilation {
 namespace {
@@ -32,18 +32,41 @@ void for_each_lagged_state(const CycleConfig& config, const AtmosphereModel& mod
   }
 }
 
+/// Of the present slot, over the days of the two months before `start` that the archive has.
+Vector mean_state(const ArchiveTruth& archive, std::size_t slot_size, Time start) {
+  constexpr int days = 60;
+  Vector sum(slot_size);
+  int count = 0;
+  for (int day = 1; day <= days; ++day)
+    if (const std::optional<Vector> state = archive.past(start - day * std::chrono::hours(24))) {
+      axpy(1, ConstView(*state).last(slot_size), sum);
+      ++count;
+    }
+  if (count == 0)
+    fail(ErrorKind::data, "cycle.step_taper: the archive has no state of the {} days before {}", days,
+         to_string(start));
+  scale(1.0 / count, sum);
+  return sum;
+}
+
 }  // namespace
 
 CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator) {
   CycleModel opened =
-      config.core
-          ? CycleModel{make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every)), false, {}}
-          : CycleModel{open_network(*config.network, config.start), true, {}};
-  if (config.step_taper) opened.model = tapered_model(opened.model, config.step_taper->from, config.step_taper->to);
+      config.core ? CycleModel{make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every)),
+                               false,
+                               {},
+                               {}}
+                  : CycleModel{open_network(*config.network, config.start), true, {}, {}};
+  if (const auto& taper = config.step_taper)
+    opened.model = tapered_model(
+        opened.model,
+        mean_state(ArchiveTruth(*config.truth, opened.model), opened.model.layout.slot_size, config.start), taper->from,
+        taper->to);
   if (!config.model_errors) return opened;
   ModelErrors errors = learn_model_errors(*config.model_errors, opened.model, ArchiveTruth(*config.truth, opened.model),
                                           config.start, communicator);
-  if (config.model_errors->correct_mean) opened.model = corrected_model(opened.model, std::move(errors.mean));
+  if (config.model_errors->correct_mean) opened.mean_error = std::move(errors.mean);
   opened.errors = std::move(errors.deviations);
   return opened;
 }

@@ -8,8 +8,9 @@
 namespace zonda::assimilation {
 
 struct CycleModel {
-  AtmosphereModel model;  ///< its mean error taken off where that was asked for
+  AtmosphereModel model;
   bool learned = false;
+  Vector mean_error;  ///< to be taken off each of its steps [slot_size], SI; empty where that was not asked for
   std::vector<Vector> errors;  ///< deviations of its errors of one step from their mean; empty without `model_errors`
 };
 

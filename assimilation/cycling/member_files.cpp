@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* record_name = "cycle.json";
+constexpr const char* mean_error_name = "mean-error.state";
 
 fs::path member_file(const fs::path& folder, std::size_t k) {
   return folder / fmt::format("member_{:03d}.state", k);
@@ -59,6 +60,9 @@ void MemberFiles::write(Time time, const Ensemble& ensemble, const CarriedStates
     if (!carried.truth.empty()) write_state(folder(time) / truth_name, {identity_, time, "truth"}, carried.truth);
     if (!carried.learned.empty())
       write_state(folder(time) / "learned.state", {identity_, time, "learned by the analysis"}, carried.learned);
+    if (!carried.mean_error.empty())
+      write_state(folder(time) / mean_error_name, {identity_, time, "mean error of the model's step"},
+                  carried.mean_error);
     write_file(folder(time) / record_name, record.dump(1) + "\n");
     std::vector<fs::path> folders = whole_folders(root_);
     if (keep == 0 || folders.size() <= keep) return;
@@ -93,6 +97,10 @@ void MemberFiles::read(Time time, Ensemble& ensemble) const {
 
 Vector MemberFiles::read_truth(Time time) const {
   return read_state(folder(time) / truth_name, identity_, time, state_size_);
+}
+
+Vector MemberFiles::read_mean_error(Time time, std::size_t size) const {
+  return read_state(folder(time) / mean_error_name, identity_, time, size);
 }
 
 Vector MemberFiles::read_learned(Time time, std::size_t size) const {

@@ -16,7 +16,8 @@ constexpr const char* truth_name = "truth.state";
 /// What a cycle carries on besides its members, on the root; empty where there is nothing.
 struct CarriedStates {
   ConstView truth;
-  ConstView learned;  ///< AnalysisMethod::learned()
+  ConstView learned;     ///< AnalysisMethod::learned()
+  ConstView mean_error;  ///< of the model, where cycles learn it
 };
 
 class MemberFiles {
@@ -34,6 +35,7 @@ class MemberFiles {
   void read(Time time, Ensemble& ensemble) const;
   Vector read_truth(Time time) const;
   Vector read_learned(Time time, std::size_t size) const;
+  Vector read_mean_error(Time time, std::size_t size) const;
   void remove_all() const;
 
  private:

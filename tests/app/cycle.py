@@ -124,7 +124,7 @@ cycle:
   initial: {{every: 6h}}
   channels: [z500, t500]
   step_taper: {{from: 4, to: 8}}
-  model_errors: {{samples: 21, every: 6h, correct_mean: {corrected}}}
+  model_errors: {{samples: 21, every: 6h, correct_mean: {corrected}, share: {share}}}
   observations:
     synthetic: {{networks: [{{stations: 60, variables: [z, t], levels: [850, 500]}}]}}
   analyses:
@@ -145,7 +145,7 @@ class NetworkCycle(InFolder):
         self.expect(zonda("run", self.run_file(NETWORK, "learn.yaml"), cwd=self.folder), 0)
 
     def cycle(self, name, *words, ranks=0, corrected="true"):
-        case = self.run_file(CYCLE, f"{name}.yaml", corrected=corrected)
+        case = self.run_file(CYCLE, f"{name}.yaml", corrected=corrected, share="0.1" if corrected == "true" else "0")
         result = zonda("cycle", case, f"run.directory={name}", "--json", *words, cwd=self.folder, ranks=ranks)
         self.expect(result, 0)
         return {analysis["name"]: analysis["summary"] for analysis in json.loads(result.stdout)["analyses"]}
@@ -166,6 +166,7 @@ class NetworkCycle(InFolder):
         self.assertEqual(digest(self.folder / "parts")["cycling/letkf/summary.json"],
                          digest(self.folder / "whole")["cycling/letkf/summary.json"])
         last = "cycling/letkf/states/1999011300"
+        self.assertTrue((self.folder / "whole" / last / "mean-error.state").exists())
         for file in sorted((self.folder / "whole" / last).iterdir()):
             self.assertEqual((self.folder / "parts" / last / file.name).read_bytes(), file.read_bytes(), file.name)
 

@@ -54,16 +54,28 @@ double turned(double longitude) {
   return rest < 0 ? rest + 360 : rest;
 }
 
-}  // namespace
-
-std::vector<Station> populated_network(std::size_t count, std::size_t first, const std::string& prefix) {
+/// Those of the points from `first` on that `keep(i, latitude, longitude)` wants, until there are `count`.
+template <typename Keep>
+std::vector<Station> points_of_the_sphere(std::size_t count, std::size_t first, const std::string& prefix, Keep keep) {
   std::vector<Station> stations;
   for (std::size_t i = first + 1; stations.size() < count; ++i) {
     const double latitude = std::asin(2 * halton(i, 2) - 1) / degree, longitude = 360 * halton(i, 3);
-    if (halton(i, 5) < density(latitude, longitude))
+    if (keep(i, latitude, longitude))
       stations.push_back({fmt::format("{}{:04d}", prefix, stations.size() + 1), latitude, longitude});
   }
   return stations;
+}
+
+}  // namespace
+
+std::vector<Station> populated_network(std::size_t count, std::size_t first, const std::string& prefix) {
+  return points_of_the_sphere(count, first, prefix, [](std::size_t i, double latitude, double longitude) {
+    return halton(i, 5) < density(latitude, longitude);
+  });
+}
+
+std::vector<Station> even_network(std::size_t count, std::size_t first, const std::string& prefix) {
+  return points_of_the_sphere(count, first, prefix, [](std::size_t, double, double) { return true; });
 }
 
 std::vector<SwathPoint> orbital_swath(Time begin, Duration duration, double spacing, double half_width) {

@@ -18,6 +18,10 @@ struct Station {
 /// named `PREFIX0001` on.
 std::vector<Station> populated_network(std::size_t count, std::size_t first, const std::string& prefix);
 
+/// `count` buoys that drift where currents take them: as many on each part of the globe, ice and land included. Points
+/// of the Halton sequence (bases 2 and 3) from `first` on, named `PREFIX0001` on.
+std::vector<Station> even_network(std::size_t count, std::size_t first, const std::string& prefix);
+
 /// One point of a satellite's swath.
 struct SwathPoint {
   double latitude, longitude;

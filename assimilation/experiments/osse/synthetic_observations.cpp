@@ -20,8 +20,19 @@ constexpr double hpa = 100;
 constexpr double lowest_sounding = 0.98;
 constexpr double least_humidity_error = 1e-6;
 
+bool at_the_surface(const std::string& kind) {
+  return kind == "surface" || kind == "buoys";
+}
+
+std::vector<Station> stations_of(const NetworkConfig& config) {
+  constexpr std::size_t buoys_begin = 100000;  // where no station stands
+  const auto count = static_cast<std::size_t>(config.stations);
+  if (config.kind == "buoys") return even_network(count, buoys_begin, "B");
+  return populated_network(count, 0, config.kind == "surface" ? "S" : "R");
+}
+
 std::vector<std::string> default_variables(const std::string& kind) {
-  if (kind == "surface") return {"sp"};
+  if (at_the_surface(kind)) return {"sp"};
   if (kind == "swath") return {"t"};
   return {"u", "v", "t", "q"};
 }
@@ -29,12 +40,15 @@ std::vector<std::string> default_variables(const std::string& kind) {
 }  // namespace
 
 void describe(config::Table& table, NetworkConfig& c) {
-  table.key("kind", c.kind, "Soundings, stations at the surface, or the swath of a polar orbiter")
-      .one_of({"soundings", "surface", "swath"});
-  table.key("stations", c.stations, "How many, denser over northern land").range(1, 1e6);
+  table.key("kind", c.kind, "Soundings, stations at the surface, buoys, or the swath of a polar orbiter")
+      .one_of({"soundings", "surface", "buoys", "swath"});
+  table
+      .key("stations", c.stations,
+           "How many; soundings and stations are denser over northern land, buoys equally everywhere")
+      .range(1, 1e6);
   table.key("spacing", c.spacing, "Between points of a swath, m").range(1e4, 5e6);
   table.key("half_width", c.half_width, "Of a swath, m").range(0, 5e6);
-  table.key("variables", c.variables, "Default: u, v, t, q of soundings, sp at the surface, t of a swath");
+  table.key("variables", c.variables, "Default: u, v, t, q of soundings, sp at the surface and of buoys, t of a swath");
   table.key("levels", c.levels, "hPa, of soundings and swaths");
 }
 
@@ -62,9 +76,9 @@ SyntheticObservations::SyntheticObservations(const SyntheticConfig& config, cons
 }
 
 SyntheticObservations::Network SyntheticObservations::make(const NetworkConfig& config) const {
-  Network network{config.kind == "soundings" ? ingest::ReportKind::temp
-                  : config.kind == "surface" ? ingest::ReportKind::synop
-                                             : ingest::ReportKind::satellite,
+  Network network{config.kind == "soundings"    ? ingest::ReportKind::temp
+                  : at_the_surface(config.kind) ? ingest::ReportKind::synop
+                                                : ingest::ReportKind::satellite,
                   {},
                   {},
                   {},
@@ -79,10 +93,9 @@ SyntheticObservations::Network SyntheticObservations::make(const NetworkConfig& 
       fail(ErrorKind::usage, "observations.synthetic.networks: {} cannot be observed in this model's state", variable);
     }
   }
-  if (config.kind == "surface") network.levels = {0};
+  if (at_the_surface(config.kind)) network.levels = {0};
   if (config.kind != "swath")
-    for (const Station& station :
-         populated_network(static_cast<std::size_t>(config.stations), 0, config.kind == "surface" ? "S" : "R")) {
+    for (const Station& station : stations_of(config)) {
       network.stations.push_back(station.name);
       network.places.push_back({station.latitude, station.longitude, height(station.latitude, station.longitude)});
     }

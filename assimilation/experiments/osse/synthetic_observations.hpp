@@ -11,12 +11,12 @@
 namespace zonda::assimilation {
 
 struct NetworkConfig {
-  std::string kind = "soundings";  ///< soundings, surface, swath
-  int stations = 417;              ///< of soundings and surface networks
-  double spacing = 500e3;          ///< m, of a swath
-  double half_width = 1000e3;      ///< m, of a swath
-  std::vector<std::string>
-      variables;  ///< empty: of soundings u, v, t, q, of surface networks sp, of swaths t; those the model has
+  std::string kind = "soundings";      ///< soundings, surface, buoys, swath
+  int stations = 417;                  ///< of soundings, surface networks and buoys
+  double spacing = 500e3;              ///< m, of a swath
+  double half_width = 1000e3;          ///< m, of a swath
+  std::vector<std::string> variables;  ///< empty: of soundings u, v, t, q, of surface networks and buoys sp, of swaths
+                                       ///< t; those the model has
   std::vector<int> levels{925, 850, 700, 500, 400, 300, 200, 70, 30};  ///< hPa
 };
 void describe(config::Table& table, NetworkConfig& config);

@@ -24,7 +24,7 @@ Vector mean_error(const AtmosphereModel& of) {
 }
 
 TEST(CorrectedModel, takes_the_mean_error_off_each_step) {
-  const AtmosphereModel plain = network(), model = corrected_model(plain, mean_error(plain));
+  const AtmosphereModel plain = network(), model = corrected_model(plain, std::make_shared<Vector>(mean_error(plain)));
   EXPECT_EQ(model.identity, plain.identity);
   const Vector start = network_state(plain, small_layout());
   Vector expected = start, found = start;
@@ -37,7 +37,7 @@ TEST(CorrectedModel, takes_the_mean_error_off_each_step) {
 }
 
 TEST(CorrectedModel, refuses_an_error_of_another_size) {
-  EXPECT_THROW(corrected_model(network(), Vector(3)), Error);
+  EXPECT_THROW(corrected_model(network(), std::make_shared<Vector>(3)), Error);
 }
 
 }  // namespace

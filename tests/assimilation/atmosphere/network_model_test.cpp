@@ -39,9 +39,11 @@ std::vector<ModelCase> networks() {
   add("network_f64_of_states", states,
       network_model(states, maker(states, small_network_config(), DType::f64), "states", origin), {});
   AtmosphereModel corrected = small_network(DType::f64);
-  corrected = corrected_model(corrected, Vector(corrected.layout.slot_size, 1e-3));
+  corrected = corrected_model(corrected, std::make_shared<Vector>(corrected.layout.slot_size, 1e-3));
   add("network_f64_corrected", small_layout(), corrected, {});
-  add("network_f64_tapered", small_layout(), tapered_model(small_network(DType::f64), 1, 3), {});
+  AtmosphereModel tapered = small_network(DType::f64);
+  tapered = tapered_model(tapered, Vector(tapered.layout.slot_size, 2.0), 1, 3);
+  add("network_f64_tapered", small_layout(), tapered, {});
   add("network_f32", small_layout(), small_network(DType::f32, threes), single);
   return cases;
 }

@@ -76,8 +76,8 @@ TEST_F(ModelErrorsTest, a_corrected_model_has_no_mean_error) {
   Vector sum(errors.mean.size());
   for (const Vector& deviation : errors.deviations) axpy(1, deviation, sum);
   EXPECT_LT(norm(sum), 1e-9 * norm(errors.mean));
-  const ModelErrors left =
-      learn_model_errors(config, corrected_model(model_, errors.mean), archive, ingest::archive_time(10), self);
+  const ModelErrors left = learn_model_errors(config, corrected_model(model_, std::make_shared<Vector>(errors.mean)),
+                                              archive, ingest::archive_time(10), self);
   EXPECT_LT(norm(left.mean), 1e-9 * norm(errors.mean));
   for (std::size_t k = 0; k < 8; ++k)
     EXPECT_LT(norm(difference(left.deviations[k], errors.deviations[k])), 1e-9 * norm(errors.mean));

@@ -47,6 +47,14 @@ TEST(StationNetwork, IsDenserInTheNorthAndAlwaysTheSame) {
   for (std::size_t i = 0; i < again.size(); ++i) EXPECT_EQ(again[i].latitude, stations[i].latitude);
 }
 
+TEST(StationNetwork, BuoysAreEverywhereAlike) {
+  std::map<std::pair<int, int>, int> count;  // of 8 parts of equal area
+  for (const Station& buoy : even_network(800, 0, "B"))
+    ++count[{static_cast<int>(buoy.longitude / 90), buoy.latitude > 0 ? 1 : 0}];
+  ASSERT_EQ(count.size(), 8u);
+  for (const auto& [part, number] : count) EXPECT_NEAR(number, 100, 5);
+}
+
 TEST(Swath, KeepsToTheOrbit) {
   const std::vector<SwathPoint> points = orbital_swath(parse_time("2000-01-01"), std::chrono::hours(6), 500e3, 1000e3);
   EXPECT_GT(points.size(), 1000u);
