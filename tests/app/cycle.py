@@ -171,7 +171,7 @@ class NetworkCycle(InFolder):
             self.assertEqual((self.folder / "parts" / last / file.name).read_bytes(), file.read_bytes(), file.name)
 
     def test_additive_inflation_without_model_errors_is_refused(self):
-        case = self.run_file(CYCLE.replace("  model_errors:", "  # model_errors:"), corrected="true")
+        case = self.run_file(CYCLE.replace("  model_errors:", "  # model_errors:"), corrected="true", share="0")
         self.expect(zonda("cycle", case, cwd=self.folder), 2, "model_errors")
 
 
