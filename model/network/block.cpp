@@ -75,9 +75,10 @@ void Block::begin(Context& ctx, const Tensor& x, const Tensor& modulation, Saved
 }
 
 void Block::forward(Context& ctx, const Piece& piece, const Tensor& x, const Tensor& y, const Saved& saved) const {
-  const std::int64_t rows = piece.table.token_count();
+  const std::int64_t rows = piece.samples * piece.table.token_count();
+  const bool shared = saved.modulation.shape[0] == 1;
   const auto part_of = [&](const Tensor& all) { return all.none() ? all : all.slice(piece.first, rows); };
-  Saved part{.modulation = saved.modulation.slice(saved.modulation.shape[0] == 1 ? 0 : piece.sample, 1),
+  Saved part{.modulation = saved.modulation.slice(shared ? 0 : piece.sample, shared ? 1 : piece.samples),
              .statistics1 = part_of(saved.statistics1),
              .statistics2 = part_of(saved.statistics2),
              .qkv = part_of(saved.qkv),
@@ -90,7 +91,8 @@ void Block::forward(Context& ctx, const Piece& piece, const Tensor& x, const Ten
              .recompute = saved.recompute};
   if (only_int8(ctx)) return forward_int8(ctx, piece.table, part_of(x), part_of(y), part);
   const std::span<const std::int32_t> buckets = ctx.buckets;
-  if (!buckets.empty()) ctx.buckets = buckets.subspan(static_cast<std::size_t>(piece.sample), 1);
+  if (!buckets.empty())
+    ctx.buckets = buckets.subspan(static_cast<std::size_t>(piece.sample), static_cast<std::size_t>(piece.samples));
   branches(ctx, piece.table, part_of(x), part, keeps(ctx, saved), keeps_hidden(ctx, saved));
   ctx.buckets = buckets;
   ctx->gated_add(ctx, part.middle, part.branch, part.modulation, gate(1), part_of(y));

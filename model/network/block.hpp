@@ -43,12 +43,13 @@ class Block {
   /// the residual stream and everything per row is f32; what the products read and write is bf16.
   void forward(Context& ctx, const SequenceTable& table, const Tensor& x, const Tensor& modulation, const Tensor& y,
                Saved& saved, Recompute recompute = Recompute::none) const;
-  /// The same in pieces, of whole sequences of one sample each, in any order: between begin() and end(). x and y are
-  /// all rows.
+  /// The same in pieces, of whole sequences of one sample or of whole samples, in any order: between begin() and end().
+  /// x and y are all rows.
   void begin(Context& ctx, const Tensor& x, const Tensor& modulation, Saved& saved,
              Recompute recompute = Recompute::none) const;
   struct Piece {
-    std::int64_t sample, first;  ///< row of x with which it begins
+    std::int64_t sample, samples;  ///< that follow one another
+    std::int64_t first;            ///< row of x with which it begins
     const SequenceTable& table;
   };
   void forward(Context& ctx, const Piece& piece, const Tensor& x, const Tensor& y, const Saved& saved) const;

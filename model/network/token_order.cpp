@@ -78,12 +78,14 @@ LayerTokens::LayerTokens(const SequenceDraft& whole, const Slab& slab, Cut cut, 
   mine.pairs = whole.pairs;
   const int first_chunk = slab.first_chunk(), here = slab.chunks_here();
   std::vector<std::size_t> sequences_before(static_cast<std::size_t>(here) + 1);  // of this rank's chunks
+  std::vector<std::int64_t> begins;                                               // of all sequences
   std::size_t next = 0;
   for (int c = 0; c < slab.chunks(); ++c) {
     const bool own = c >= first_chunk && c < first_chunk + here;
     for (; next < sequences.size() && chunk[sequences[next]] == c; ++next) {
       const auto begin = static_cast<std::size_t>(whole.offsets[sequences[next]]),
                  end = static_cast<std::size_t>(whole.offsets[sequences[next] + 1]);
+      begins.push_back(static_cast<std::int64_t>(order_.tokens.size()));
       order_.tokens.insert(order_.tokens.end(), whole.tokens.begin() + static_cast<std::ptrdiff_t>(begin),
                            whole.tokens.begin() + static_cast<std::ptrdiff_t>(end));
       if (!own) continue;
@@ -97,6 +99,16 @@ LayerTokens::LayerTokens(const SequenceDraft& whole, const Slab& slab, Cut cut, 
   }
   all_ = settle(mine, dtype, memory);
   if (slab.chunks() == 1) return;
+  for (int rank = 0; rank < order_.ranks; ++rank) {
+    const std::int64_t first = order_.rank_begin(rank), last = order_.rank_begin(rank + 1);
+    auto half = std::lower_bound(begins.begin(), begins.end(), first + (last - first) / 2);
+    const std::int64_t behind = half == begins.end() ? last : std::min(*half, last);
+    order_.second_halves.push_back(behind);
+    if (half != begins.begin() && behind - first > last - *(half - 1) && *(half - 1) > first)
+      order_.second_halves.back() = *--half;
+    if (rank == slab.ranks().rank())
+      first_half_ = static_cast<std::size_t>(half - std::lower_bound(begins.begin(), half, first));
+  }
 
   for (int c = 0; c <= here; ++c)
     chunks_.push_back(order_.chunks[static_cast<std::size_t>(first_chunk + c)] -

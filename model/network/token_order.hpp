@@ -15,9 +15,14 @@ struct TokenOrder {
   std::vector<std::int32_t> tokens;
   std::vector<std::int64_t> chunks;  ///< [chunks + 1] where each begins
   int ranks = 1;
+  /// Of each rank's sequences, where the second half of them begins; empty where they are not told apart.
+  std::vector<std::int64_t> second_halves{};
   std::int64_t rank_begin(int rank) const;
   std::int64_t count(int rank) const { return rank_begin(rank + 1) - rank_begin(rank); }
-  bool operator==(const TokenOrder&) const = default;
+  /// Whether every token lies in the same place.
+  bool is_that_of(const TokenOrder& other) const {
+    return tokens == other.tokens && chunks == other.chunks && ranks == other.ranks;
+  }
 };
 
 /// Row after row: what embedding and head work on.
@@ -37,6 +42,8 @@ class LayerTokens {
   LayerTokens(const SequenceDraft& whole, const Slab& slab, Cut cut, DType dtype, Memory& memory);
   /// Of all ranks' tokens; there until forget_order(), as moves are made of it.
   const TokenOrder& order() const { return order_; }
+  /// Sequences of this rank that are its first half.
+  std::size_t first_half() const { return first_half_; }
   void forget_order() { order_ = {}; }
   const SequenceTable& table() const { return all_.table; }
   /// One for each of this rank's chunks; none where sums are taken in one go.
@@ -50,6 +57,7 @@ class LayerTokens {
 
  private:
   TokenOrder order_;
+  std::size_t first_half_ = 0;
   Sequences all_;
   std::vector<SequenceTable> by_chunk_;  // phases are views of all_'s
   std::vector<std::int64_t> chunks_;

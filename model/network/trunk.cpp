@@ -1,11 +1,9 @@
 #include "model/network/trunk.hpp"
 
+#include <algorithm>
 #include <array>
-#include <functional>
-#include <tuple>
 
 #include "core/error.hpp"
-#include "model/network/chunk_sum.hpp"
 #include "model/network/mixing.hpp"
 
 namespace zonda::model {
@@ -90,6 +88,10 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     layer.rows = move_of(at, rows);
   }
   leave_ = move_of(at, rows);
+  // Ranks that share heads add up every product's rows: in as few messages as can be.
+  const bool may_cut = slab.ranks().size() > 1 && heads_over.size() == 1 && memory.device() == Device::cpu;
+  in_portions_ =
+      may_cut && std::any_of(moves_.begin(), moves_.end(), [](const TokenMove& move) { return move.is_thorough(); });
   std::map<std::array<std::size_t, 3>, std::size_t> cuts;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
@@ -98,10 +100,15 @@ Trunk::Trunk(ParameterStore& store, const NetworkShape& shape, const TokenGrid& 
     const auto [place, is_new] = cuts.emplace(std::array{layer.tokens, in, out}, cuts_.size());
     layer.cut = place->second;
     if (!is_new) continue;
-    // Ranks that share heads add up every product's rows: in as few messages as can be.
-    const bool may = slab.ranks().size() > 1 && heads_over.size() == 1;
-    cuts_.emplace_back(tokens(layer), may ? moves_[in].rows_arriving() : std::vector<bool>{},
-                       may ? moves_[out].rows_leaving() : std::vector<bool>{});
+    Cuts& cut = cuts_.emplace_back();
+    if (!may_cut) continue;
+    const TokenMove &before = moves_[in], &behind = moves_[out];
+    cut.around_the_edge = LayerCut::around_the_edge(tokens(layer), before.portions_arriving(Dispatch::at_once),
+                                                    behind.portions_leaving(Dispatch::at_once));
+    const Dispatch coming = dispatch(before, 1), going = dispatch(behind, 1);
+    if (coming == Dispatch::by_halves || going == Dispatch::by_halves)
+      cut.in_halves =
+          LayerCut::in_halves(tokens(layer), before.portions_arriving(coming), behind.portions_leaving(going));
   }
   for (LayerTokens& tokens : tokens_) tokens.forget_order();
   end_ = layers_.size();
@@ -142,239 +149,15 @@ void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
   merged_ = std::move(merged);
 }
 
-void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const {
-  Merged& merged = *merged_;
-  if (a.samples != 1 || ctx.dtype() != DType::f32)
-    fail(ErrorKind::failure, "network: tokens of {} samples cannot be merged, only of one in f32", a.samples);
-  if (merged.arrive) merged.arrive->forward(ctx, 1, a.output);
-  Tensor before = ctx.take({merged.merging.tokens, width_});
-  TokenGroups groups;
-  if (!ctx.planning()) {
-    groups = merge_neighbours(grid_, a.output.span<const float>(), width_, merged.merging.tokens);
-    gather_survivors(groups, a.output.span<const float>(), width_, before.span<float>());
-    for (MergedSequences& sequences : merged.sequences) sequences.restrict_to(groups);
-  }
-  Tensor x = before;
-  for (int i = merged.merging.first; i < merged.merging.last; ++i) {
-    const auto layer = static_cast<std::size_t>(i);
-    if (watch.before) watch.before(layer);
-    Tensor y = ctx.take(x.shape);
-    layers_[layer].block.forward(ctx, merged.sequences[merged.sequences_of[layer]].table(), x, modulation, y,
-                                 a.layers[layer].block);
-    if (i > merged.merging.first) ctx.release(x);
-    x = y;
-    if (watch.after) watch.after(layer);
-  }
-  if (!ctx.planning())
-    spread_changes(groups, before.span<const float>(), x.span<const float>(), width_, a.output.span<float>());
-  ctx.release(x, before);
-  if (merged.leave) merged.leave->forward(ctx, 1, a.output);
-}
-
-TokenMove::Passage Trunk::started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
-                                  Tensor& rows) const {
-  TokenMove::Passage passage = move.begin(ctx, samples, way, rows);
-  move.keep(ctx, passage, rows);
-  return passage;
-}
-
-const TokenMove* Trunk::onward(std::size_t layer, bool merging) const {
-  if (merging && static_cast<int>(layer) + 1 == merged_->merging.first) return nullptr;  // merged from this order
-  if (layer + 1 < end_) return &moves_[layers_[layer + 1].arrive];
-  return ends() ? &moves_[leave_] : nullptr;
-}
-
-void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation, Activations& a,
-                    const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const {
-  a.samples = modulation.shape[0];
-  a.layers.resize(layers_.size());
-  a.output = input;
-  const bool merging = merged_ && !ctx.keep;
-  TokenMove::Passage coming;
-  if (!merging || merged_->merging.first > 0)
-    coming = started(ctx, moves_[layers_[begin_].arrive], a.samples, TokenMove::Way::forward, a.output);
-  for (std::size_t i = begin_; i < end_; ++i) {
-    if (merging && static_cast<int>(i) == merged_->merging.first) {
-      forward_merged(ctx, modulation, a, watch);
-      if (merged_->merging.last == static_cast<int>(layers_.size())) return;  // row after row already
-      i = static_cast<std::size_t>(merged_->merging.last);
-    }
-    if (watch.before) watch.before(i);
-    forward(ctx, i, modulation, a, recompute(i), watch, coming);
-    if (watch.after) watch.after(i);
-  }
-  if (!coming.under_way()) return;
-  TokenMove::finish(ctx, coming);
-  a.output = coming.moved;
-}
-
-void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute,
-                    const Watch& watch, TokenMove::Passage& coming) const {
-  const Layer& layer = layers_[i];
-  Saved& saved = a.layers[i];
-  saved.input = coming.under_way() ? coming.moved : a.output;
-  if (layer.convolution) {
-    TokenMove::finish(ctx, coming);
-    saved.convolved = ctx.take(saved.input.shape);
-    layer.convolution->forward(ctx, saved.input, saved.convolved);
-    coming = started(ctx, moves_[layer.enter], a.samples, TokenMove::Way::forward, saved.convolved);
-    saved.convolved = coming.moved;
-  }
-  const Tensor& x = layer.convolution ? saved.convolved : saved.input;
-  a.output = ctx.take(x.shape);
-  TokenMove::Passage going;
-  if (!cuts_[layer.cut].none()) {
-    forward_in_parts(ctx, i, x, modulation, a, recompute, watch, coming, going);
-  } else {
-    TokenMove::finish(ctx, coming);
-    if (watch.work) watch.work(i, "forward", true);
-    if (tokens(layer).count() > 0)
-      layer.block.forward(ctx, tokens(layer).table(), x, modulation, a.output, saved.block, recompute);
-    if (watch.work) watch.work(i, "forward", false);
-  }
-  if (!ctx.keep) {
-    if (layer.convolution) ctx.release(saved.convolved);
-    ctx.release(saved.input);
-  }
-  show(ctx, i, a, watch.tap);
-  const TokenMove* next = onward(i, merged_ && !ctx.keep);
-  if (next && !going.under_way()) going = next->begin(ctx, a.samples, TokenMove::Way::forward, a.output);
-  if (next) next->keep(ctx, going, a.output);
-  coming = std::move(going);
-}
-
-void Trunk::forward_in_parts(Context& ctx, std::size_t i, const Tensor& x, const Tensor& modulation, Activations& a,
-                             Recompute recompute, const Watch& watch, TokenMove::Passage& coming,
-                             TokenMove::Passage& going) const {
-  const Layer& layer = layers_[i];
-  const LayerCut& cut = cuts_[layer.cut];
-  Block::Saved& saved = a.layers[i].block;
-  const auto work_on = [&](const std::vector<LayerCut::Part>& parts, const char* what) {
-    if (watch.work && !parts.empty()) watch.work(i, what, true);
-    for (std::int64_t sample = 0; sample < a.samples; ++sample)
-      for (const LayerCut::Part& part : parts)
-        layer.block.forward(ctx, {sample, sample * tokens(layer).count() + part.first, part.table}, x, a.output, saved);
-    if (watch.work && !parts.empty()) watch.work(i, what, false);
-  };
-  layer.block.begin(ctx, x, modulation, saved, recompute);
-  work_on(cut.before(), "forward, while rows come");
-  TokenMove::finish(ctx, coming);
-  work_on(cut.edge(), "forward, the edge");
-  const TokenMove* next = onward(i, merged_ && !ctx.keep);
-  const bool seen = watch.tap && watch.tap->output;  // moves rows of its own first
-  if (next && !seen && !cut.behind().empty()) {
-    going = next->begin(ctx, a.samples, TokenMove::Way::forward, a.output);
-    next->send(ctx, going, a.output);
-  }
-  work_on(cut.behind(), "forward, while rows go");
-  layer.block.end(ctx, saved);
-}
-
-void Trunk::show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const {
-  if (!tap || !tap->output) return;
-  Tensor rows = ctx.take(a.output.shape);
-  ctx->copy(ctx, a.output, rows);
-  moves_[layers_[i].rows].forward(ctx, a.samples, rows);
-  if (!ctx.planning()) tap->output(i, rows);
-  ctx.release(rows);
-}
-
-/// Adds to `d`, the gradient of the layer's output, what the tap has of its own.
-void Trunk::collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const {
-  if (!tap || !tap->gradient) return;
-  const auto rows = static_cast<std::int64_t>(raster_tokens_) * a.samples;
-  Tensor mine = ctx.take({rows, width_});
-  ctx->fill(ctx, mine, 0);
-  if (!ctx.planning()) tap->gradient(i, mine);
-  moves_[layers_[i].rows].backward(ctx, a.samples, mine);
-  ctx->add(ctx, mine, d);
-  ctx.release(mine);
-}
-
-void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
-  constexpr TokenMove::Way back = TokenMove::Way::backward;
-  TokenMove::Passage coming;
-  if (ends()) coming = started(ctx, moves_[leave_], a.samples, back, d);
-  for (std::size_t i = end_; i-- > begin_;) {
-    const Layer& layer = layers_[i];
-    Saved& saved = a.layers[i];
-    if (watch.before) watch.before(i);
-    if (coming.under_way()) d = coming.moved;
-    const bool seen = watch.tap && watch.tap->gradient;
-    if (seen) TokenMove::finish(ctx, coming);
-    collect(ctx, i, a, d, watch.tap);
-    const TokenMove& next = moves_[layer.convolution ? layer.enter : layer.arrive];
-    TokenMove::Passage going;
-    const auto working = [&](const char* what, bool begins) {
-      if (watch.work) watch.work(i, what, begins);
-    };
-    const auto needed = [&] {
-      TokenMove::finish(ctx, coming);
-      working("backward, tokens", true);
-    };
-    const auto ready = [&] {
-      working("backward, tokens", false);
-      going = started(ctx, next, a.samples, back, d);
-      working("backward, weights", true);
-    };
-    if (tokens(layer).count() > 0) {
-      const ChunkScope chunks(ctx, tokens(layer).chunks());
-      const Tensor gradient = d;  // until it is on its way
-      layer.block.backward(ctx, block_tokens(layer), layer.convolution ? saved.convolved : saved.input, saved.block,
-                           gradient, dmodulation, {std::ref(needed), std::ref(ready)});
-    } else {
-      needed();
-      ready();
-    }
-    working("backward, weights", false);
-    if (layer.convolution) {
-      TokenMove::finish(ctx, going);
-      d = going.moved;
-      {
-        const ChunkScope chunks(ctx, raster_chunks_);
-        layer.convolution->backward(ctx, saved.input, d);
-      }
-      ctx.release(saved.convolved);
-      going = started(ctx, moves_[layer.arrive], a.samples, back, d);
-    }
-    coming = std::move(going);
-    ctx.release(saved.input);
-    if (watch.after) watch.after(i);
-  }
-  if (!coming.under_way()) return;
-  TokenMove::finish(ctx, coming);
-  d = coming.moved;
-}
-
-Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const {
-  for (std::size_t i = begin_; i < end_; ++i) {
-    const Layer& layer = layers_[i];
-    const Saved& saved = a.layers[i];
-    if (watch.before) watch.before(i);
-    moves_[layer.arrive].forward(ctx, a.samples, d);
-    if (layer.convolution) {
-      Tensor convolved = ctx.take(d.shape);
-      layer.convolution->tangent(ctx, d, convolved);
-      ctx.release(d);
-      d = convolved;
-      moves_[layer.enter].forward(ctx, a.samples, d);
-    }
-    Tensor next = ctx.take(d.shape);
-    if (tokens(layer).count() > 0)
-      layer.block.tangent(ctx, tokens(layer).table(), layer.convolution ? saved.convolved : saved.input, saved.block, d,
-                          next);
-    ctx.release(d);
-    d = next;
-    if (watch.after) watch.after(i);
-  }
-  if (ends()) moves_[leave_].forward(ctx, a.samples, d);
-  return d;
+Dispatch Trunk::dispatch(const TokenMove& move, std::int64_t samples) const {
+  const Dispatch wanted = samples > 1 ? Dispatch::by_samples : Dispatch::by_halves;
+  return in_portions_ && move.has_room_for(wanted) ? wanted : Dispatch::at_once;
 }
 
 parallel::HaloExchange::Traffic Trunk::forward_traffic(std::int64_t samples, DType dtype) const {
   parallel::HaloExchange::Traffic sum;
   const auto add = [&](std::size_t move) {
-    sum.messages += static_cast<std::uint64_t>(moves_[move].messages_sent());
+    sum.messages += static_cast<std::uint64_t>(moves_[move].messages_sent(dispatch(moves_[move], samples)));
     sum.bytes += static_cast<std::uint64_t>(samples * moves_[move].rows_sent() * width_) * size_of(dtype);
   };
   for (std::size_t i = begin_; i < end_; ++i) {
@@ -413,7 +196,7 @@ std::size_t Trunk::table_bytes() const {
   std::size_t bytes = 0;
   for (const LayerTokens& tokens : tokens_) bytes += tokens.bytes();
   for (const TokenMove& move : moves_) bytes += move.bytes();
-  for (const LayerCut& cut : cuts_) bytes += cut.bytes();
+  for (const Cuts& cut : cuts_) bytes += cut.around_the_edge.bytes() + cut.in_halves.bytes();
   return bytes;
 }
 

@@ -89,6 +89,16 @@ class Trunk {
     std::size_t rows = 0;                  // of moves_: from the layer to row after row
     std::size_t cut = 0;                   // of cuts_
   };
+  /// How a layer is worked on: while rows at its edge travel, or one half after the other while all rows do.
+  struct Cuts {
+    LayerCut around_the_edge, in_halves;
+  };
+  /// What of a layer is worked on without waiting, as LayerCut::Turn.
+  struct Turn {
+    const char* what;
+    std::vector<Block::Piece> pieces;
+    std::size_t needs, gives;
+  };
   /// The blocks that see fewer tokens, and how those before and behind them order theirs.
   struct Merged {
     TokenMerging merging;
@@ -99,17 +109,21 @@ class Trunk {
   /// `coming`: the layer's input on its way, which is over then; becomes the output's, unless it goes nowhere.
   void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute,
                const Watch& watch, TokenMove::Passage& coming) const;
-  void forward_in_parts(Context& ctx, std::size_t i, const Tensor& x, const Tensor& modulation, Activations& a,
-                        Recompute recompute, const Watch& watch, TokenMove::Passage& coming,
-                        TokenMove::Passage& going) const;
+  void forward_in_turns(Context& ctx, std::size_t i, const std::vector<Turn>& turns, const Tensor& x,
+                        const Tensor& modulation, Activations& a, Recompute recompute, const Watch& watch,
+                        TokenMove::Passage& coming, TokenMove::Passage& going) const;
+  /// None: the layer is worked on in one go.
+  std::vector<Turn> turns(std::size_t layer, std::int64_t samples) const;
+  Dispatch dispatch(const TokenMove& move, std::int64_t samples) const;
   /// Where a layer's output goes in forward(); null where it stays.
   const TokenMove* onward(std::size_t layer, bool merging) const;
   /// Starts a move of rows that are all there.
   TokenMove::Passage started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
-                             Tensor& rows) const;
+                             Tensor& rows, Dispatch dispatch = Dispatch::at_once) const;
   void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
   void forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const;
+  const TokenMove& arrival(const Layer& layer) const { return moves_[layer.convolution ? layer.enter : layer.arrive]; }
   const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
   bool ends() const { return end_ == layers_.size(); }
   std::int64_t tokens_behind(std::size_t layer) const {
@@ -129,7 +143,8 @@ class Trunk {
   std::vector<LayerTokens> tokens_;
   std::vector<double> pairs_;  // of tokens that attend to each other, over all slabs, of each of tokens_
   std::vector<TokenMove> moves_;
-  std::vector<LayerCut> cuts_;
+  std::vector<Cuts> cuts_;
+  bool in_portions_ = false;  // rows go in portions, where there is room for it
   std::vector<Layer> layers_;
   std::size_t begin_ = 0, end_ = 0;       // of the layers that run here
   mutable std::optional<Merged> merged_;  // its tables are those of the last forward()

@@ -15,7 +15,7 @@ namespace {
 using testing::get;
 using testing::Operands;
 
-constexpr int kChunks = 8, kSamples = 2, kInputs = 5, kOutputs = 3, kConditions = 4;
+constexpr int kChunks = 8, kInputs = 5, kOutputs = 3, kConditions = 4;
 
 NetworkConfig config_of(const std::string& kind) {
   NetworkConfig config = testing::smallest_network();
@@ -24,6 +24,16 @@ NetworkConfig config_of(const std::string& kind) {
   if (kind == "adapters") config.lora = LoraConfig{4, {1.0}};
   if (kind == "mixed") config.precision = "bf16";
   return config;
+}
+
+/// One sample travels in halves, on grids where there is room for them.
+int samples_of(const std::string& kind) {
+  return kind == "one_sample" ? 1 : 2;
+}
+
+std::vector<Grid> grids_of(const std::string& kind) {
+  if (kind == "one_sample") return {Grid::gaussian(32, 48)};
+  return {Grid::gaussian(32, 24), Grid::parse("latlon 33x24")};
 }
 
 struct Outcome {
@@ -43,6 +53,7 @@ void put(const Tensor& mine, parallel::Range rows, std::int64_t all_rows, std::v
 }
 
 Outcome run(const std::string& kind, const Grid& grid, int ranks, int stages = 1) {
+  const int samples = samples_of(kind);
   Outcome whole;
   std::vector<Outcome> of_stages(static_cast<std::size_t>(stages));
   std::mutex mutex;
@@ -62,30 +73,30 @@ Outcome run(const std::string& kind, const Grid& grid, int ranks, int stages = 1
                all_rows = static_cast<std::int64_t>(grid.nlat());
     Operands operands(DType::f32);
     const auto image = [&](int channels, const std::string& seed) {
-      return operands.add({kSamples, channels, here, columns}, [&, random = Philox(5, seed)](std::int64_t i) {
+      return operands.add({samples, channels, here, columns}, [&, random = Philox(5, seed)](std::int64_t i) {
         const std::int64_t field = i / (here * columns), row = i / columns % here;
         return double(float(random.normal(static_cast<std::uint64_t>(
             (field * all_rows + static_cast<std::int64_t>(rows.begin) + row) * columns + i % columns))));
       });
     };
     const Tensor x = image(kInputs, "x"), dy = image(kOutputs, "dy"),
-                 condition = operands.add({kSamples, kConditions}, "condition"), y = operands.zeros(dy.shape),
+                 condition = operands.add({samples, kConditions}, "condition"), y = operands.zeros(dy.shape),
                  dx = operands.zeros(x.shape);
-    network.plan(kSamples, Use::training);
-    const std::vector<double> leads{0.5, 2};
+    network.plan(samples, Use::training);
+    const std::vector<double> both{0.5, 2}, leads(both.begin(), both.begin() + samples);
     network.set_leads(leads);
     network.forward(x, condition, y);
-    const auto forward = network.forward_traffic(kSamples);
+    const auto forward = network.forward_traffic(samples);
     EXPECT_EQ(traffic->bytes(), forward.bytes) << kind << ", " << ranks << " ranks";
     EXPECT_EQ(traffic->messages(), forward.messages) << kind << ", " << ranks << " ranks";
-    const auto onward = network.forward_stage_traffic(kSamples, true);
+    const auto onward = network.forward_stage_traffic(samples, true);
     EXPECT_EQ(along->bytes(), onward.bytes) << kind << ", stage " << stage << " of " << stages;
     EXPECT_EQ(along->messages(), onward.messages) << kind << ", stage " << stage << " of " << stages;
     network.backward(dy, dx);
-    const auto back = network.backward_stage_traffic(kSamples, true);
+    const auto back = network.backward_stage_traffic(samples, true);
     EXPECT_EQ(along->bytes(), onward.bytes + back.bytes) << kind << ", stage " << stage << " of " << stages;
     EXPECT_EQ(along->messages(), onward.messages + back.messages) << kind << ", stage " << stage << " of " << stages;
-    const auto backward = network.backward_traffic(kSamples, true);
+    const auto backward = network.backward_traffic(samples, true);
     EXPECT_EQ(traffic->bytes(), forward.bytes + backward.bytes) << kind << ", " << ranks << " ranks";
     EXPECT_EQ(traffic->messages(), forward.messages + backward.messages) << kind << ", " << ranks << " ranks";
     if (ranks > 1 && stages == 1) {
@@ -123,7 +134,7 @@ Outcome run(const std::string& kind, const Grid& grid, int ranks, int stages = 1
 class ShardedNetwork : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ShardedNetwork, HasTheSameBitsOnAnyNumberOfRanksAndSendsWhatWasForetold) {
-  for (const Grid& grid : {Grid::gaussian(32, 24), Grid::parse("latlon 33x24")}) {
+  for (const Grid& grid : grids_of(GetParam())) {
     const Outcome serial = run(GetParam(), grid, 1);
     for (const int ranks : {2, 4, 8}) {
       const Outcome shared = run(GetParam(), grid, ranks);
@@ -135,7 +146,7 @@ TEST_P(ShardedNetwork, HasTheSameBitsOnAnyNumberOfRanksAndSendsWhatWasForetold) 
 }
 
 TEST_P(ShardedNetwork, HasTheSameBitsWithItsLayersOnSeveralRanks) {
-  for (const Grid& grid : {Grid::gaussian(32, 24), Grid::parse("latlon 33x24")}) {
+  for (const Grid& grid : grids_of(GetParam())) {
     const Outcome serial = run(GetParam(), grid, 1);
     for (const auto& [slabs, stages] : {std::pair(1, 2), std::pair(1, 4), std::pair(2, 2), std::pair(2, 4)}) {
       const Outcome shared = run(GetParam(), grid, slabs, stages);
@@ -147,7 +158,8 @@ TEST_P(ShardedNetwork, HasTheSameBitsWithItsLayersOnSeveralRanks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, ShardedNetwork, ::testing::Values("plain", "levels", "lift", "adapters", "mixed"),
+INSTANTIATE_TEST_SUITE_P(Kinds, ShardedNetwork,
+                         ::testing::Values("plain", "levels", "lift", "adapters", "mixed", "one_sample"),
                          [](const auto& tested) { return std::string(tested.param); });
 
 // 0.25 degree, patch 4, width 1024, windows of 12 x 12 tokens, 8 ranks: a layer's share of moving to shifted windows,

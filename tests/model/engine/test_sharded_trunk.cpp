@@ -19,8 +19,6 @@ using testing::get;
 using testing::Operands;
 using testing::Precision;
 
-constexpr int kSamples = 2;
-
 NetworkShape shape_of(int rank) {
   NetworkShape shape{.patch = 2, .width = 64, .blocks = 6, .heads = 4, .windows = {{2, 3}, {4, 6}}, .mlp_ratio = 2};
   shape.rank = rank;
@@ -42,6 +40,7 @@ struct Case {
   int rank = 0;
   Recompute recompute = Recompute::none;
   int global_every = 0;  ///< 7: windows and shifted ones in turn, of which rows of the edge travel
+  int samples = 2;       ///< that travel in turn; the halves of one
 };
 
 std::vector<double> numbers(const Tensor& t) {
@@ -53,9 +52,10 @@ std::vector<double> numbers(const Tensor& t) {
 /// Adds what a rank's rows of every sample are into their places of the whole field.
 void put(const std::vector<double>& mine, const TokenOrder& order, int rank, std::int64_t width,
          std::vector<double>& whole) {
+  const std::int64_t samples = static_cast<std::int64_t>(mine.size()) / (order.count(rank) * width);
   const auto tokens = static_cast<std::int64_t>(order.tokens.size());
-  whole.resize(static_cast<std::size_t>(kSamples * tokens * width));
-  for (std::int64_t sample = 0; sample < kSamples; ++sample)
+  whole.resize(static_cast<std::size_t>(samples * tokens * width));
+  for (std::int64_t sample = 0; sample < samples; ++sample)
     for (std::int64_t i = 0; i < order.count(rank); ++i) {
       const std::int64_t token = order.tokens[static_cast<std::size_t>(order.rank_begin(rank) + i)];
       std::copy_n(mine.begin() + (sample * order.count(rank) + i) * width, width,
@@ -65,6 +65,7 @@ void put(const std::vector<double>& mine, const TokenOrder& order, int rank, std
 
 Outcome run(const Case& c, int slabs, int chunks, int sharing_heads = 1) {
   const TokenGrid grid(Grid::gaussian(32, 36), 2);  // 16 x 18 tokens
+  const int samples = c.samples;
   NetworkShape shape = shape_of(c.rank);
   shape.global_every = c.global_every;
   Outcome whole;
@@ -96,13 +97,13 @@ Outcome run(const Case& c, int slabs, int chunks, int sharing_heads = 1) {
       };
     };
     Operands operands(dtype);
-    const Tensor x = operands.add({kSamples * mine, width}, own("x")),
-                 dy = operands.add({kSamples * mine, width}, own("dy")),
-                 modulation = operands.add({kSamples, 6 * width}, "modulation", 0.5),
-                 output = operands.zeros({kSamples * mine, width}), dx = operands.zeros({kSamples * mine, width}),
-                 moved = operands.zeros({kSamples * mine, width}), total = operands.zeros({kSamples, 6 * width});
+    const Tensor x = operands.add({samples * mine, width}, own("x")),
+                 dy = operands.add({samples * mine, width}, own("dy")),
+                 modulation = operands.add({samples, 6 * width}, "modulation", 0.5),
+                 output = operands.zeros({samples * mine, width}), dx = operands.zeros({samples * mine, width}),
+                 moved = operands.zeros({samples * mine, width}), total = operands.zeros({samples, 6 * width});
     const std::int64_t here = chunks > 1 ? slab.chunks_here() : 1;
-    const std::vector<std::int32_t> buckets{1, 0};
+    const std::vector<std::int32_t> both{1, 0}, buckets(both.begin(), both.begin() + samples);
     Trunk::Activations a;
     const auto recompute = [&](std::size_t) { return c.recompute; };
     testing::run_planned(*backend, c.precision, [&](Context& ctx) {
@@ -111,7 +112,7 @@ Outcome run(const Case& c, int slabs, int chunks, int sharing_heads = 1) {
       ctx->copy(ctx, x, in);
       trunk.forward(ctx, in, modulation, a, recompute, {});
       ctx->copy(ctx, a.output, output);
-      Tensor d = ctx.take(x.shape), dmodulation = ctx.take({here * kSamples, 6 * width});
+      Tensor d = ctx.take(x.shape), dmodulation = ctx.take({here * samples, 6 * width});
       ctx->copy(ctx, dy, d);
       ctx->fill(ctx, dmodulation, 0);
       trunk.backward(ctx, a, d, dmodulation, {});
@@ -120,7 +121,7 @@ Outcome run(const Case& c, int slabs, int chunks, int sharing_heads = 1) {
       const std::vector<std::int64_t> offsets = slab.chunk_offsets();
       const ChunkScope scope(ctx, chunks > 1 ? std::span(offsets) : std::span<const std::int64_t>{});
       sum_over_chunks(ctx, total, [&](std::size_t chunk, const Tensor& into) {
-        ctx->add(ctx, dmodulation.slice(static_cast<std::int64_t>(chunk) * kSamples, kSamples), into);
+        ctx->add(ctx, dmodulation.slice(static_cast<std::int64_t>(chunk) * samples, samples), into);
       });
     });
     if (c.recompute == Recompute::none && c.precision.half == dtype) {
@@ -224,7 +225,9 @@ INSTANTIATE_TEST_SUITE_P(All, ShardedTrunk,
                                            Case{"computed_again", "cpu", f32, 0, Recompute::block},
                                            Case{"shifted", "cpu", f32, 0, Recompute::none, 7},
                                            Case{"shifted_mixed_adapters", "cpu", mixed, 2, Recompute::none, 7},
-                                           Case{"shifted_computed_again", "cpu", f32, 2, Recompute::mlp, 7}),
+                                           Case{"shifted_computed_again", "cpu", f32, 2, Recompute::mlp, 7},
+                                           Case{"one_sample", "cpu", f32, 0, Recompute::none, 0, 1},
+                                           Case{"one_sample_mixed_adapters", "cpu", mixed, 2, Recompute::mlp, 0, 1}),
                          [](const auto& tested) { return tested.param.name; });
 
 TEST(TokenMove, SendsHalfAWindowOfRowsToShiftedWindows) {
@@ -246,6 +249,7 @@ TEST(TokenMove, SendsHalfAWindowOfRowsToShiftedWindows) {
     const TokenMove spread(windows.order(), across.order(), slab);
     EXPECT_EQ(spread.rows_sent(), slab.token_count() * 3 / 4);
     EXPECT_EQ(spread.messages_sent(), 3);
+    EXPECT_TRUE(spread.is_thorough() && !there.is_thorough());
 
     const std::int64_t width = 5;
     Operands operands(DType::f32);
@@ -265,6 +269,40 @@ TEST(TokenMove, SendsHalfAWindowOfRowsToShiftedWindows) {
       EXPECT_EQ(traffic->bytes() - before, static_cast<std::uint64_t>(2 * width * 4) *
                                                static_cast<std::uint64_t>(move->rows_sent() + move->rows_received()));
     }
+    // In portions it is the same move, of more messages.
+    for (const Dispatch dispatch : {Dispatch::at_once, Dispatch::by_halves, Dispatch::by_samples}) {
+      ASSERT_TRUE(spread.has_room_for(dispatch));
+      const std::int64_t samples = dispatch == Dispatch::by_halves ? 1 : 2;
+      const Tensor some = x.slice(0, samples * windows.count()),
+                   moved = operands.zeros({samples * across.count(), width}), wanted = operands.zeros(moved.shape);
+      std::uint64_t messages = 0, bytes = 0;
+      testing::run_planned(*backend, f32, [&](Context& ctx) {
+        Tensor rows = ctx.take(some.shape), plain = ctx.take(some.shape);
+        ctx->copy(ctx, some, rows);
+        ctx->copy(ctx, some, plain);
+        spread.forward(ctx, samples, plain);
+        ctx->copy(ctx, plain, wanted);
+        messages = traffic->messages();
+        bytes = traffic->bytes();
+        TokenMove::Passage passage = spread.begin(ctx, samples, TokenMove::Way::forward, rows, dispatch);
+        spread.send(ctx, passage, rows, 1);
+        spread.keep(ctx, passage, rows);
+        for (std::size_t portion = 1; portion <= spread.portions(dispatch); ++portion) {
+          EXPECT_TRUE(passage.under_way());
+          TokenMove::finish(ctx, passage, portion);
+        }
+        EXPECT_FALSE(passage.under_way());
+        ctx->copy(ctx, passage.moved, moved);
+      });
+      EXPECT_EQ(std::memcmp(moved.data, wanted.data, moved.bytes()), 0);
+      EXPECT_EQ(traffic->messages() - messages, static_cast<std::uint64_t>(spread.messages_sent(dispatch)));
+      EXPECT_EQ(traffic->bytes() - bytes,
+                static_cast<std::uint64_t>(samples * width * 4) * static_cast<std::uint64_t>(spread.rows_sent()));
+    }
+    EXPECT_EQ(spread.portions(Dispatch::by_halves), 3U);
+    EXPECT_EQ(TokenMove(raster_order(slab), across.order(), slab).portions(Dispatch::by_halves), 2U);
+    EXPECT_EQ(TokenMove(across.order(), raster_order(slab), slab).portions(Dispatch::by_halves), 2U);
+    EXPECT_FALSE(there.has_room_for(Dispatch::by_halves)) << "most rows stay";
   });
 }
 

@@ -50,13 +50,12 @@ class Diary : public parallel::Observer {
   std::vector<std::string> names_;
 };
 
-constexpr int kSamples = 2;
-
-/// The diaries of all slabs: a forward and a backward pass through two blocks, windows and shifted ones.
-std::vector<std::vector<std::string>> diaries(int slabs) {
+/// The diaries of all slabs: a forward and a backward pass through `blocks` blocks. `global_every`, beyond the blocks:
+/// windows and shifted ones; 0: windows, and attention across them, in turn.
+std::vector<std::vector<std::string>> diaries(int slabs, int blocks, int global_every, int samples) {
   const TokenGrid grid(Grid::gaussian(32, 36), 2);  // 16 x 18 tokens
-  NetworkShape shape{.patch = 2, .width = 64, .blocks = 2, .heads = 4, .windows = {{2, 3}}, .mlp_ratio = 2};
-  shape.global_every = 3;  // none of them: windows and shifted ones
+  NetworkShape shape{.patch = 2, .width = 64, .blocks = blocks, .heads = 4, .windows = {{4, 6}}, .mlp_ratio = 2};
+  shape.global_every = global_every;
   std::vector<std::vector<std::string>> all(static_cast<std::size_t>(slabs));
   parallel::run_on_threads(slabs, [&](const parallel::Communicator& threads) {
     const auto diary = std::make_shared<Diary>();
@@ -68,9 +67,9 @@ std::vector<std::vector<std::string>> diaries(int slabs) {
     const Trunk trunk(store, shape, grid, slab, DType::f32, host_memory());
     testing::randomise(store);
     store.allocate_gradients();
-    const std::int64_t mine = kSamples * slab.token_count(), width = shape.width;
+    const std::int64_t mine = samples * slab.token_count(), width = shape.width;
     Operands operands(DType::f32);
-    const Tensor x = operands.add({mine, width}, "x"), modulation = operands.add({kSamples, 6 * width}, "modulation");
+    const Tensor x = operands.add({mine, width}, "x"), modulation = operands.add({samples, 6 * width}, "modulation");
     Trunk::Activations a;
     const Trunk::Watch watch{
         {}, {}, nullptr, [&](std::size_t layer, const char* what, bool begins) {
@@ -79,7 +78,7 @@ std::vector<std::vector<std::string>> diaries(int slabs) {
     testing::run_planned(*backend, Precision{DType::f32, DType::f32}, [&](Context& ctx) {
       diary->lines.clear();
       Tensor in = ctx.take(x.shape), d = ctx.take(x.shape),
-             dmodulation = ctx.take({slab.chunks_here() * kSamples, 6 * width});
+             dmodulation = ctx.take({slab.chunks_here() * samples, 6 * width});
       ctx->copy(ctx, x, in);
       ctx->copy(ctx, x, d);
       ctx->fill(ctx, dmodulation, 0);
@@ -92,44 +91,99 @@ std::vector<std::vector<std::string>> diaries(int slabs) {
   return all;
 }
 
-TEST(TrunkOverlap, RowsLeaveBehindTheEdgeAndComeWhileInnerSequencesAreWorkedOn) {
-  for (const auto& lines : diaries(2)) {
-    std::string text;
-    for (const std::string& line : lines) text += line + "\n";
-    SCOPED_TRACE(text);
-    const auto at = [&](const std::string& line) {
-      const auto found = std::find(lines.begin(), lines.end(), line);
-      EXPECT_NE(found, lines.end()) << line;
-      return found - lines.begin();
-    };
-    // Moves: to windows, to shifted ones, row after row; and back.
-    std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> moves;
+/// Where things are in a diary.
+class Reading {
+ public:
+  explicit Reading(const std::vector<std::string>& lines) : lines_(lines) {
+    const std::string leaves = "leaves";
     for (std::size_t i = 0; i < lines.size(); ++i)
-      if (lines[i].ends_with("leaves"))
-        moves.emplace_back(static_cast<std::ptrdiff_t>(i),
-                           at(lines[i].substr(0, lines[i].size() - std::string("leaves").size()) + "is over"));
-    ASSERT_EQ(moves.size(), 6U);
-    const auto during = [&](const std::string& work, std::size_t move) {
-      EXPECT_GT(at(work + " begins"), moves[move].first);
-      EXPECT_LT(at(work + " ends"), moves[move].second);
-    };
+      if (lines[i].ends_with(leaves))
+        exchanges_.emplace_back(i, at(lines[i].substr(0, lines[i].size() - leaves.size()) + "is over"));
+  }
+  std::size_t at(const std::string& line) const {
+    const auto found = std::find(lines_.begin(), lines_.end(), line);
+    EXPECT_NE(found, lines_.end()) << line;
+    return static_cast<std::size_t>(found - lines_.begin());
+  }
+  bool has(const std::string& line) const { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); }
+  std::size_t exchanges() const { return exchanges_.size(); }
+  std::size_t leaves(std::size_t exchange) const { return exchanges_.at(exchange).first; }
+  std::size_t is_over(std::size_t exchange) const { return exchanges_.at(exchange).second; }
+  void expect_during(const std::string& work, std::size_t exchange) const {
+    EXPECT_GT(at(work + " begins"), leaves(exchange)) << exchange;
+    EXPECT_LT(at(work + " ends"), is_over(exchange)) << exchange;
+  }
+  std::string text() const {
+    std::string text;
+    for (const std::string& line : lines_) text += line + "\n";
+    return text;
+  }
+
+ private:
+  const std::vector<std::string>& lines_;
+  std::vector<std::pair<std::size_t, std::size_t>> exchanges_;
+};
+
+TEST(TrunkOverlap, RowsLeaveBehindTheEdgeAndComeWhileInnerSequencesAreWorkedOn) {
+  for (const auto& lines : diaries(2, 2, 3, 2)) {
+    const Reading diary(lines);
+    SCOPED_TRACE(diary.text());
+    ASSERT_EQ(diary.exchanges(), 6U) << "to windows, to shifted ones, row after row; and back";
     // A rank has rows for its neighbour in one of the two layers: at its northern edge in windows, at its southern one
     // in shifted ones.
-    const bool gives = std::count(lines.begin(), lines.end(), "forward, while rows go of layer 0 begins") > 0;
-    const bool gets = std::count(lines.begin(), lines.end(), "forward, while rows come of layer 1 begins") > 0;
+    const bool gives = diary.has("forward, while rows go of layer 0 begins");
+    const bool gets = diary.has("forward, while rows come of layer 1 begins");
     EXPECT_TRUE(gives || gets);
     if (gives) {
-      EXPECT_LT(at("forward, the edge of layer 0 ends"), moves[1].first);
-      during("forward, while rows go of layer 0", 1);
+      EXPECT_LT(diary.at("forward, the edge of layer 0 ends"), diary.leaves(1));
+      diary.expect_during("forward, while rows go of layer 0", 1);
     }
     if (gets) {
-      during("forward, while rows come of layer 1", 1);
-      EXPECT_GT(at("forward, the edge of layer 1 begins"), moves[1].second);
+      diary.expect_during("forward, while rows come of layer 1", 1);
+      EXPECT_GT(diary.at("forward, the edge of layer 1 begins"), diary.is_over(1));
     }
     // Backward, the input's gradient leaves ahead of what the weights' takes.
-    during("backward, weights of layer 1", 4);
-    during("backward, weights of layer 0", 5);
-    EXPECT_GT(at("backward, tokens of layer 0 begins"), moves[4].second);
+    diary.expect_during("backward, weights of layer 1", 4);
+    diary.expect_during("backward, weights of layer 0", 5);
+    EXPECT_GT(diary.at("backward, tokens of layer 0 begins"), diary.is_over(4));
+  }
+}
+
+TEST(TrunkOverlap, OfSeveralSamplesSomeTravelWhileTheOthersAreWorkedOn) {
+  for (const auto& lines : diaries(2, 3, 0, 3)) {  // windows, across them, shifted ones
+    const Reading diary(lines);
+    SCOPED_TRACE(diary.text());
+    ASSERT_EQ(diary.exchanges(), 2U * 4 + 4);
+    for (const int layer : {0, 1}) {
+      const auto of = [&](const std::string& what) { return what + " of layer " + std::to_string(layer); };
+      const std::size_t first = 2 * static_cast<std::size_t>(layer + 1);  // of the exchanges to the next layer
+      diary.expect_during(of("forward, the other samples"), first);
+      EXPECT_LT(diary.at(of("forward, the other samples") + " ends"), diary.leaves(first + 1));
+      // The next layer's first samples do not wait for the others.
+      const std::string next = " of layer " + std::to_string(layer + 1);
+      EXPECT_GT(diary.at("forward, the first samples" + next + " begins"), diary.is_over(first));
+      diary.expect_during("forward, the first samples" + next, first + 1);
+      EXPECT_GT(diary.at("forward, the other samples" + next + " begins"), diary.is_over(first + 1));
+    }
+  }
+}
+
+TEST(TrunkOverlap, OfOneSampleHalfTheSequencesTravelWhileTheOthersAreWorkedOn) {
+  for (const auto& lines : diaries(2, 3, 0, 1)) {
+    const Reading diary(lines);
+    SCOPED_TRACE(diary.text());
+    // To windows; to attention across them: from their first half, from the second to the first, to the second; to
+    // shifted ones: the same; row after row.
+    ASSERT_EQ(diary.exchanges(), 1U + 3 + 3 + 1 + 4);
+    for (const int layer : {0, 1}) {
+      const std::string here = " of layer " + std::to_string(layer), next = " of layer " + std::to_string(layer + 1);
+      const std::size_t first = layer == 0 ? 1 : 4;
+      diary.expect_during("forward, the second half" + here, first);
+      EXPECT_LT(diary.at("forward, the second half" + here + " ends"), diary.leaves(first + 1));
+      EXPECT_GT(diary.at("forward, the first half" + next + " begins"), diary.is_over(first + 1));
+      diary.expect_during("forward, the first half" + next, first + 2);
+      EXPECT_GT(diary.at("forward, the second half" + next + " begins"), diary.is_over(first + 2));
+    }
   }
 }
 
@@ -138,21 +192,31 @@ struct CutSample {
   TokenGrid grid{Grid::gaussian(32, 64), 2};  // 16 x 32 tokens
   Slab slab{grid, {parallel::imagined(1, 4), 4}, 4};
   LayerTokens tokens{draft_windows(grid, 4, 8, false, 8), slab, Cut::by_row, DType::f32, host_memory()};
+  /// Sequences that need a portion's rows, or have rows of it.
+  using Portions = std::vector<std::pair<int, int>>;
+  LayerCut::Portions rows(const Portions& sequences) const {
+    LayerCut::Portions list(static_cast<std::size_t>(tokens.count()), -1);
+    for (const auto& [s, portion] : sequences) list[static_cast<std::size_t>(32 * s + 5)] = portion;
+    return list;
+  }
   LayerCut cut(const std::vector<int>& arriving, const std::vector<int>& leaving) const {
-    const auto rows = [&](const std::vector<int>& sequences) {
-      std::vector<bool> list(static_cast<std::size_t>(tokens.count()));
-      for (const int s : sequences) list[static_cast<std::size_t>(32 * s + 5)] = true;
-      return list;
+    const auto once = [&](const std::vector<int>& sequences) {
+      Portions portions;
+      for (const int s : sequences) portions.emplace_back(s, 0);
+      return rows(portions);
     };
-    return {tokens, rows(arriving), rows(leaving)};
+    return LayerCut::around_the_edge(tokens, once(arriving), once(leaving));
   }
 };
 
 using Rows = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
-Rows rows(const std::vector<LayerCut::Part>& parts) {
+enum Turns { before, edge, behind };
+
+Rows rows(const LayerCut& cut, std::size_t turn) {
   Rows list;
-  for (const LayerCut::Part& part : parts) list.emplace_back(part.first, part.first + part.table.token_count());
+  for (const LayerCut::Part& part : cut.turns().at(turn).parts)
+    list.emplace_back(part.first, part.first + part.table.token_count());
   return list;
 }
 
@@ -160,21 +224,40 @@ TEST(LayerCut, TheEdgeIsBetweenHalvesOfTheRest) {
   const CutSample sample;
   ASSERT_EQ(sample.tokens.count(), 128);
   const LayerCut cut = sample.cut({0}, {0, 3});
-  EXPECT_EQ(rows(cut.before()), (Rows{{32, 64}}));
-  EXPECT_EQ(rows(cut.edge()), (Rows{{0, 32}, {96, 128}}));
-  EXPECT_EQ(rows(cut.behind()), (Rows{{64, 96}}));
-  EXPECT_EQ(cut.edge()[1].table.offsets, (std::vector<std::int32_t>{0, 32}));
+  EXPECT_EQ(rows(cut, before), (Rows{{32, 64}}));
+  EXPECT_EQ(rows(cut, edge), (Rows{{0, 32}, {96, 128}}));
+  EXPECT_EQ(rows(cut, behind), (Rows{{64, 96}}));
+  EXPECT_EQ(cut.turns()[edge].parts[1].table.offsets, (std::vector<std::int32_t>{0, 32}));
+  EXPECT_EQ(cut.turns()[before].needs, 0U);
+  EXPECT_EQ(cut.turns()[before].gives, 0U);
+  EXPECT_EQ(cut.turns()[edge].needs, 1U);
+  EXPECT_GE(cut.turns()[edge].gives, 1U);
 }
 
 TEST(LayerCut, WhereRowsOnlyComeOrOnlyGoAllOfTheRestIsOnOneSide) {
   const CutSample sample;
-  EXPECT_EQ(rows(sample.cut({3}, {}).before()), (Rows{{0, 96}}));
-  EXPECT_TRUE(sample.cut({3}, {}).behind().empty());
-  EXPECT_EQ(rows(sample.cut({}, {3}).behind()), (Rows{{0, 96}}));
-  EXPECT_TRUE(sample.cut({}, {3}).before().empty());
+  EXPECT_EQ(rows(sample.cut({3}, {}), before), (Rows{{0, 96}}));
+  EXPECT_TRUE(rows(sample.cut({3}, {}), behind).empty());
+  EXPECT_EQ(rows(sample.cut({}, {3}), behind), (Rows{{0, 96}}));
+  EXPECT_TRUE(rows(sample.cut({}, {3}), before).empty());
   // All rows go, as to attention across windows: none of them early.
-  EXPECT_EQ(rows(sample.cut({0}, {0, 1, 2, 3}).before()), (Rows{{32, 128}}));
-  EXPECT_EQ(rows(sample.cut({0, 1, 2, 3}, {0}).behind()), (Rows{{32, 128}}));
+  EXPECT_EQ(rows(sample.cut({0}, {0, 1, 2, 3}), before), (Rows{{32, 128}}));
+  EXPECT_EQ(rows(sample.cut({0, 1, 2, 3}, {0}), behind), (Rows{{32, 128}}));
+}
+
+TEST(LayerCut, HalvesNeedAndGiveThePortionsThatTheyHaveRowsOf) {
+  const CutSample sample;
+  const LayerCut cut =
+      LayerCut::in_halves(sample.tokens, sample.rows({{0, 1}, {1, 0}, {3, 2}}), sample.rows({{0, 0}, {2, 1}, {3, 2}}));
+  EXPECT_EQ(rows(cut, 0), (Rows{{0, 64}}));
+  EXPECT_EQ(rows(cut, 1), (Rows{{64, 128}}));
+  EXPECT_EQ(cut.turns()[0].needs, 2U);
+  EXPECT_EQ(cut.turns()[1].needs, 3U);
+  EXPECT_EQ(cut.turns()[0].gives, 1U);
+  // What nobody brings or takes holds nothing up.
+  const LayerCut at_rest = LayerCut::in_halves(sample.tokens, {}, {});
+  EXPECT_EQ(at_rest.turns()[1].needs, 0U);
+  EXPECT_EQ(at_rest.turns()[0].gives, TokenMove::most_portions);
 }
 
 TEST(LayerCut, ThereIsNoneWithoutAnEdgeOrWithLittleBesides) {
