@@ -42,6 +42,10 @@ class GradientSum {
   /// The sum is there; the object is empty again. Collective.
   void finish(Context& ctx);
   bool by_bucket() const { return options_.by_bucket; }
+  /// With `by_bucket`: whether the pass that is under way is the last of the step that adds to the bucket's gradients.
+  bool is_last_of(std::size_t bucket) const {
+    return options_.by_bucket && added_ + 1 == own_terms() && buckets_[bucket].pass + 1 == options_.passes;
+  }
 
  private:
   /// Sums of whole nodes of the tree over the micro-batches, of what of a bucket's gradients this slab finishes.

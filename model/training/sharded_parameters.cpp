@@ -27,7 +27,7 @@ ShardedParameters::ShardedParameters(ForecastNetwork& network, const TrainingRan
       fast_(fast_sums),
       shares_(network.parameters(), network.buckets(), ranks),
       residence_(network.buckets().size()),
-      last_two_(none, none),
+      last_two_({none, false}, {none, false}),
       expected_(none) {
   if (network.dtype() != DType::f32) fail(ErrorKind::failure, "parameters are shared in f32");
   if (!on_host() && (zero > 1 || ranks.slabs.size() > 1 || ranks.heads.size() > 1))
@@ -100,6 +100,7 @@ void ShardedParameters::allocate(bool with_average) {
 }
 
 void ShardedParameters::take_average() {
+  settle_all();
   ParameterStore& store = network_.parameters();
   for (const ArenaRange range : own()) {
     const Tensor to = store.values().slice(range.first, range.count);
@@ -189,7 +190,13 @@ double ShardedParameters::norm_over_heads(std::span<const double> squares) const
   return common;
 }
 
+void ShardedParameters::collect(GradientSum* sum) {
+  sum_ = sum;
+  for (Residence& bucket : residence_) bucket.ended = false;
+}
+
 void ShardedParameters::update(const AdamW& options, std::int64_t step, double average_decay) {
+  settle_all();
   ParameterStore& store = network_.parameters();
   Backend* backend = &network_.backend();
   if (shares_.alone() || !on_host()) {
@@ -208,11 +215,15 @@ void ShardedParameters::update(const AdamW& options, std::int64_t step, double a
 void ShardedParameters::values_are_new() {
   network_.parameters().values_changed();
   if (shares_.alone() || !on_host()) return;
-  if (values_travel()) return release_unused(none);
-  std::vector<parallel::Event> events;
+  settle_all();
+  if (values_travel()) {
+    for (Residence& bucket : residence_) bucket.ended = false;
+    release_unused(none);
+    if (expected_ != none) start_gather(expected_);  // what the next step begins with
+    return;
+  }
   for (std::size_t b = 0; b < residence_.size(); ++b)
-    if (shares_.here(b)) events.push_back(gather(b));
-  for (parallel::Event& event : events) event.wait();
+    if (shares_.here(b)) start_gather(b);
 }
 
 parallel::Event ShardedParameters::gather(std::size_t bucket) {
@@ -227,6 +238,7 @@ parallel::Event ShardedParameters::gather(std::size_t bucket) {
 void ShardedParameters::swap_average() {
   ParameterStore& store = network_.parameters();
   if (shares_.alone() || !on_host()) return store.swap_average();
+  settle_all();
   for (const ArenaRange range : own())
     std::swap_ranges(store.values().as<float>() + range.first, store.values().as<float>() + range.first + range.count,
                      store.average().as<float>() + range.first);
@@ -254,9 +266,10 @@ std::vector<std::uint32_t> ShardedParameters::gradient_hashes() const {
   return hashes_of(network_.parameters().gradients(), own());
 }
 
-std::vector<int> ShardedParameters::ranks_that_differ() const {
+std::vector<int> ShardedParameters::ranks_that_differ() {
   const auto replicas = static_cast<std::size_t>(shares_.ranks().all.size());
   if (replicas == 1 || values_travel()) return {};
+  settle_all();
   const std::vector<std::uint32_t> all = hashes_of(network_.parameters().values(), held());
   std::vector<int> wrong;
   for (std::size_t first = 0; first < all.size(); first += replicas) {
@@ -272,9 +285,10 @@ std::vector<int> ShardedParameters::ranks_that_differ() const {
   return wrong;
 }
 
-bool ShardedParameters::heads_agree() const {
+bool ShardedParameters::heads_agree() {
   const parallel::Communicator& heads = shares_.ranks().heads;
   if (heads.size() == 1) return true;
+  settle_all();
   const ParameterStore& store = network_.parameters();
   std::uint32_t hash = 0;
   for (const ArenaRange range : written())
@@ -347,9 +361,21 @@ void ShardedParameters::start_gather(std::size_t bucket) {
   residence_[bucket].state = State::arriving;
 }
 
+bool ShardedParameters::settle(std::size_t bucket) {
+  Residence& residence = residence_[bucket];
+  if (residence.state != State::arriving) return false;
+  residence.arrival.wait();
+  residence.state = State::present;
+  return true;
+}
+
+void ShardedParameters::settle_all() {
+  for (std::size_t b = 0; b < residence_.size(); ++b) settle(b);
+}
+
 void ShardedParameters::release(std::size_t bucket) {
   Residence& residence = residence_[bucket];
-  if (residence.state == State::arriving) residence.arrival.wait();
+  settle(bucket);
   ParameterStore& store = network_.parameters();
   const Bucket& range = shares_.buckets()[bucket];
   const ArenaRange own = shares_.own(bucket);
@@ -357,7 +383,7 @@ void ShardedParameters::release(std::size_t bucket) {
   store.discard(store.values(), range.first, own.first - range.first);
   store.discard(store.values(), own_end, end - own_end);
   if (!store.copies().none()) store.discard(store.copies(), range.first, range.count);
-  residence = {.state = State::absent, .users = 0, .arrival = {}};
+  residence = {.state = State::absent, .users = 0, .arrival = {}, .ended = residence.ended};
 }
 
 void ShardedParameters::release_unused(std::size_t but) {
@@ -366,22 +392,19 @@ void ShardedParameters::release_unused(std::size_t but) {
 }
 
 bool ShardedParameters::before_use(std::size_t bucket) {
-  if (!values_travel()) return false;
+  if (!values_travel()) return settle(bucket);
   release_unused(bucket);
   Residence& residence = residence_[bucket];
   if (residence.state == State::absent) start_gather(bucket);
-  const bool came = residence.state == State::arriving;
-  if (came) {
-    residence.arrival.wait();
-    residence.state = State::present;
-  }
+  const bool came = settle(bucket);
   ++residence.users;
   // What came after these two the last time comes now, too: all ranks do the same.
   after_[last_two_] = bucket;
-  last_two_ = {last_two_.second, bucket};
+  last_two_ = {last_two_.second, {bucket, std::exchange(backward_, false)}};
   const auto known = after_.find(last_two_);
   expected_ = known == after_.end() ? none : known->second;
-  if (expected_ != none && residence_[expected_].state == State::absent) start_gather(expected_);
+  if (expected_ != none && residence_[expected_].state == State::absent && !residence_[expected_].ended)
+    start_gather(expected_);
   return came;
 }
 
@@ -391,11 +414,14 @@ void ShardedParameters::after_use(std::size_t bucket) {
 }
 
 void ShardedParameters::before_gradients(std::size_t bucket) {
+  backward_ = true;
   if (sum_) sum_->settle(bucket);
 }
 
 void ShardedParameters::gradients_ready(std::size_t bucket) {
-  if (sum_) sum_->gradients_ready(bucket);
+  if (!sum_) return;
+  residence_[bucket].ended = sum_->is_last_of(bucket);
+  sum_->gradients_ready(bucket);
 }
 
 }  // namespace zonda::model

@@ -44,10 +44,11 @@ class ShardedParameters final : public BucketObserver {
   // --- a step
   /// Of so many backward passes of a micro-batch, and micro-batches over all data ranks.
   GradientSumOptions sum_options(int passes, std::size_t terms) const;
-  /// Gradients go to `sum` from now on; null: nowhere.
-  void collect(GradientSum* sum) { sum_ = sum; }
+  /// Gradients of a step go to `sum` from now on; null: nowhere.
+  void collect(GradientSum* sum);
   /// Of the whole gradient, the same on all ranks. Collective, as all below.
   double gradient_norm() const;
+  /// The new values are on their way when it returns: a bucket's are waited for where a pass uses it first.
   void update(const AdamW& options, std::int64_t step, double average_decay);
   /// Exchanges values and average.
   void swap_average();
@@ -55,9 +56,9 @@ class ShardedParameters final : public BucketObserver {
   std::vector<std::uint32_t> gradient_hashes() const;
   /// The ranks, numbered as there, whose values are not those of their stage's others, where all hold them: memory that
   /// was corrupted.
-  std::vector<int> ranks_that_differ() const;
+  std::vector<int> ranks_that_differ();
   /// Whether what ranks that share heads hold in common is the same on all of them.
-  bool heads_agree() const;
+  bool heads_agree();
   /// Numbers [0, bucket's count) of an arena on rank 0, of each rank that shares heads: [heads' ranks].
   void gather_to_root(const Tensor& arena, std::size_t bucket, std::vector<std::vector<float>>& wholes) const;
 
@@ -73,6 +74,7 @@ class ShardedParameters final : public BucketObserver {
     State state = State::present;
     int users = 0;
     parallel::Event arrival;
+    bool ended = false;  // no pass of this step needs it any more
   };
   bool values_travel() const { return zero_ == 3 && shares_.ranks().all.size() > 1; }
   /// Whether a bucket's gradients leave as soon as they are ready.
@@ -87,6 +89,9 @@ class ShardedParameters final : public BucketObserver {
   double norm_over_heads(std::span<const double> squares) const;
   parallel::Event gather(std::size_t bucket);
   void start_gather(std::size_t bucket);
+  /// The bucket's values are there; returns whether they were on their way.
+  bool settle(std::size_t bucket);
+  void settle_all();
   void release(std::size_t bucket);
   void release_unused(std::size_t but);
   void values_are_new();
@@ -97,10 +102,16 @@ class ShardedParameters final : public BucketObserver {
   ParameterShares shares_;
   GradientSum* sum_ = nullptr;
   std::vector<Residence> residence_;
-  // Which bucket was used after which two: the next one is fetched ahead.
-  std::map<std::pair<std::size_t, std::size_t>, std::size_t> after_;
-  std::pair<std::size_t, std::size_t> last_two_;
+  // Which bucket was used after which two uses: the next one is fetched ahead.
+  struct Use {
+    std::size_t bucket;
+    bool backward;
+    auto operator<=>(const Use&) const = default;
+  };
+  std::map<std::pair<Use, Use>, std::size_t> after_;
+  std::pair<Use, Use> last_two_;
   std::size_t expected_;
+  bool backward_ = false;  // the next use
 };
 
 }  // namespace zonda::model

@@ -1,54 +1,16 @@
 // Rows travel between slabs while others are worked on: the order of what a rank does, and what a layer's cut is.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <mutex>
-
-#include "core/error.hpp"
 #include "model/network/trunk.hpp"
 #include "network_sample.hpp"
-#include "parallel/forwarding_transport.hpp"
 #include "parallel/imagined.hpp"
-#include "parallel/observer.hpp"
+#include "tests/parallel/diary.hpp"
 
 namespace zonda::model {
 namespace {
 
 using testing::Operands;
 using testing::Precision;
-
-/// Nothing is over before somebody waits for it.
-class LateTransport : public parallel::ForwardingTransport {
- public:
-  using ForwardingTransport::ForwardingTransport;
-  parallel::Event observe(const parallel::Operation& operation,
-                          const std::function<parallel::Event()>& start) override {
-    return parallel::Event(
-        [event = inner()->observe(operation, start)](bool block) mutable { return block && event.poll(true); });
-  }
-};
-
-/// What a rank does, one line after the other.
-class Diary : public parallel::Observer {
- public:
-  std::uint64_t begin(const parallel::Call& call) override {
-    const std::uint64_t id = calls_++;
-    lines.push_back(fmt::format("{} {} leaves", call.operation.name, id));
-    names_.push_back(call.operation.name);
-    return id;
-  }
-  void end(std::uint64_t id) override { lines.push_back(fmt::format("{} {} is over", names_[id], id)); }
-  std::string explain(std::uint64_t) override { return {}; }
-  /// The line's number; lines.size() where there is none.
-  std::size_t at(const std::string& line) const {
-    return static_cast<std::size_t>(std::find(lines.begin(), lines.end(), line) - lines.begin());
-  }
-  std::vector<std::string> lines;
-
- private:
-  std::uint64_t calls_ = 0;
-  std::vector<std::string> names_;
-};
 
 /// The diaries of all slabs: a forward and a backward pass through `blocks` blocks. `global_every`, beyond the blocks:
 /// windows and shifted ones; 0: windows, and attention across them, in turn.
@@ -58,9 +20,8 @@ std::vector<std::vector<std::string>> diaries(int slabs, int blocks, int global_
   shape.global_every = global_every;
   std::vector<std::vector<std::string>> all(static_cast<std::size_t>(slabs));
   parallel::run_on_threads(slabs, [&](const parallel::Communicator& threads) {
-    const auto diary = std::make_shared<Diary>();
-    const parallel::Communicator world =
-        parallel::observed(parallel::Communicator(std::make_shared<LateTransport>(threads.transport())), diary);
+    const auto diary = std::make_shared<parallel::Diary>();
+    const parallel::Communicator world = parallel::in_diary(threads, diary);
     const std::shared_ptr<Backend> backend = make_backend("cpu", 1);
     const Slab slab(grid, {world, 8}, 2);
     ParameterStore store(DType::f32);
@@ -71,12 +32,11 @@ std::vector<std::vector<std::string>> diaries(int slabs, int blocks, int global_
     Operands operands(DType::f32);
     const Tensor x = operands.add({mine, width}, "x"), modulation = operands.add({samples, 6 * width}, "modulation");
     Trunk::Activations a;
-    const Trunk::Watch watch{
-        {}, {}, nullptr, [&](std::size_t layer, const char* what, bool begins) {
-          diary->lines.push_back(fmt::format("{} of layer {} {}", what, layer, begins ? "begins" : "ends"));
-        }};
+    const Trunk::Watch watch{{}, {}, nullptr, [&](std::size_t layer, const char* what, bool begins) {
+                               diary->write(fmt::format("{} of layer {} {}", what, layer, begins ? "begins" : "ends"));
+                             }};
     testing::run_planned(*backend, Precision{DType::f32, DType::f32}, [&](Context& ctx) {
-      diary->lines.clear();
+      diary->clear();
       Tensor in = ctx.take(x.shape), d = ctx.take(x.shape),
              dmodulation = ctx.take({slab.chunks_here() * samples, 6 * width});
       ctx->copy(ctx, x, in);
@@ -86,47 +46,14 @@ std::vector<std::vector<std::string>> diaries(int slabs, int blocks, int global_
           ctx, in, modulation, a, [](std::size_t) { return Recompute::none; }, watch);
       trunk.backward(ctx, a, d, dmodulation, watch);
     });
-    all[static_cast<std::size_t>(world.rank())] = diary->lines;
+    all[static_cast<std::size_t>(world.rank())] = diary->lines();
   });
   return all;
 }
 
-/// Where things are in a diary.
-class Reading {
- public:
-  explicit Reading(const std::vector<std::string>& lines) : lines_(lines) {
-    const std::string leaves = "leaves";
-    for (std::size_t i = 0; i < lines.size(); ++i)
-      if (lines[i].ends_with(leaves))
-        exchanges_.emplace_back(i, at(lines[i].substr(0, lines[i].size() - leaves.size()) + "is over"));
-  }
-  std::size_t at(const std::string& line) const {
-    const auto found = std::find(lines_.begin(), lines_.end(), line);
-    EXPECT_NE(found, lines_.end()) << line;
-    return static_cast<std::size_t>(found - lines_.begin());
-  }
-  bool has(const std::string& line) const { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); }
-  std::size_t exchanges() const { return exchanges_.size(); }
-  std::size_t leaves(std::size_t exchange) const { return exchanges_.at(exchange).first; }
-  std::size_t is_over(std::size_t exchange) const { return exchanges_.at(exchange).second; }
-  void expect_during(const std::string& work, std::size_t exchange) const {
-    EXPECT_GT(at(work + " begins"), leaves(exchange)) << exchange;
-    EXPECT_LT(at(work + " ends"), is_over(exchange)) << exchange;
-  }
-  std::string text() const {
-    std::string text;
-    for (const std::string& line : lines_) text += line + "\n";
-    return text;
-  }
-
- private:
-  const std::vector<std::string>& lines_;
-  std::vector<std::pair<std::size_t, std::size_t>> exchanges_;
-};
-
 TEST(TrunkOverlap, RowsLeaveBehindTheEdgeAndComeWhileInnerSequencesAreWorkedOn) {
   for (const auto& lines : diaries(2, 2, 3, 2)) {
-    const Reading diary(lines);
+    const parallel::DiaryReading diary(lines, "all_to_all");
     SCOPED_TRACE(diary.text());
     ASSERT_EQ(diary.exchanges(), 6U) << "to windows, to shifted ones, row after row; and back";
     // A rank has rows for its neighbour in one of the two layers: at its northern edge in windows, at its southern one
@@ -151,7 +78,7 @@ TEST(TrunkOverlap, RowsLeaveBehindTheEdgeAndComeWhileInnerSequencesAreWorkedOn) 
 
 TEST(TrunkOverlap, OfSeveralSamplesSomeTravelWhileTheOthersAreWorkedOn) {
   for (const auto& lines : diaries(2, 3, 0, 3)) {  // windows, across them, shifted ones
-    const Reading diary(lines);
+    const parallel::DiaryReading diary(lines, "all_to_all");
     SCOPED_TRACE(diary.text());
     ASSERT_EQ(diary.exchanges(), 2U * 4 + 4);
     for (const int layer : {0, 1}) {
@@ -170,7 +97,7 @@ TEST(TrunkOverlap, OfSeveralSamplesSomeTravelWhileTheOthersAreWorkedOn) {
 
 TEST(TrunkOverlap, OfOneSampleHalfTheSequencesTravelWhileTheOthersAreWorkedOn) {
   for (const auto& lines : diaries(2, 3, 0, 1)) {
-    const Reading diary(lines);
+    const parallel::DiaryReading diary(lines, "all_to_all");
     SCOPED_TRACE(diary.text());
     // To windows; to attention across them: from their first half, from the second to the first, to the second; to
     // shifted ones: the same; row after row.
