@@ -63,6 +63,7 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
     return;
   }
   GemmOptions options;
+  options.coarse = ctx.int8 && !trunk_;  // a bundle in int8 holds these matrices in bf16
   if (bias_ >= 0) options.bias = store_->value(bias_);
   if (!corrected(ctx)) options.activated = activated;
   product(y, options);

@@ -35,6 +35,7 @@ struct GemmOptions {
   bool transpose_a = false, transpose_b = false, accumulate = false;
   Tensor bias{};       ///< [columns of c]
   Tensor activated{};  ///< shape of c
+  bool coarse = false;  ///< operands may be rounded to bf16, where that is faster
 };
 
 enum class NormKind {

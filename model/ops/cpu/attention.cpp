@@ -225,7 +225,7 @@ Task<H> task_of(std::int64_t task, const AttentionShape& shape, const SequenceTa
   t.k_gain = k_gain.as<float>();
   t.cosine = table.cosine.as<float>() + first * (shape.head_size / 2);
   t.sine = table.sine.as<float>() + first * (shape.head_size / 2);
-  t.log_sum = log_sum.as<float>() + row * shape.heads + head;
+  t.log_sum = log_sum.none() ? nullptr : log_sum.as<float>() + row * shape.heads + head;
   t.heads = shape.heads;
   t.size = shape.head_size;
   return t;
@@ -254,7 +254,7 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
       using H = decltype(half);
 #pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
       for (std::int64_t task = 0; task < tasks; ++task) {
-        const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
+        const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, ctx.keep ? log_sum : Tensor{});
         H* out = y.as<H>() + task % shape.heads * shape.head_size;
         float* room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
         paired ? paired_head_forward(t, out, room_of_thread) : head_forward(t, out, room_of_thread);

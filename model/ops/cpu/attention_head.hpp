@@ -28,7 +28,7 @@ struct Task {
   Rows qkv, y;         // strides 3 D and D
   const H *q, *k, *v;  // columns of the head in qkv
   const float *q_gain, *k_gain, *cosine, *sine;
-  float* log_sum;  // of row 0 of the sample, this head
+  float* log_sum;  // of row 0 of the sample, this head; null: not wanted
   std::int64_t heads, size;
   std::int64_t length() const { return qkv.length; }
 };
@@ -160,7 +160,7 @@ template <class H>
 }
 
 /// p [n, row] holds logits in units of ln 2 and becomes exp(logit - largest of the row), zeros beyond n; share [n] the
-/// row's 1 / sum and `log_sum` (rows' places by `tokens`) the log of the sum.
+/// row's 1 / sum and `log_sum` (rows' places by `tokens`), unless it is null, the log of the sum.
 template <class H>
 [[gnu::always_inline]] inline void softmax_rows(const Task<H>& t, float* p, std::int64_t row, float* share) {
   const std::int64_t n = t.length(), last = (n - 1) / kLanes * kLanes;
@@ -183,7 +183,7 @@ template <class H>
     x[last / kLanes] = e;
     const float sum = sum_of(total + e);
     share[i] = 1.0f / sum;
-    t.log_sum[t.qkv.tokens[i] * t.heads] = (shift + std::log2(sum)) * kLn2;
+    if (t.log_sum) t.log_sum[t.qkv.tokens[i] * t.heads] = (shift + std::log2(sum)) * kLn2;
   }
 }
 

@@ -12,12 +12,9 @@ namespace zonda::model {
 class CpuBackend : public ReferenceBackend {
  public:
   /// `threads` 0: OpenMP's number at this moment. Operations on fewer than `smallest_shared` numbers stay on one
-  /// thread: waking the others would cost more than the work. Without `bf16_products` operands in bf16 are widened and
-  /// multiplied in f32.
-  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768,
-                      bool bf16_products = model::has_bf16_products());
-  /// Whether bf16 operands are multiplied as they are on this machine.
-  static bool has_bf16_products() { return model::has_bf16_products(); }
+  /// thread: waking the others would cost more than the work. Without `bf16_products`, and where the machine has none,
+  /// operands in bf16 are widened and multiplied in f32.
+  explicit CpuBackend(int threads = 0, std::int64_t smallest_shared = 32768, bool bf16_products = true);
   std::string name() const override { return "cpu"; }
   int threads() const override { return threads_; }
 
@@ -70,6 +67,7 @@ class CpuBackend : public ReferenceBackend {
  private:
   /// Whether attention multiplies pairs of bf16 numbers.
   bool paired(const AttentionShape&, DType operands) const;
+  void gemm_coarse(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options);
   void weight_gradient_by_products(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                    const Tensor& weight_gradient, const Tensor& bias_gradient);
   int team(std::int64_t numbers) const { return numbers < smallest_shared_ ? 1 : threads_; }

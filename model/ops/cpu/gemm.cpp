@@ -10,6 +10,8 @@
 #include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
+#include "model/ops/cpu/pair_product.hpp"
+#include "model/ops/cpu/small_product.hpp"
 #include "model/ops/cpu/vector_math.hpp"
 
 namespace zonda::model {
@@ -61,6 +63,7 @@ constexpr std::int64_t kRows = 384, kGradientRows = 128;
 constexpr std::int64_t kFewestRows = 16;
 constexpr std::int64_t kShares = 4;  // pieces come in multiples of it, so that a few threads get as many each
 constexpr std::int64_t kSumRows = 256;
+constexpr std::int64_t kCoarseRows = 48;  // that are rounded at a time
 
 /// Rows of a piece of m rows; never by the number of threads.
 std::int64_t piece_rows(std::int64_t m) {
@@ -70,11 +73,48 @@ std::int64_t piece_rows(std::int64_t m) {
 
 }  // namespace
 
+#ifdef ZONDA_AVX512_BF16
+/// Operands in f32 are rounded to pairs of bf16, the left one strip by strip.
+void CpuBackend::gemm_coarse(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c,
+                             const GemmOptions& options) {
+  const std::int64_t m = c.shape[0], n = c.shape[1], k = a.shape[1], row = small::paired_row(k), pairs = (k + 1) / 2,
+                     pieces = (m + kCoarseRows - 1) / kCoarseRows;
+  Tensor right = ctx.take({pairs, n}, DType::f32);  // of words, as the left rows
+  Tensor left = ctx.take({threads_, kCoarseRows, row}, DType::f32);
+  if (!ctx.planning()) {
+    auto* words = reinterpret_cast<small::Pair*>(right.as<float>());
+    small::pair_rows(b.as<float>(), k, n, words);
+    const float* bias = options.bias.none() ? nullptr : options.bias.as<float>();
+#pragma omp parallel for schedule(dynamic) num_threads(pieces == 1 ? 1 : team(m * n * k / 32))
+    for (std::int64_t p = 0; p < pieces; ++p) {
+      const std::int64_t first = p * kCoarseRows, rows = std::min(kCoarseRows, m - first);
+      auto* rounded = reinterpret_cast<small::Pair*>(left.as<float>() + omp_get_thread_num() * kCoarseRows * row);
+      small::round_rows(a.as<float>() + first * k, rows, k, rounded);
+      float* sum = c.as<float>() + first * n;
+      small::pair_product(rounded, row, 1, words, n, sum, n, rows, n, pairs);
+      if (bias || !options.activated.none())
+        epilogue(sum, bias, sum, options.activated.none() ? nullptr : options.activated.as<float>() + first * n, rows,
+                 n);
+    }
+  }
+  ctx.release(right, left);
+}
+#else
+void CpuBackend::gemm_coarse(Context&, const Tensor&, const Tensor&, const Tensor&, const GemmOptions&) {
+  fail(ErrorKind::failure, "no products of pairs in this build");
+}
+#endif
+
 void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
   if (c.dtype == DType::f64 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
+  if (options.coarse && bf16_products_ && small::has_pair_products() && a.dtype == DType::f32 &&
+      c.dtype == DType::f32 && !options.transpose_a && !options.transpose_b && !options.accumulate &&
+      c.shape[1] % small::kLanes == 0)
+    return gemm_coarse(ctx, a, b, c, options);
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
   const std::int64_t piece = options.transpose_a ? kGradientRows : piece_rows(m), pieces = (m + piece - 1) / piece;
-  const bool wide_result = c.dtype == DType::f32, widened = a.dtype == DType::bf16 && !bf16_products_;
+  const bool wide_result = c.dtype == DType::f32,
+             widened = a.dtype == DType::bf16 && !(bf16_products_ && has_bf16_products());
   const bool filled_up = !options.transpose_a && m % piece > 0 && m % piece < kFewestRows;
   Tensor sums, wide_a, wide_b;
   // Not of the arena: whoever leaves out a product must not change its plan by the number of rows.

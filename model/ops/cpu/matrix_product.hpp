@@ -1,6 +1,6 @@
 #pragma once
-// Products of whole matrices on one thread: by oneDNN where the build has it (onednn_product.cpp), else by own loops
-// (own_product.cpp), as on ARM.
+// Products of whole matrices on one thread: by own tiles (own_product.cpp), and large or transposed ones by oneDNN
+// where the machine has it, which is opened with the first of them: a program of small models never pays for it.
 #include <cstdint>
 
 #include "model/tensor/bfloat16.hpp"
@@ -18,7 +18,7 @@ bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accum
 /// The same of bf16 operands, with sums in f32; always false where has_bf16_products() is.
 bool multiply(const MatrixProduct& p, const BFloat16* a, const BFloat16* b, bool accumulate, float* c);
 
-/// Whether build and machine multiply bf16.
+/// Whether the machine multiplies bf16; opens oneDNN.
 bool has_bf16_products();
 
 }  // namespace zonda::model

@@ -1,7 +1,8 @@
+#include "model/ops/cpu/own_product.hpp"
+
 #include <algorithm>
 #include <vector>
 
-#include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/small_product.hpp"
 
 namespace zonda::model {
@@ -23,15 +24,20 @@ void pack(const MatrixProduct& p, const float* b, std::int64_t first, std::int64
 
 }  // namespace
 
-bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
+void multiply_by_tiles(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
   thread_local std::vector<float> room;
-  room.resize(static_cast<std::size_t>((p.k + p.rows) * kPanel));
+  const bool in_place = !accumulate && p.n % small::kLanes == 0;
+  room.resize(static_cast<std::size_t>((p.k + (in_place ? 0 : p.rows)) * kPanel));
   float *right = room.data(), *sums = right + p.k * kPanel;
   const std::int64_t a_row = p.transpose_a == 'N' ? p.a_stride : 1, a_column = p.transpose_a == 'N' ? 1 : p.a_stride;
   for (std::int64_t first = 0; first < p.n; first += kPanel) {
-    const std::int64_t columns = std::min(kPanel, p.n - first);
+    const std::int64_t columns = std::min(kPanel, p.n - first), padded = small::padded(columns);
     pack(p, b, first, columns, right);
-    small::product(a, a_row, a_column, right, kPanel, sums, kPanel, p.rows, small::padded(columns), p.k);
+    if (in_place) {
+      small::product(a, a_row, a_column, right, kPanel, c + first, p.n, p.rows, padded, p.k);
+      continue;
+    }
+    small::product(a, a_row, a_column, right, kPanel, sums, kPanel, p.rows, padded, p.k);
     for (std::int64_t i = 0; i < p.rows; ++i) {
       float* to = c + i * p.n + first;
       const float* from = sums + i * kPanel;
@@ -41,15 +47,6 @@ bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accum
         std::copy_n(from, columns, to);
     }
   }
-  return true;
-}
-
-bool multiply(const MatrixProduct&, const BFloat16*, const BFloat16*, bool, float*) {
-  return false;
-}
-
-bool has_bf16_products() {
-  return false;
 }
 
 }  // namespace zonda::model

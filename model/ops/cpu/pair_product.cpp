@@ -84,6 +84,18 @@ void pair_rows(const float* x, std::int64_t rows, std::int64_t columns, Pair* ou
     }
 }
 
+void round_rows(const float* x, std::int64_t rows, std::int64_t k, Pair* out) {
+  const std::int64_t row = 2 * paired_row(k);
+  auto* to = reinterpret_cast<BFloat16*>(out);
+  for (std::int64_t i = 0; i < rows; ++i, x += k, to += row)
+    for (std::int64_t l = 0; l < row; l += kLanes) {
+      const std::int64_t left = k - l;
+      const auto lanes = static_cast<__mmask16>(left >= kLanes ? 0xffff : left > 0 ? (1 << left) - 1 : 0);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + l),
+                          (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, x + l)));
+    }
+}
+
 void round_all(const float* x, std::int64_t count, BFloat16* out) {
   for (std::int64_t i = 0; i < count; i += kLanes)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + i)));

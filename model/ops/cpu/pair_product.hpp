@@ -26,6 +26,12 @@ ZONDA_AVX512_BF16 void pair_product(const Pair* a, std::int64_t a_row, std::int6
 ZONDA_AVX512_BF16 void pair_rows(const BFloat16* x, std::int64_t rows, std::int64_t columns, Pair* out);
 /// The same of f32 numbers, rounded. columns a multiple of 16.
 ZONDA_AVX512_BF16 void pair_rows(const float* x, std::int64_t rows, std::int64_t columns, Pair* out);
+/// Words that hold a row of k numbers, zeros behind them.
+constexpr std::int64_t paired_row(std::int64_t k) {
+  return (k + 31) / 32 * 16;
+}
+/// out [rows, paired_row(k)] = x [rows, k] rounded.
+ZONDA_AVX512_BF16 void round_rows(const float* x, std::int64_t rows, std::int64_t k, Pair* out);
 /// out [count] = x rounded; count a multiple of 16.
 ZONDA_AVX512_BF16 void round_all(const float* x, std::int64_t count, BFloat16* out);
 #endif

@@ -1,8 +1,39 @@
 #include <cstring>
+#include <type_traits>
 
 #include "model/ops/cpu/cpu_backend.hpp"
 
 namespace zonda::model {
+
+namespace {
+
+/// to[j * to_step + v] = share * from[j * from_step + v] of `size` numbers v, for all j; `Size` 0: not known
+/// beforehand.
+template <int Size>
+[[gnu::always_inline]] inline void move_pieces(const float* from, std::int64_t from_step, float* to,
+                                               std::int64_t to_step, std::int64_t count, int size, float share) {
+  const int numbers = Size > 0 ? Size : size;
+  for (std::int64_t j = 0; j < count; ++j, from += from_step, to += to_step)
+    for (int v = 0; v < numbers; ++v) to[v] = share * from[v];
+}
+
+template <int Size>
+[[gnu::always_inline]] inline void add_pieces(const float* from, std::int64_t from_step, float* to,
+                                              std::int64_t to_step, std::int64_t count, int size, float share) {
+  const int numbers = Size > 0 ? Size : size;
+  for (std::int64_t j = 0; j < count; ++j, from += from_step, to += to_step)
+    for (int v = 0; v < numbers; ++v) to[v] += share * from[v];
+}
+
+/// Calls f(constant size) for the sizes that networks have, f(constant 0) for others.
+template <class F>
+[[gnu::always_inline]] inline void with_size(int size, F&& f) {
+  if (size == 2) return f(std::integral_constant<int, 2>{});
+  if (size == 4) return f(std::integral_constant<int, 4>{});
+  f(std::integral_constant<int, 0>{});
+}
+
+}  // namespace
 
 void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor& image, const Tensor& patches,
                               bool average) {
@@ -19,8 +50,9 @@ void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor
         const float* from = image.as<float>() + ((b * channels + c) * rows + i * g.size + u) * columns;
         float* to = patches.as<float>() + task * g.token_columns * numbers + (c * g.kernel_rows + u) * g.size;
         const float share = overlap && ((u == 0 && i > 0) || (u == g.size && i + 1 < g.token_rows)) ? 0.5f : 1.0f;
-        for (std::int64_t j = 0; j < g.token_columns; ++j)
-          for (int v = 0; v < g.size; ++v) to[j * numbers + v] = share * from[j * g.size + v];
+        with_size(g.size, [&](auto size) {
+          move_pieces<decltype(size)::value>(from, g.size, to, numbers, g.token_columns, g.size, share);
+        });
       }
   }
 }
@@ -45,9 +77,11 @@ void CpuBackend::patch_scatter(Context& ctx, const PatchGeometry& g, const Tenso
       const float* from =
           patches.as<float>() + (b * g.token_rows + i) * g.token_columns * numbers + (c * g.kernel_rows + u) * g.size;
       const bool add = part == 1 && inside;
-      for (std::int64_t j = 0; j < g.token_columns; ++j)
-        for (int v = 0; v < g.size; ++v)
-          to[j * g.size + v] = (add ? to[j * g.size + v] : 0.0f) + share * from[j * numbers + v];
+      with_size(g.size, [&](auto size) {
+        constexpr int kSize = decltype(size)::value;
+        add ? add_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share)
+            : move_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share);
+      });
     }
   }
 }

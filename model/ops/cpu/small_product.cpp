@@ -9,15 +9,16 @@ namespace zonda::model::small {
 
 namespace {
 
-/// c [R x 16 V] = a [R x k] b [k x 16 V].
-template <int R, int V>
+/// c [R rows, V registers] = a [R x k] b.
+template <class Register, int R, int V>
 [[gnu::always_inline]] inline void tile(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
                                         std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t k) {
-  Vector sum[R][V] = {};
+  constexpr std::int64_t lanes = sizeof(Register) / sizeof(float);
+  Register sum[R][V] = {};
   for (std::int64_t l = 0; l < k; ++l) {
-    Vector right[V];
+    Register right[V];
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) right[v] = *reinterpret_cast<const Vector*>(b + l * b_row + v * kLanes);
+    for (int v = 0; v < V; ++v) right[v] = *reinterpret_cast<const Register*>(b + l * b_row + v * lanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const float left = a[r * a_row + l * a_column];
@@ -28,7 +29,51 @@ template <int R, int V>
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) *reinterpret_cast<Vector*>(c + r * c_row + v * kLanes) = sum[r][v];
+    for (int v = 0; v < V; ++v) *reinterpret_cast<Register*>(c + r * c_row + v * lanes) = sum[r][v];
+}
+
+/// Rows [0, m), R at a time.
+template <class Register, int R, int V>
+[[gnu::always_inline]] inline void tiles(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
+                                         std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m,
+                                         std::int64_t k) {
+  std::int64_t i = 0;
+  for (; i + R <= m; i += R) tile<Register, R, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
+  for (; i + 2 <= m; i += 2) tile<Register, 2, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
+  if (i < m) tile<Register, 1, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
+}
+
+/// For 32 registers of 16 lanes.
+ZONDA_CLONES void product_wide(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
+                               std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
+                               std::int64_t k) {
+  for_panels(
+      n / kLanes, [&](std::int64_t first, auto width) __attribute__((always_inline)) {
+        constexpr int V = decltype(width)::value;
+        tiles<Vector, kTileRows<V>, V>(a, a_row, a_column, b + first * kLanes, b_row, c + first * kLanes, c_row, m, k);
+      });
+}
+
+/// For 16 registers of 8 lanes, or 32 of 4: wider vectors than the machine has would go through memory.
+#ifdef __x86_64__
+using Narrow = float __attribute__((vector_size(32), aligned(4), may_alias));
+#else
+using Narrow = float __attribute__((vector_size(16), aligned(4), may_alias));
+#endif
+
+ZONDA_CLONES void product_narrow(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
+                                 std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
+                                 std::int64_t k) {
+  for (std::int64_t first = 0; first < n; first += kLanes)
+    tiles<Narrow, 6, sizeof(Vector) / sizeof(Narrow)>(a, a_row, a_column, b + first, b_row, c + first, c_row, m, k);
+}
+
+bool has_wide_registers() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512f") != 0;
+#else
+  return false;
+#endif
 }
 
 /// One step of the butterfly: exchanges the off-diagonal blocks of S lanes between rows S apart.
@@ -48,18 +93,10 @@ template <int S>
 
 }  // namespace
 
-ZONDA_CLONES void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b, std::int64_t b_row,
-                          float* c, std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k) {
-  for_panels(
-      n / kLanes, [&](std::int64_t first, auto width) __attribute__((always_inline)) {
-        constexpr int V = decltype(width)::value, R = kTileRows<V>;
-        const float* right = b + first * kLanes;
-        float* to = c + first * kLanes;
-        std::int64_t i = 0;
-        for (; i + R <= m; i += R) tile<R, V>(a + i * a_row, a_row, a_column, right, b_row, to + i * c_row, c_row, k);
-        for (; i + 2 <= m; i += 2) tile<2, V>(a + i * a_row, a_row, a_column, right, b_row, to + i * c_row, c_row, k);
-        if (i < m) tile<1, V>(a + i * a_row, a_row, a_column, right, b_row, to + i * c_row, c_row, k);
-      });
+void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b, std::int64_t b_row, float* c,
+             std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k) {
+  static const auto of_this_machine = has_wide_registers() ? product_wide : product_narrow;
+  of_this_machine(a, a_row, a_column, b, b_row, c, c_row, m, n, k);
 }
 
 ZONDA_CLONES void transpose(const float* x, std::int64_t rows, std::int64_t columns, float* out, std::int64_t out_row) {

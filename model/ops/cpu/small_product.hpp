@@ -1,6 +1,6 @@
 #pragma once
-// Matrix products of operands that lie in the L1 or L2 cache: register tiles over GCC vectors, sized for 32 registers
-// of 16 lanes.
+// Matrix products of operands that lie in the L1 or L2 cache: register tiles over GCC vectors, sized for the registers
+// of AVX-512 or, where it is absent, for those of AVX2 and NEON. The sums are the same: each is one chain along k.
 #include <cstdint>
 #include <type_traits>
 

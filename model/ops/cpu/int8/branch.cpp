@@ -18,6 +18,7 @@ using int8::filled_up;
 using int8::kPanel;
 
 constexpr std::int64_t kStrip = 48;  // rows
+constexpr std::int64_t kLanes = 16;
 
 /// GELU to 1.1e-4, far below the steps of the numbers it becomes: x, or 0, less a bump that is even in x, a polynomial
 /// in |x| / 2 - 1 up to |x| = 4 (best in the largest error, degree 9).
@@ -36,16 +37,22 @@ constexpr std::int64_t kStrip = 48;  // rows
   return (x > 0.0f ? x : 0.0f) - bump;
 }
 
-/// y = x / rms(x) (1 + scale) + shift.
-ZONDA_CLONES void norm_strip(const float* x, const float* scale, const float* shift, float* y, std::int64_t rows,
-                             std::int64_t width) {
-  for (std::int64_t i = 0; i < rows; ++i, x += width, y += width) {
+/// out = the quantised x / rms(x) (1 + scale) + shift, of which `row` [width] holds one row at a time.
+ZONDA_CLONES void norm_strip(const float* x, const float* scale, const float* shift, float* row, std::int8_t* out,
+                             float* row_scales, std::int64_t rows, std::int64_t width) {
+  for (std::int64_t i = 0; i < rows; ++i, x += width, out += filled_up(width)) {
     float square = 0;
 #pragma omp simd reduction(+ : square)
     for (std::int64_t d = 0; d < width; ++d) square += x[d] * x[d];
     const float inverse = 1.0f / std::sqrt(square / float(width) + float(Backend::norm_epsilon));
-#pragma omp simd
-    for (std::int64_t d = 0; d < width; ++d) y[d] = x[d] * inverse * (1.0f + scale[d]) + shift[d];
+    float largest = 0;
+#pragma omp simd reduction(max : largest)
+    for (std::int64_t d = 0; d < width; ++d) {
+      row[d] = x[d] * inverse * (1.0f + scale[d]) + shift[d];
+      const float size = std::fabs(row[d]);
+      largest = size > largest ? size : largest;
+    }
+    row_scales[i] = int8::quantise_row(row, largest, out, width);
   }
 }
 
@@ -54,10 +61,20 @@ ZONDA_CLONES void quantise_strip(const float* x, std::int8_t* out, float* scales
   int8::quantise_rows(x, out, scales, rows, columns);
 }
 
+/// `largest` [rows, kLanes]: parts of each row's largest magnitude.
+ZONDA_CLONES void quantise_known_strip(const float* x, const float* largest, std::int8_t* out, float* scales,
+                                       std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i, x += columns, largest += kLanes, out += filled_up(columns)) {
+    float all = 0;
+    for (std::int64_t l = 0; l < kLanes; ++l) all = largest[l] > all ? largest[l] : all;
+    scales[i] = int8::quantise_row(x, all, out, columns);
+  }
+}
+
 /// What a panel's sums become: out = r, GELU(r), or onto + gate r, with r = sum * row scale * column scale + bias.
 struct Columns {
   const float *row_scales, *column_scales, *bias, *gate, *onto;  // the last three may be null
-  float* out;
+  float *out, *largest;  // largest [rows, kLanes]: grows to the results' magnitudes; may be null
   std::int64_t rows, columns, stride;
 };
 
@@ -79,9 +96,32 @@ ZONDA_CLONES void finish_plain(const std::int32_t* sums, const Columns& c) {
       sums, c, [](float r, std::int64_t, std::int64_t) __attribute__((always_inline)) { return r; });
 }
 
+/// `Whole`: kPanel columns.
+template <bool Whole>
+[[gnu::always_inline]] inline void activate(const std::int32_t* sums, const Columns& c) {
+  float bias[kPanel] = {};
+  if (c.bias) std::copy_n(c.bias, c.columns, bias);
+  for (std::int64_t i = 0; i < c.rows; ++i, sums += kPanel) {
+    float *out = c.out + i * c.stride, largest[kLanes];
+    std::copy_n(c.largest + i * kLanes, kLanes, largest);
+    const float row_scale = c.row_scales[i];
+    for (std::int64_t first = 0; first < c.columns; first += kLanes) {
+      const std::int64_t lanes = Whole ? kLanes : std::min(kLanes, c.columns - first);
+#pragma omp simd
+      for (std::int64_t l = 0; l < lanes; ++l) {
+        const std::int64_t j = first + l;
+        const float value = coarse_gelu(float(sums[j]) * (row_scale * c.column_scales[j]) + bias[j]),
+                    size = std::fabs(value);
+        out[j] = value;
+        largest[l] = size > largest[l] ? size : largest[l];
+      }
+    }
+    std::copy_n(largest, kLanes, c.largest + i * kLanes);
+  }
+}
+
 ZONDA_CLONES void finish_active(const std::int32_t* sums, const Columns& c) {
-  scale_back(
-      sums, c, [](float r, std::int64_t, std::int64_t) __attribute__((always_inline)) { return coarse_gelu(r); });
+  c.columns == kPanel ? activate<true>(sums, c) : activate<false>(sums, c);
 }
 
 ZONDA_CLONES void finish_gated(const std::int32_t* sums, const Columns& c) {
@@ -120,7 +160,7 @@ class PackedLayer {
       finish(sums, Columns{of_rows.row_scales, layer_.scales.as<float>() + at,
                            layer_.bias.none() ? nullptr : layer_.bias.as<float>() + at,
                            of_rows.gate ? of_rows.gate + at : nullptr, of_rows.onto ? of_rows.onto + at : nullptr,
-                           of_rows.out + at, of_rows.rows, columns(p), n_});
+                           of_rows.out + at, of_rows.largest, of_rows.rows, columns(p), n_});
     }
   }
   void release(Context& ctx) {
@@ -152,7 +192,7 @@ void CpuBackend::branch_int8(Context& ctx, const Tensor& x, const Int8Branch& br
                                       : 1,
                      of_group = rows / groups, strips = (of_group + kStrip - 1) / kStrip;
   const std::int64_t widest = std::max(first.k(), second.k()), full = filled_up(widest);
-  Tensor values = ctx.take({threads_, kStrip * std::max(norm ? first.k() : 1, second.k())}, DType::f32);
+  Tensor values = ctx.take({threads_, std::max(norm ? first.k() : 1, kStrip * second.k())}, DType::f32);
   Tensor numbers = ctx.take({threads_, kStrip * full}, DType::i8);
   Tensor packed = ctx.take({threads_, kStrip * full * kernel.left_bytes}, DType::i8);
   if (!ctx.planning()) {
@@ -165,10 +205,6 @@ void CpuBackend::branch_int8(Context& ctx, const Tensor& x, const Int8Branch& br
       float *value = values.as<float>() + worker * values.shape[1], row_scales[kStrip];
       auto* number = numbers.as<std::int8_t>() + worker * numbers.shape[1];
       auto* left = packed.as<std::byte>() + worker * packed.shape[1];
-      const auto quantise = [&](const float* from, std::int64_t count, std::int64_t k) {
-        quantise_strip(from, number, row_scales, count, k);
-        kernel.pack_left(number, count, k, left);
-      };
 #pragma omp for schedule(dynamic)
       for (std::int64_t task = 0; task < groups * strips; ++task) {
         const std::int64_t group = task / strips, at = task % strips * kStrip, row = group * of_group + at,
@@ -176,19 +212,24 @@ void CpuBackend::branch_int8(Context& ctx, const Tensor& x, const Int8Branch& br
         const float* from = x.as<float>() + row * first.k();
         if (norm) {
           const float* modulation = branch.norm.rows.as<float>() + group * branch.norm.rows.shape[1];
-          norm_strip(from, modulation + branch.norm.scale, modulation + branch.norm.shift, value, count, first.k());
-          from = value;
+          norm_strip(from, modulation + branch.norm.scale, modulation + branch.norm.shift, value, number, row_scales,
+                     count, first.k());
+        } else {
+          quantise_strip(from, number, row_scales, count, first.k());
         }
-        quantise(from, count, first.k());
+        kernel.pack_left(number, count, first.k(), left);
         if (two) {
-          first.multiply(left, {row_scales, nullptr, nullptr, nullptr, nullptr, value, count, 0, 0}, finish_active);
-          quantise(value, count, second.k());
+          float largest[kStrip * kLanes] = {};
+          first.multiply(left, {row_scales, nullptr, nullptr, nullptr, nullptr, value, largest, count, 0, 0},
+                         finish_active);
+          quantise_known_strip(value, largest, number, row_scales, count, second.k());
+          kernel.pack_left(number, count, second.k(), left);
         }
         const PackedLayer& last = two ? second : first;
         const float* gate = gated ? branch.gates.as<float>() + group * branch.gates.shape[1] + branch.gate : nullptr;
         last.multiply(left,
                       {row_scales, nullptr, nullptr, gate, gated ? branch.onto.as<float>() + row * last.n() : nullptr,
-                       y.as<float>() + row * last.n(), count, 0, 0},
+                       y.as<float>() + row * last.n(), nullptr, count, 0, 0},
                       gated ? finish_gated : finish_plain);
       }
     }

@@ -9,7 +9,17 @@
 
 namespace zonda::model::int8 {
 
-/// `out` [rows, filled_up(columns)], zeros beyond `columns`.
+/// A row whose largest magnitude is known: `out` [filled_up(columns)], zeros beyond `columns`. Returns the scale.
+template <class H>
+[[gnu::always_inline]] inline float quantise_row(const H* x, float largest, std::int8_t* out, std::int64_t columns) {
+  const float inverse = inverse_scale(largest);
+#pragma omp simd
+  for (std::int64_t j = 0; j < columns; ++j) out[j] = quantised(widen(x[j]), inverse);
+  std::fill(out + columns, out + filled_up(columns), std::int8_t{0});
+  return largest / kQuantised;
+}
+
+/// `out` [rows, filled_up(columns)].
 template <class H>
 [[gnu::always_inline]] inline void quantise_rows(const H* x, std::int8_t* out, float* scales, std::int64_t rows,
                                                  std::int64_t columns) {
@@ -20,11 +30,7 @@ template <class H>
       const float size = std::fabs(widen(x[j]));
       largest = size > largest ? size : largest;
     }
-    const float inverse = inverse_scale(largest);
-    scales[i] = largest / kQuantised;
-#pragma omp simd
-    for (std::int64_t j = 0; j < columns; ++j) out[j] = quantised(widen(x[j]), inverse);
-    std::fill(out + columns, out + filled_up(columns), std::int8_t{0});
+    scales[i] = quantise_row(x, largest, out, columns);
   }
 }
 
