@@ -132,6 +132,7 @@ SelfTest RegionalModel::self_test() {
   for (const char* name : {"golden/input", "golden/condition", "golden/output"}) bundle_.verify(bundle_.entry(name));
   const std::vector<float> input = bundle_.numbers("golden/input"), condition = bundle_.numbers("golden/condition"),
                            expected = bundle_.numbers("golden/output");
+  for (const char* name : {"golden/input", "golden/output"}) bundle_.tensor(name).file->forget_pages();
   if (input.size() != layout_.input_channels() * layout_.points() ||
       condition.size() != model::ForecastLayout::condition_size ||
       expected.size() != layout_.output_channels() * layout_.points())

@@ -27,7 +27,8 @@ void pack(const MatrixProduct& p, const float* b, std::int64_t first, std::int64
 void multiply_by_tiles(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
   thread_local std::vector<float> room;
   const bool in_place = !accumulate && p.n % small::kLanes == 0;
-  room.resize(static_cast<std::size_t>((p.k + (in_place ? 0 : p.rows)) * kPanel));
+  if (const auto needed = static_cast<std::size_t>((p.k + (in_place ? 0 : p.rows)) * kPanel); room.size() < needed)
+    room.resize(needed);
   float *right = room.data(), *sums = right + p.k * kPanel;
   const std::int64_t a_row = p.transpose_a == 'N' ? p.a_stride : 1, a_column = p.transpose_a == 'N' ? 1 : p.a_stride;
   for (std::int64_t first = 0; first < p.n; first += kPanel) {
