@@ -6,17 +6,29 @@
 #include "assimilation/atmosphere/atmosphere_model.hpp"
 #include "assimilation/cycling/cycle_config.hpp"
 #include "assimilation/ensemble/ensemble.hpp"
+#include "assimilation/interfaces/covariance.hpp"
 #include "assimilation/interfaces/observations.hpp"
 #include "assimilation/variational/window.hpp"
 #include "parallel/communicator.hpp"
 
 namespace zonda::assimilation {
 
+/// How a variational analysis turned departures into its increment: the window, its states at the window's beginning
+/// and the covariance; and the states that forecasts from background and analysis start with, the increment's.
+struct AnalysisGain {
+  Window window;
+  Vector background, analysis;
+  std::shared_ptr<const Covariance> covariance;
+  Time start;
+  Vector from_background, from_analysis;
+};
+
 /// What an analysis tells of itself.
 struct AnalysisNotes {
   Vector costs;                ///< the cost function before each outer iteration and at the end; variational methods
   std::size_t iterations = 0;  ///< inner ones, all together
   Vector window_start = {};  ///< the analysed state at the window's beginning, of methods that move increments in time
+  std::shared_ptr<const AnalysisGain> gain = {};  ///< where the input asks for it; variational methods
 };
 
 struct AnalysisInput {
@@ -28,6 +40,7 @@ struct AnalysisInput {
                                        ///< are of `time`
   ConstView window_start = {};         ///< the mean of the members at `window_begin`; empty where nothing is known
   Time window_begin = {};
+  bool with_gain = false;  ///< wanted in the notes
 };
 
 class AnalysisMethod {

@@ -13,6 +13,7 @@
 #include "assimilation/cycling/cycle_observations.hpp"
 #include "assimilation/cycling/cycle_summary.hpp"
 #include "assimilation/cycling/feedback_files.hpp"
+#include "assimilation/cycling/forecast_impact.hpp"
 #include "assimilation/cycling/launched_forecasts.hpp"
 #include "assimilation/cycling/mean_fields.hpp"
 #include "assimilation/cycling/member_exchange.hpp"
@@ -44,6 +45,7 @@ std::string identity_of(const CycleConfig& config, const AnalysisConfig& analysi
   one.end = one.start;
   one.keep = 0;
   one.feedback = {};
+  one.impact.reset();
   return sha256(std::string_view(config::dump(one).dump() + model.identity));
 }
 
@@ -75,6 +77,9 @@ class Cycle {
     if (analysis.inflation.additive > 0 && analysis.is_ensemble())
       additive_.emplace(model.errors, analysis.inflation.additive, analysis.inflation.seed);
     if (analysis.taper) taper_.emplace(model_.layout, analysis.taper->from, analysis.taper->to);
+    if (config.impact && analysis.is_variational() && !model_.model->differentiable())
+      fail(ErrorKind::usage, "cycle.impact: the model of {} has no adjoint, expected a dry core or a network",
+           analysis.label());
   }
 
   void run(bool resume) {
@@ -185,6 +190,7 @@ class Cycle {
         record["inflation"] = {
             {"mean", std::accumulate(factors.begin(), factors.end(), 0.0) / static_cast<double>(factors.size())},
             {"largest", *std::max_element(factors.begin(), factors.end())}};
+      if (notes.gain) add_impact(*notes.gain, observations, time, record);
       if (!notes.costs.empty()) record["cost"] = {{"values", notes.costs}, {"iterations", notes.iterations}};
       const Vector observed = stream_.observe_analysis(
           observations, window,
@@ -222,11 +228,21 @@ class Cycle {
                  static_cast<std::size_t>(config_.keep));
   }
 
+  template <class Section>
+  bool is_due(const std::optional<Section>& section, Time time) const {
+    return section && nature_ && time >= times_[0] + config_.spin_up &&
+           (time - times_[0]) % section->every == Duration{0};
+  }
+
+  void add_impact(const AnalysisGain& gain, const CheckedObservations& observations, Time time, Json& record) const {
+    const Time valid = time + config_.impact->lead;
+    if (const std::optional<Vector> truth = nature_->at(valid))
+      record["impact"] = to_record(forecast_impact(model_, gain, observations, valid, *truth));
+  }
+
   /// On every rank: the steps of a model may be theirs together.
   void launch(Time time, Json& record) const {
-    if (!config_.forecasts || !nature_ || time < times_[0] + config_.spin_up ||
-        (time - times_[0]) % config_.forecasts->every != Duration{0})
-      return;
+    if (!is_due(config_.forecasts, time)) return;
     record["forecasts"] = score_launched_forecast(*config_.forecasts, model_, fields_, *nature_, time,
                                                   ensemble_mean(communicator_, ensemble_));
   }
@@ -266,9 +282,9 @@ class Cycle {
   AnalysisNotes analyse(const CheckedObservations& observations, const Ensemble& observed,
                         const ObservationWindow& window, std::size_t cycle) {
     const std::vector<double> before(ensemble_.values().begin(), ensemble_.values().end());
-    const AnalysisNotes notes =
-        method_->analyse(ensemble_, {observations.selected.observations, cycle, window.time, observed,
-                                     observations.by_step, window_start_, window_begin_});
+    const AnalysisNotes notes = method_->analyse(
+        ensemble_, {observations.selected.observations, cycle, window.time, observed, observations.by_step,
+                    window_start_, window_begin_, is_due(config_.impact, window.time)});
     if (!taper_) return notes;
     for (std::size_t k = 0; k < ensemble_.own().size(); ++k) {
       const ConstView background = ConstView(before).subspan(k * ensemble_.state_size(), ensemble_.state_size());

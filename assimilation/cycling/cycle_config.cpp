@@ -76,6 +76,11 @@ void describe(config::Table& table, AnalysisConfig& c) {
   table.section("covariance", c.covariance, "Static background errors of 3dvar, 4dvar and hybrid");
   table.key("static_weight", c.static_weight, "Of the static covariance in a hybrid one; the ensemble has the rest")
       .range(0, 1);
+  table
+      .key("static_deviations", c.static_deviations,
+           "Of a hybrid's static covariance: what `covariance` says, or those of the `ensemble` at that time, field by "
+           "field; `covariance.scale` counts for both")
+      .one_of({"statistics", "ensemble"});
   table.key("outer_iterations", c.outer_iterations, "Of variational methods").range(1, 100);
   table.key("inner_iterations", c.inner_iterations, "At most, of each outer one").range(1, 1e5);
   table.key("inner_tolerance", c.inner_tolerance, "Of the gradient's norm, at which they end earlier").range(1e-15, 1);
@@ -118,6 +123,13 @@ void describe(config::Table& table, LaunchConfig& c) {
   table.check("output_step", [&c] { return c.output_step > Duration{0} ? "" : "expected more than 0"; });
 }
 
+void describe(config::Table& table, ImpactConfig& c) {
+  table.key("every", c.every, "Between analyses that it is worked out for");
+  table.key("lead", c.lead, "Of the forecast, from the analysis");
+  table.check("every", [&c] { return c.every > Duration{0} ? "" : "expected more than 0"; });
+  table.check("lead", [&c] { return c.lead >= Duration{0} ? "" : "expected 0 or more"; });
+}
+
 void describe(config::Table& table, FeedbackConfig& c) {
   table.key("write", c.write, "A file a cycle: each observation, its flag, and H of background and analysis");
   table.key("keep", c.keep, "Files that stay on disk; 0: all").range(0, 1e9);
@@ -148,6 +160,10 @@ void describe(config::Table& table, CycleConfig& c) {
   table.key("channels", c.channels, "Fields that are scored, drawn and written");
   table.key("spin_up", c.spin_up, "Before scores count");
   table.section("forecasts", c.forecasts, "Forecasts from the analyses");
+  table.section(
+      "impact", c.impact,
+      "What each observation did to a later forecast's error: of 3dvar, 4dvar, hybrid and envar where the truth "
+      "is known and the model has an adjoint");
   table.key("keep", c.keep, "Cycles whose members stay on disk; 0: all").range(0, 1e9);
   table.section("feedback", c.feedback, "What each observation did");
   table.check("", [&c]() -> std::string {

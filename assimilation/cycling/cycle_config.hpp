@@ -68,6 +68,7 @@ struct AnalysisConfig {
   std::optional<TaperConfig> taper;
   CovarianceConfig covariance;
   double static_weight = 0.5;  ///< of the static covariance in a hybrid one; the ensemble has the rest
+  std::string static_deviations = "statistics";  ///< or `ensemble`: of each field and level, as the spread is by then
   int outer_iterations = 1, inner_iterations = 20;
   double inner_tolerance = 1e-3;  ///< of the gradient's norm, relative to its start
   bool step_taper = true;
@@ -75,6 +76,7 @@ struct AnalysisConfig {
   bool at_own_times = true;  ///< observations meet the background of their own times, where a cycle has slots
   const std::string& label() const { return name.empty() ? method : name; }
   bool is_ensemble() const { return method != "3dvar" && method != "4dvar"; }
+  bool is_variational() const { return needs_static_covariance() || method == "envar"; }
   bool needs_static_covariance() const { return method == "3dvar" || method == "4dvar" || method == "hybrid"; }
 };
 void describe(config::Table& table, AnalysisConfig& config);
@@ -106,6 +108,12 @@ struct LaunchConfig {
 };
 void describe(config::Table& table, LaunchConfig& config);
 
+/// What observations did to the error of later forecasts, by the adjoints of model and analysis.
+struct ImpactConfig {
+  Duration every = std::chrono::hours(24), lead = std::chrono::hours(24);
+};
+void describe(config::Table& table, ImpactConfig& config);
+
 /// What observations did, cycle by cycle.
 struct FeedbackConfig {
   bool write = true;
@@ -132,6 +140,7 @@ struct CycleConfig {
   std::vector<std::string> channels{"u500", "t500", "sp"};  ///< scored, drawn and written
   Duration spin_up = std::chrono::hours(240);               ///< before scores count
   std::optional<LaunchConfig> forecasts;
+  std::optional<ImpactConfig> impact;
   int keep = 2;  ///< cycles whose members stay on disk; 0: all
   FeedbackConfig feedback;
 };

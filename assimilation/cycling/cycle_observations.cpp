@@ -133,7 +133,7 @@ CheckedObservations ObservationStream::at(const ObservationWindow& window, std::
                                           const std::vector<Vector>& truths, const Ensemble& background,
                                           const parallel::Communicator& communicator) const {
   ingest::ReadObservations found = read(window, cycle, truths);
-  CheckedObservations checked{std::move(found.table), std::move(found.account), {}, {}, {}};
+  CheckedObservations checked{std::move(found.table), std::move(found.account), {}, {}, {}, {}};
   const QualityControlConfig& quality = config_.observations.quality_control;
   check_observations(checked.table, quality, window.begin, window.end);
   reject_uncovered(checked.table, layout_, window.slots);
@@ -160,7 +160,10 @@ CheckedObservations ObservationStream::at(const ObservationWindow& window, std::
   std::vector<SelectedObservations> nearest =
       select_by_slot(checked.table, layout_, {window.begin, step_, window.states});
   for (std::size_t n = 0; n < nearest.size(); ++n)
-    if (!nearest[n].entries.empty()) checked.by_step.push_back({n, std::move(nearest[n].observations)});
+    if (!nearest[n].entries.empty()) {
+      checked.by_step.push_back({n, std::move(nearest[n].observations)});
+      checked.entries_by_step.push_back(std::move(nearest[n].entries));
+    }
   return checked;
 }
 

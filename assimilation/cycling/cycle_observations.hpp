@@ -27,6 +27,7 @@ struct CheckedObservations {
   SelectedObservations selected;
   Vector spread;                  ///< of the background members, [selected]
   std::vector<TimeSlot> by_step;  ///< the same by the state nearest in time, where a window has several
+  std::vector<std::vector<std::size_t>> entries_by_step;  ///< of the table, as by_step has them
   /// `read`, `used`, `rejected` by reason, `values` by kind and variable. Throws Error(failure) unless read = used +
   /// rejected.
   nlohmann::ordered_json summary() const;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "assimilation/diagnostics/observation_impact.hpp"
 #include "ingest/observations/quality_flag.hpp"
 #include "postproc/verification/ensemble.hpp"
 
@@ -126,6 +127,14 @@ Json forecasts(const std::vector<const Json*>& records) {
   return list;
 }
 
+/// Sums over the analyses whose observations were followed; null where there are none.
+Json impacts(const std::vector<const Json*>& records) {
+  ObservationImpact all;
+  for (const Json* record : records)
+    if (record->contains("impact")) all.add(impact_of_record(record->at("impact")));
+  return all.analyses > 0 ? to_record(all) : Json();
+}
+
 Json station_list(const StationStatistics& stations) {
   Json list = Json::array();
   for (const auto& [name, place] : stations) {
@@ -160,6 +169,7 @@ Json summarise_cycle(const std::vector<Json>& records, Time from, const StationS
           {"analysis", by_channel(counted, "analysis")},
           {"departures", departures(counted)},
           {"forecasts", forecasts(counted)},
+          {"impact", impacts(counted)},
           {"largest_tail", tail},
           {"stations", station_list(stations)}};
 }

@@ -63,13 +63,16 @@ double DepartureSums::diagnosed_background_error() const {
   return count > 0 ? root((background_square - product) / count) : 0;
 }
 
+DepartureKey departure_key(const ingest::ObservationTable& table, std::size_t entry) {
+  return {std::string(name(table.kind[entry])), table.info(entry).short_name, nearest_level(table.pressure[entry])};
+}
+
 DepartureStatistics departure_statistics(const ingest::ObservationTable& table, const std::vector<std::size_t>& used,
                                          ConstView analysis, ConstView spread) {
   DepartureStatistics statistics;
   for (std::size_t n = 0; n < used.size(); ++n) {
     const std::size_t i = used[n];
-    statistics[{std::string(name(table.kind[i])), table.info(i).short_name, nearest_level(table.pressure[i])}].add(
-        sums_of(table, i, analysis[n], spread[n]));
+    statistics[departure_key(table, i)].add(sums_of(table, i, analysis[n], spread[n]));
   }
   return statistics;
 }

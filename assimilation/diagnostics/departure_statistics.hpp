@@ -37,6 +37,8 @@ struct DepartureKey {
   auto operator<=>(const DepartureKey&) const = default;
 };
 
+DepartureKey departure_key(const ingest::ObservationTable& table, std::size_t entry);
+
 using DepartureStatistics = std::map<DepartureKey, DepartureSums>;
 
 /// Of the entries `used`: `analysis` and `spread` [entry of used] are H(x_a) and s; table.background is H(x_b).

@@ -30,4 +30,17 @@ std::vector<Vector> observation_sensitivity(const Window& window, ConstView anal
   return sensitivity;
 }
 
+std::vector<Vector> observation_impacts(const Window& window, ConstView background, ConstView analysis,
+                                        const Covariance& background_covariance, const ForecastError& before,
+                                        const ForecastError& after, const LanczosSettings& settings) {
+  Vector gradient = before.gradient;
+  axpy(1, after.gradient, gradient);
+  scale(0.5, gradient);
+  std::vector<Vector> impacts = observation_sensitivity(window, analysis, background_covariance, gradient, settings);
+  const Linearisation about(window, background);
+  for (std::size_t s = 0; s < impacts.size(); ++s)
+    for (std::size_t i = 0; i < impacts[s].size(); ++i) impacts[s][i] *= about.departures()[s][i];
+  return impacts;
+}
+
 }  // namespace zonda::assimilation

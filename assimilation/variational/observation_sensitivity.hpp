@@ -22,4 +22,11 @@ ForecastError forecast_error(const ForecastModel& model, std::size_t first_step,
 std::vector<Vector> observation_sensitivity(const Window& window, ConstView analysis, const Covariance& background,
                                             ConstView gradient, const LanczosSettings& settings = {});
 
+/// What each observation did to a forecast, [slot]: the departures of the background times the sensitivity with the
+/// mean of both gradients, which are those at the window's beginning. They add up to after.error - before.error on a
+/// linear model where the analysis has the gain of `background_covariance` in full.
+std::vector<Vector> observation_impacts(const Window& window, ConstView background, ConstView analysis,
+                                        const Covariance& background_covariance, const ForecastError& before,
+                                        const ForecastError& after, const LanczosSettings& settings = {});
+
 }  // namespace zonda::assimilation

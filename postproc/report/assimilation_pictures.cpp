@@ -298,6 +298,45 @@ bool draw_stations(const CycledAnalysis& analysis, const std::string& variable, 
   return true;
 }
 
+bool draw_impacts(const CycledAnalysis& analysis, const std::filesystem::path& png) {
+  const Json impact = analysis.summary->value("impact", Json());
+  if (impact.is_null()) return false;
+  std::map<std::string, std::map<std::string, Points>> by_kind;
+  for (const Json& item : impact.at("by_kind"))
+    by_kind[item.at("kind")][item.at("variable")].emplace_back(
+        item.at("level_hpa").get<double>(), -1e6 * item.at("share").get<double>() / item.at("count").get<double>());
+  std::vector<Chart> charts;
+  for (auto& [kind, variables] : by_kind) {
+    Chart chart;
+    chart.title = kind;
+    chart.x.label = "pressure (hPa); 0: at the surface";
+    chart.y.label = "10⁻⁶ J/kg each";
+    for (auto& [variable, points] : variables) {
+      std::sort(points.begin(), points.end());
+      chart.lines.push_back({variable, std::move(points), line_colour(chart.lines.size()), 1.8, 0, true});
+    }
+    charts.push_back(std::move(chart));
+  }
+  draw_charts({.title = "What an observation did to the forecast, " + analysis.name,
+               .subtitle = "by how much one observation lowers the error, in dry total energy; below 0 it raises it",
+               .chart_width = 600},
+              charts, png);
+  return true;
+}
+
+bool draw_impacts_of_stations(const CycledAnalysis& analysis, bool coastlines, const std::filesystem::path& png) {
+  const Json impact = analysis.summary->value("impact", Json());
+  if (impact.is_null()) return false;
+  std::vector<StationMark> marks;
+  for (const Json& station : impact.at("by_station"))
+    marks.push_back({station.at("latitude"), station.at("longitude"),
+                     -1e6 * station.at("share").get<double>() / impact.at("analyses").get<double>()});
+  draw_station_map("What each station did to the forecast",
+                   analysis.name + ": by how much it lowers the error, mean over the analyses", "10⁻⁶ J/kg", marks,
+                   coastlines, png, StationScale::about_zero);
+  return true;
+}
+
 bool draw_increments(const std::filesystem::path& folder, const std::string& name, bool coastlines,
                      const std::filesystem::path& png) {
   const std::filesystem::path analysis_file = latest(folder, "analysis"),

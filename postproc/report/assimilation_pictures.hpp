@@ -34,6 +34,11 @@ bool draw_launched_forecasts(const std::vector<CycledAnalysis>& analyses, const 
 /// Root mean square background departure of each station of one variable, on a map.
 bool draw_stations(const CycledAnalysis& analysis, const std::string& variable, bool coastlines,
                    const std::filesystem::path& png);
+/// By level for each kind and variable: how much an observation lowers the forecast's error. False where no impacts are
+/// known.
+bool draw_impacts(const CycledAnalysis& analysis, const std::filesystem::path& png);
+/// How much each station lowers the forecast's error in an analysis, on a map.
+bool draw_impacts_of_stations(const CycledAnalysis& analysis, bool coastlines, const std::filesystem::path& png);
 /// Analysis, and analysis minus background, of the last cycle. False where their files are not there.
 bool draw_increments(const std::filesystem::path& folder, const std::string& channel, bool coastlines,
                      const std::filesystem::path& png);

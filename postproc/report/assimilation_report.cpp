@@ -58,6 +58,7 @@ class AssimilationPages {
     errors();
     ensembles();
     departures();
+    impacts();
     increments();
   }
 
@@ -152,6 +153,45 @@ class AssimilationPages {
            number(item, "diagnosed_observation_error"), number(item, "background_spread"),
            number(item, "diagnosed_background_error"), number(item, "signal_per_observation", 1, 2)});
     if (!table.rows.empty()) page_.html(table.render());
+  }
+
+  void impacts() {
+    bool open = false;
+    for (const CycledAnalysis& analysis : analyses_) {
+      const Json impact = analysis.summary->value("impact", Json());
+      if (impact.is_null()) continue;
+      if (!open) page_.section("impacts", "What observations did to forecasts");
+      open = true;
+      const double analyses = impact.at("analyses"), total = impact.at("total"), before = impact.at("background_error"),
+                   after = impact.at("analysis_error");
+      page_.html("<h3>" + escape_html(analysis.name) + "</h3>\n");
+      page_.paragraph(
+          fmt::format("Mean over {:.0f} analyses: the error of the forecast from the background is {:.4g} J/kg of dry "
+                      "total energy, from the analysis {:.4g} J/kg. The shares of the observations, by the adjoints of "
+                      "model and analysis, add up to {:.0f} % of the change.",
+                      analyses, before / analyses, after / analyses, 100 * total / (after - before)));
+      HtmlTable table;
+      table.head = {"kind", "variable", "hPa", "values", "share, %", "each, 1e-6 J/kg", "lower the error, %"};
+      for (const Json& item : impact.at("by_kind")) {
+        const double count = item.at("count"), share = item.at("share");
+        table.rows.push_back({escape_html(item.at("kind").get<std::string>()),
+                              escape_html(item.at("variable").get<std::string>()),
+                              item.at("level_hpa").get<int>() == 0 ? "surface" : item.at("level_hpa").dump(),
+                              fmt::format("{:.0f}", count), fmt::format("{:.1f}", 100 * share / total),
+                              fmt::format("{:.3g}", -1e6 * share / count),
+                              fmt::format("{:.1f}", 100 * item.at("useful").get<double>() / count)});
+      }
+      page_.html(table.render());
+      for (const auto& [what, caption, drawn] :
+           {std::tuple{"kinds", "Impact of an observation by kind, variable and level",
+                       draw_impacts(analysis, pictures_ / ("cycle_impact_kinds_" + analysis.name + ".png"))},
+            {"stations", "Impact of stations",
+             draw_impacts_of_stations(analysis, coastlines_,
+                                      pictures_ / ("cycle_impact_stations_" + analysis.name + ".png"))}})
+        if (drawn)
+          picture(fmt::format("cycle_impact_{}_{}.png", what, analysis.name),
+                  fmt::format("{}, {}", caption, analysis.name));
+    }
   }
 
   void increments() {

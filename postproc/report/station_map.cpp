@@ -21,7 +21,8 @@ Point place(double latitude, double longitude) {
 }  // namespace
 
 void draw_station_map(const std::string& title, const std::string& subtitle, const std::string& unit,
-                      const std::vector<StationMark>& marks, bool coast, const std::filesystem::path& png) {
+                      const std::vector<StationMark>& marks, bool coast, const std::filesystem::path& png,
+                      StationScale scale) {
   Canvas canvas(width + 2 * margin, header + height + footer, 1.6);
   canvas.text({margin, 28}, title, {.size = 16, .bold = true});
   canvas.text({margin, 46}, subtitle, {.size = 11, .colour = palette::muted});
@@ -40,15 +41,19 @@ void draw_station_map(const std::string& title, const std::string& subtitle, con
       for (const GeoPoint& point : line) points.push_back(place(point.latitude, point.longitude));
       canvas.stroke(points, {.colour = palette::muted, .width = 0.6});
     }
+  const bool signs = scale == StationScale::about_zero;
   std::vector<double> values;
-  for (const StationMark& mark : marks) values.push_back(mark.value);
+  for (const StationMark& mark : marks) values.push_back(signs ? std::abs(mark.value) : mark.value);
   // The highest few may lie beyond the end of the scale.
   const double range = std::max(value_range(values, 0.02).maximum, 1e-12), step = nice_step(range, 6),
-               last = covering_levels(0, range, step).back();
-  const ColourTable colours(
-      {Colour::hex(0xf2e3b3), Colour::hex(0xf2a65a), Colour::hex(0xb3401f), Colour::hex(0x5b2a86)});
+               last = covering_levels(0, range, step).back(), first = signs ? -last : 0;
+  const ColourTable colours =
+      signs ? ColourTable({Colour::hex(0xb3401f), Colour::hex(0xf2c9a5), Colour::hex(0xf7f5ef), Colour::hex(0x9fc3d9),
+                           Colour::hex(0x1f5f99)})
+            : ColourTable({Colour::hex(0xf2e3b3), Colour::hex(0xf2a65a), Colour::hex(0xb3401f), Colour::hex(0x5b2a86)});
+  const auto part = [&](double value) { return (value - first) / (last - first); };
   for (const StationMark& mark : marks) {
-    canvas.fill_circle(place(mark.latitude, mark.longitude), 3.4, colours.at(mark.value / last));
+    canvas.fill_circle(place(mark.latitude, mark.longitude), 3.4, colours.at(part(mark.value)));
     canvas.stroke_circle(place(mark.latitude, mark.longitude), 3.4, {.colour = palette::ink, .width = 0.3});
   }
   canvas.pop_clip();
@@ -57,8 +62,8 @@ void draw_station_map(const std::string& title, const std::string& subtitle, con
   const double top = header + height + 14;
   for (int i = 0; i < cells; ++i)
     canvas.fill({margin + i * width / cells, top, width / cells + 0.5, 9}, colours.at((i + 0.5) / cells));
-  for (const double tick : ticks_within(0, last, step))
-    canvas.text({margin + tick / last * width, top + 24}, tick_text(tick),
+  for (const double tick : ticks_within(first, last, step))
+    canvas.text({margin + part(tick) * width, top + 24}, tick_text(tick),
                 {.size = 10, .colour = palette::muted, .align = Align::centre});
   canvas.text({margin + width, top + 36}, unit, {.size = 10, .colour = palette::muted, .align = Align::right});
   canvas.write_png(png);

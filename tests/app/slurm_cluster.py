@@ -329,6 +329,13 @@ class Losses(OnCluster):
         status = self.status()["train"]
         self.assertEqual((status["state"], status.get("restarts", 0)), ("running", self.restarts), self.story())
 
+    def hold_at_work(self):
+        """One rank is stopped in the middle, so that what comes surely meets the training at work; returns its process."""
+        self.wait_for_work()
+        rank = ranks_of(self.job)[3]
+        os.kill(rank, signal.SIGSTOP)
+        return rank
+
     def wait_for_queue(self):
         self.restarts += 1
         status = self.wait_for_status("training waits in the queue", lambda status: status["train"]["state"] == "waiting")
@@ -343,16 +350,21 @@ class Losses(OnCluster):
         self.expect_as_alone()
 
     def lose_node(self, node):
+        self.hold_at_work()
         box_do("kill-node", node)
         self.wait(f"Slurm notices that {node} is gone", lambda: node_state(node).startswith("down"))
         self.wait_for_queue()
         box_do("start-node", node)
         self.wait(f"{node} is back", lambda: not node_state(node).startswith("down"))
 
+    def lose_rank(self, rank):
+        self.hold_at_work()
+        os.kill(ranks_of(self.job)[rank], signal.SIGKILL)
+        self.wait_for_queue()
+
     def run_out_of_time(self):
-        """The limit comes down upon the job while one rank is held, so that it surely meets the warning at work."""
-        rank = ranks_of(self.job)[3]
-        os.kill(rank, signal.SIGSTOP)
+        """The limit comes down upon the job."""
+        rank = self.hold_at_work()
         hours, minutes, _ = (int(part) for part in shown(self.job)["RunTime"].split(":"))
         slurm("scontrol", "update", f"JobId={self.job}", f"TimeLimit={60 * hours + minutes + 5}")
         self.wait("Slurm warns the ranks", lambda: has_pending(rank, signal.SIGUSR1))
@@ -363,21 +375,16 @@ class Losses(OnCluster):
 
     def test_ranks_and_nodes(self):
         self.begin("killed")
-        self.wait_for_work()
-        os.kill(ranks_of(self.job)[1], signal.SIGKILL)
-        self.wait_for_queue()
-        self.wait_for_work()
+        self.lose_rank(1)
         self.lose_node("n2")
-        self.wait_for_work()
         self.lose_node("n1")  # where the job's script runs
-        self.wait_for_work()
         self.run_out_of_time()
         self.finish()
 
     def test_a_node_that_is_back_before_slurm_misses_it(self):
         """Slurm then lets the job be; the ranks' own watchdogs end it."""
         self.begin("blink", site=SITE.replace("SOURCE_DATE", "ZONDA_COLLECTIVE_TIMEOUT=40, SOURCE_DATE"))
-        self.wait_for_work()
+        self.hold_at_work()
         box_do("kill-node", "n2")
         box_do("start-node", "n2")
         self.wait_for_queue()
@@ -390,10 +397,7 @@ class OtherSites(Losses):
     test_ranks_and_nodes = test_a_node_that_is_back_before_slurm_misses_it = None
 
     def lose_a_rank_and_time(self):
-        self.wait_for_work()
-        os.kill(ranks_of(self.job)[2], signal.SIGKILL)
-        self.wait_for_queue()
-        self.wait_for_work()
+        self.lose_rank(2)
         self.run_out_of_time()
         self.finish()
 

@@ -7,11 +7,13 @@
 
 #include "assimilation/covariance/diffusion_correlation.hpp"
 #include "assimilation/covariance/ensemble_covariance.hpp"
+#include "assimilation/covariance/field_variances.hpp"
 #include "assimilation/covariance/hybrid_covariance.hpp"
 #include "assimilation/covariance/isotropic_correlation.hpp"
 #include "assimilation/covariance/level_correlation.hpp"
 #include "assimilation/covariance/localisation.hpp"
 #include "assimilation/covariance/repeated_covariance.hpp"
+#include "assimilation/covariance/scaled_covariance.hpp"
 #include "assimilation/interfaces/position.hpp"
 #include "core/constants.hpp"
 #include "core/error.hpp"
@@ -56,6 +58,12 @@ std::shared_ptr<const Covariance> fieldwise() {
   return std::make_shared<FieldwiseCovariance>(regional_layout(), diffusion(), 0.7, std::move(deviations));
 }
 
+std::shared_ptr<const Covariance> scaled() {
+  Vector factors = random_vector(global_layout().state_size(), 3);
+  for (double& factor : factors) factor = 0.5 + std::abs(factor);
+  return std::make_shared<ScaledCovariance>(spectral(), std::move(factors));
+}
+
 struct CovarianceCase {
   const char* name;
   std::shared_ptr<const Covariance> (*make)();
@@ -74,7 +82,7 @@ TEST_P(EveryAtmosphereCovariance, passes_the_generic_suite) {
 INSTANTIATE_TEST_SUITE_P(
     assimilation, EveryAtmosphereCovariance,
     testing::Values(
-        CovarianceCase{"spectral", spectral},
+        CovarianceCase{"spectral", spectral}, CovarianceCase{"scaled", scaled},
         CovarianceCase{
             "spectral_of_two_slots",
             [] { return std::shared_ptr<const Covariance>(std::make_shared<RepeatedCovariance>(spectral(), 2)); }},
@@ -105,6 +113,49 @@ INSTANTIATE_TEST_SUITE_P(
                              spectral(), 0.4, localised_ensemble(global_layout(), isotropic()), 0.6));
                        }}),
     [](const auto& test) { return std::string(test.param.name); });
+
+TEST(FieldVariances, weigh_rows_by_their_area_and_see_the_present) {
+  const AtmosphereLayout layout = global_layout(2);
+  Vector state(layout.state_size(), 100);
+  Vector expected;
+  double value = 1;
+  for (const LaidField& field : layout.fields)
+    for (const std::size_t offset : field.offset) {
+      for (std::size_t i = 0; i < layout.grid.size(); ++i)
+        state[layout.slot_size + offset + i] = value * (i / layout.grid.nlon() == 3 ? 3 : 1);
+      const std::span<const double> rows = layout.grid.row_weights();
+      double area = 0;
+      for (const double row : rows) area += row;
+      expected.push_back(value * value * (1 + 8 * rows[3] / area));
+      value += 1;
+    }
+  const Vector found = field_mean_squares(layout, state);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t f = 0; f < found.size(); ++f) EXPECT_NEAR(found[f], expected[f], 1e-12 * expected[f]);
+}
+
+/// Scaled field by field, a covariance has the variances that it is asked for.
+TEST(FieldVariances, become_those_that_are_asked_for) {
+  const AtmosphereLayout layout = global_layout();
+  const Vector before = field_variances(layout, *spectral());
+  Vector ratios = random_vector(before.size(), 9);
+  for (double& ratio : ratios) ratio = 0.2 + std::abs(ratio);
+  const ScaledCovariance changed(spectral(), spread_over_fields(layout, ratios));
+  const Vector after = field_variances(layout, changed);
+  for (std::size_t f = 0; f < before.size(); ++f) {
+    EXPECT_GT(before[f], 0);
+    EXPECT_NEAR(after[f], ratios[f] * ratios[f] * before[f], 1e-10 * after[f]);
+  }
+  // Many draws: the diagonal itself.
+  double diagonal = 0, area = 0;
+  for (std::size_t i = 0; i < layout.grid.size(); ++i) {
+    const double weight = layout.grid.row_weights()[i / layout.grid.nlon()];
+    diagonal += weight * column(*spectral(), layout.fields[0].offset[0] + i)[layout.fields[0].offset[0] + i];
+    area += weight;
+  }
+  EXPECT_NEAR(field_variances(layout, *spectral(), 2000)[0], diagonal / area, 0.05 * diagonal / area);
+  EXPECT_THROW(ScaledCovariance(spectral(), Vector(layout.state_size())), Error);
+}
 
 /// Transposes to rounding; analysis returns what synthesis was given; harmonics have unit mean square.
 TEST(HarmonicSynthesis, has_transposes_and_inverses) {

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "assimilation/diagnostics/departure_statistics.hpp"
+#include "assimilation/diagnostics/energy_norm.hpp"
 #include "assimilation/diagnostics/ensemble_scores.hpp"
+#include "assimilation/diagnostics/observation_impact.hpp"
 #include "assimilation/diagnostics/pressure_fields.hpp"
 #include "assimilation/diagnostics/spectrum_drift.hpp"
 #include "core/error.hpp"
@@ -100,6 +102,44 @@ TEST(DepartureStatistics, TellTheErrorsOfAnOptimalAnalysis) {
   EXPECT_EQ(stations.at("1").variables.at("t").count, count);
   EXPECT_EQ(stations_of_record(to_record(stations)).at("1").variables.at("t").background_square,
             stations.at("1").variables.at("t").background_square);
+}
+
+/// The mean over the mass of the atmosphere: a wind of 1 m/s everywhere is 1/2 J/kg, whatever the levels.
+TEST(EnergyWeights, AreThoseOfDryTotalEnergy) {
+  const std::vector<std::string> upper_air{"u", "t"}, surface{"sp"};
+  const Vector sigma{0.1, 0.4, 0.9};
+  AtmosphereLayout layout = sigma_layout(Grid::gaussian(8, 16), upper_air, sigma, surface);
+  layout.slots = 2;
+  const Vector weights = energy_weights(layout);
+  const auto energy = [&](const char* variable, double value) {
+    double sum = 0;
+    for (const std::size_t offset : layout.find(variable)->offset)
+      for (std::size_t i = 0; i < layout.grid.size(); ++i)
+        sum += weights[layout.slot_size + offset + i] * value * value / 2;
+    return sum;
+  };
+  EXPECT_NEAR(energy("u", 1), 0.5, 1e-12);
+  EXPECT_NEAR(energy("t", 1), 0.5 * 1004.64 / 270, 0.005);
+  EXPECT_NEAR(energy("sp", 100), 0.5 * 287.05 * 270 * 1e-6, 1e-4);
+  for (std::size_t i = 0; i < layout.slot_size; ++i) EXPECT_EQ(weights[i], 0) << "an earlier slot";
+}
+
+TEST(ObservationImpact, IsSummedByKindAndStationAndReadBack) {
+  const ScalarAnalyses scalars(5, 2, 1);
+  const std::vector<std::size_t> used{0, 2, 4};
+  ObservationImpact impact = sum_impacts(scalars.table, used, Vector{-3, 1, -2}, 10, 7);
+  EXPECT_EQ(impact.total(), -4);
+  const DepartureKey key{"temp", "t", 500};
+  EXPECT_EQ(impact.by_kind.at(key).count, 3);
+  EXPECT_EQ(impact.by_kind.at(key).useful, 2);
+  impact.add(sum_impacts(scalars.table, {1}, Vector{-0.5}, 5, 4));
+  const ObservationImpact again = impact_of_record(to_record(impact));
+  EXPECT_EQ(again.analyses, 2);
+  EXPECT_EQ(again.background_error, 15);
+  EXPECT_EQ(again.analysis_error, 11);
+  EXPECT_EQ(again.total(), -4.5);
+  EXPECT_EQ(again.by_station.at("1").second.count, 4);
+  EXPECT_THROW(sum_impacts(scalars.table, used, Vector{1}, 0, 0), Error);
 }
 
 TEST(SpectrumGate, OpensForNoiseAndNamesTheField) {
