@@ -1,5 +1,6 @@
 #include "assimilation/atmosphere/dynamical_core.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -107,6 +108,19 @@ class DynamicalCore final : public ForecastModel {
   mutable Linearisations<LinearisedCore> linearised_;
 };
 
+/// Each model step begins with a forward one, which amplifies waves by (omega dt)^2 / 2: in short model steps the time
+/// step is so much shorter that this comes to no more per hour than in model steps of 6 h.
+Duration time_step_within(model::SimulateConfig config, Duration step) {
+  constexpr Duration usual = std::chrono::hours(6);
+  config.output = std::max(step, usual);
+  const double longest =
+      model::time_step_seconds(config) *
+      std::sqrt(std::min(1.0, static_cast<double>(step.count()) / static_cast<double>(usual.count())));
+  auto count = static_cast<std::int64_t>(std::ceil(static_cast<double>(step.count()) / longest));
+  while (step.count() % count != 0) ++count;
+  return step / count;
+}
+
 /// The configuration with a time step that divides `step`.
 model::SimulateConfig stepping(model::SimulateConfig config, Duration step) {
   if (step <= Duration{0}) fail(ErrorKind::usage, "a model step of {}", to_string(step));
@@ -114,6 +128,7 @@ model::SimulateConfig stepping(model::SimulateConfig config, Duration step) {
   if (config.time_step && (config.time_step->count() <= 0 || step % *config.time_step != Duration{0}))
     fail(ErrorKind::usage, "simulate.time_step: {} does not divide the model step of {}", to_string(*config.time_step),
          to_string(step));
+  if (!config.time_step && step < std::chrono::hours(6)) config.time_step = time_step_within(config, step);
   return config;
 }
 

@@ -131,6 +131,20 @@ TEST(DynamicalCore, stays_near_the_unbroken_integration) {
   EXPECT_LT(apart, 0.1 * moved);
 }
 
+/// Begun anew each hour, with a forward step each time, the atmosphere stays as calm as in steps of 6 h.
+TEST(DynamicalCore, is_stable_in_short_model_steps) {
+  constexpr Duration hour = std::chrono::hours(1);
+  model::SimulateConfig config = small_atmosphere();
+  config.spinup_days = 20;
+  const AtmosphereModel hourly = make_dynamical_core(config, origin, hour),
+                        usual = make_dynamical_core(config, origin, six_hours);
+  Vector often = initial_core_state(config, origin, six_hours), seldom = often;
+  for (std::size_t n = 0; n < 24 * 20; ++n) hourly.model->step(n, often);
+  for (std::size_t n = 0; n < 4 * 20; ++n) usual.model->step(n, seldom);
+  for (const char* variable : {"u", "v"})
+    EXPECT_NEAR(norm(field(hourly, often, variable)) / norm(field(usual, seldom, variable)), 1, 0.3) << variable;
+}
+
 TEST(DynamicalCore, keeps_the_mass_of_each_state) {
   const AtmosphereModel core = make_dynamical_core(small_atmosphere(), origin, six_hours);
   Vector state = initial_core_state(small_atmosphere(), origin, six_hours);

@@ -37,7 +37,7 @@ struct StaticDeviations : testing::Test {
     config.static_weight = 0.5;
     config.static_deviations = deviations;
     config.covariance.scale = scale;
-    config.localisation = {2e6, 0.5};
+    config.localisation = {5e6, 0.5};
     config.inner_iterations = 80;
     config.inner_tolerance = 1e-12;
     const AtmosphereModel model{std::make_shared<PersistentModel>(layout.state_size()), layout,
