@@ -10,6 +10,7 @@
 #include "model/ops/cpu/cpu_backend.hpp"
 #include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
+#include "model/ops/cpu/pair_convolution.hpp"
 #include "model/ops/cpu/small_product.hpp"
 
 namespace zonda::model {
@@ -211,9 +212,43 @@ void CpuBackend::weight_gradient_by_products(Context& ctx, bool periodic, const 
   ctx.release(padded, around, partial);
 }
 
+/// In int8 the head's images and weights are rounded to bf16, as the bundle keeps the weights.
+void CpuBackend::convolution_coarse([[maybe_unused]] Context& ctx, [[maybe_unused]] bool periodic,
+                                    [[maybe_unused]] const Tensor& x, [[maybe_unused]] const Tensor& weight,
+                                    [[maybe_unused]] const Tensor& bias, [[maybe_unused]] const Tensor& y) {
+#ifdef ZONDA_AVX512_BF16
+  const std::int64_t batch = x.shape[0], in = x.shape[1], out = y.shape[1], rows = x.shape[2], columns = x.shape[3],
+                     pairs = (in + 1) / 2, stride = stride_of(columns + 2), plane = (rows + 2) * stride;
+  Tensor padded = ctx.take({batch, pairs, rows + 2, stride}), taps = ctx.take({out, pairs, 9});  // of words
+  if (!ctx.planning()) {
+    auto* words = reinterpret_cast<small::Pair*>(padded.as<float>());
+    auto* of_weights = reinterpret_cast<small::Pair*>(taps.as<float>());
+    small::pair_taps(weight.as<float>(), out, in, of_weights);
+#pragma omp parallel for schedule(dynamic, 16) num_threads(team(x.count()))
+    for (std::int64_t task = 0; task < batch * pairs * (rows + 2); ++task) {
+      const std::int64_t b = task / (rows + 2) / pairs, c = 2 * (task / (rows + 2) % pairs),
+                         row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
+      const float* first = x.as<float>() + ((b * in + c) * rows + row) * columns;
+      small::pair_padded_row(first, c + 1 < in ? first + rows * columns : nullptr, columns, periodic, stride,
+                             words + task * stride);
+    }
+#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
+    for (std::int64_t task = 0; task < batch * rows; ++task) {
+      const std::int64_t b = task / rows, i = task % rows;
+      small::pair_convolve_row(words + b * pairs * plane + i * stride, plane, stride, pairs, of_weights,
+                               bias.none() ? nullptr : bias.as<float>(), y.as<float>() + (b * out * rows + i) * columns,
+                               rows * columns, out, columns);
+    }
+  }
+  ctx.release(padded, taps);
+#endif
+}
+
 void CpuBackend::convolution(Context& ctx, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
                              const Tensor& y) {
   if (x.dtype != DType::f32) return ReferenceBackend::convolution(ctx, periodic, x, weight, bias, y);
+  if (ctx.int8 && bf16_products_ && small::has_pair_products())
+    return convolution_coarse(ctx, periodic, x, weight, bias, y);
   const std::int64_t batch = x.shape[0], in = x.shape[1], out = y.shape[1], rows = x.shape[2], columns = x.shape[3];
   const std::int64_t stride = stride_of(columns + 2), plane = (rows + 2) * stride;
   Tensor padded = ctx.take({batch, in, rows + 2, stride});

@@ -67,6 +67,8 @@ class CpuBackend : public ReferenceBackend {
  private:
   /// Whether attention multiplies pairs of bf16 numbers.
   bool paired(const AttentionShape&, DType operands) const;
+  void convolution_coarse(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const Tensor& y);
   void gemm_coarse(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options);
   void weight_gradient_by_products(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                    const Tensor& weight_gradient, const Tensor& bias_gradient);

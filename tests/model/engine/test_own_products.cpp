@@ -80,5 +80,33 @@ INSTANTIATE_TEST_SUITE_P(Shapes, OwnProducts,
                          ::testing::Values(Sizes{1, 16, 1}, Sizes{7, 64, 33}, Sizes{50, 96, 238}, Sizes{13, 70, 31},
                                            Sizes{97, 208, 64}));
 
+TEST(CoarseConvolution, IsOffByTheRounding) {
+  for (const bool periodic : {false, true})
+    for (const std::int64_t columns : {12, 33, 96}) {
+      constexpr std::int64_t in = 5, out = 11, rows = 4;
+      Operands operands(kF32);
+      const Tensor x = operands.add({2, in, rows, columns}, "x"), weight = operands.add({out, in, 3, 3}, "w"),
+                   bias = operands.add({out}, "bias");
+      CpuBackend one(1), five(5, 0);
+      const auto convolved = [&](Backend& backend, bool int8) {
+        const Tensor y = operands.zeros({2, out, rows, columns});
+        run_planned(backend, kF32, [&](Context& ctx) {
+          ctx.int8 = int8;
+          ctx->convolution(ctx, periodic, x, weight, bias, y);
+        });
+        return y;
+      };
+      const Tensor exact = convolved(one, false), rounded = convolved(one, true), shared = convolved(five, true);
+      double square = 0, off = 0;
+      for (std::int64_t i = 0; i < exact.count(); ++i) {
+        square += get(exact, i) * get(exact, i);
+        off += (get(rounded, i) - get(exact, i)) * (get(rounded, i) - get(exact, i));
+      }
+      EXPECT_GT(square, 0);
+      EXPECT_LE(std::sqrt(off / square), 1.0 / 256) << columns;
+      EXPECT_EQ(std::memcmp(rounded.data, shared.data, rounded.bytes()), 0);
+    }
+}
+
 }  // namespace
 }  // namespace zonda::model::testing
