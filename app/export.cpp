@@ -27,6 +27,8 @@ nlohmann::ordered_json record_of(const inference::Exported& exported, const fs::
                                 {"parameters", exported.manifest.parameters},
                                 {"weight_bytes", exported.weight_bytes},
                                 {"bytes", exported.bytes}};
+  if (exported.base_cost)
+    record["base"] = {{"error_without", exported.base_cost->without}, {"error_with", exported.base_cost->with}};
   return record;
 }
 
@@ -53,6 +55,8 @@ Verb export_verb() {
         command.add_option("--hardware", config->hardware, "Tags of what it was made for")->delimiter(',');
         command.add_option("--measure", config->measure_on,
                            "Archive to measure the token levels' time and skill on; default: exact forecasts alone");
+        command.add_option("--base", config->base,
+                           "Bundle in int8 that this one replaces: numbers stay near its own, for a small delta");
         command.add_option("--parent", config->parents, "Identities of bundles that it descends from");
         return [&session, config] {
           if (!session.speaks()) return;

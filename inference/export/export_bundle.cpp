@@ -1,13 +1,16 @@
 #include "inference/export/export_bundle.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "core/provenance.hpp"
 #include "inference/bundle/bundle_writer.hpp"
 #include "inference/export/golden_sample.hpp"
+#include "inference/export/near_base.hpp"
 #include "inference/export/onnx/network_graph.hpp"
 #include "inference/export/provenance_statement.hpp"
 #include "inference/export/region_coast.hpp"
@@ -21,6 +24,8 @@ namespace zonda::inference {
 using nlohmann::json;
 
 namespace {
+
+constexpr float golden_digit = 1.0F / 128;  // far below what int8 may be off on another machine
 
 constexpr const char *weights_file = "weights.bin", *static_file = "static.bin", *golden_file = "golden.bin";
 
@@ -89,24 +94,51 @@ std::vector<TokenLevel> measure_stored_levels(const model::ForecastModel& model,
   return measure_levels(stored, levels, config.measure_on, config.trial);
 }
 
-/// The self-test's numbers, input, condition and output.
-void write_golden(BundleWriter& writer, const model::ForecastModel& model, const model::NetworkConfig& network_config,
-                  const StoredWeights& weights) {
+std::vector<float> output_of(model::ForecastNetwork& network, GoldenSample& sample, const Grid& grid) {
+  const auto rows = static_cast<std::int64_t>(grid.nlat()), columns = static_cast<std::int64_t>(grid.nlon());
+  network.plan(1, model::Use::inference);
+  std::vector<float> output(static_cast<std::size_t>(network.output_channels() * rows * columns));
+  network.forward(model::Tensor::of(sample.input, {1, network.input_channels(), rows, columns}),
+                  model::Tensor::of(sample.condition, {1, network.condition_size()}),
+                  model::Tensor::of(output, {1, network.output_channels(), rows, columns}));
+  return output;
+}
+
+std::vector<float> output_of(const model::ForecastModel& model, const model::NetworkConfig& network_config,
+                             const StoredWeights& weights, GoldenSample& sample) {
   LentParameters lent;
   model::ForecastNetwork network = stored_network(model.layout, network_config, weights, lent);
-  network.plan(1, model::Use::inference);
+  return output_of(network, sample, model.layout.grid);
+}
+
+/// The self-test's numbers, input, condition and output. Of int8 the output has the digits that it is compared by, so
+/// that the next release's is like it.
+void write_golden(BundleWriter& writer, const model::ForecastModel& model, const model::NetworkConfig& network_config,
+                  const StoredWeights& weights) {
   GoldenSample sample = golden_sample(model.layout);
+  std::vector<float> output = output_of(model, network_config, weights, sample);
+  if (network_config.precision == "int8")
+    for (float& value : output) value = std::nearbyint(value / golden_digit) * golden_digit;
   const auto rows = static_cast<std::int64_t>(model.layout.grid.nlat()),
-             columns = static_cast<std::int64_t>(model.layout.grid.nlon());
-  const std::int64_t in = network.input_channels(), out = network.output_channels();
-  std::vector<float> output(static_cast<std::size_t>(out * rows * columns));
-  network.forward(model::Tensor::of(sample.input, {1, in, rows, columns}),
-                  model::Tensor::of(sample.condition, {1, network.condition_size()}),
-                  model::Tensor::of(output, {1, out, rows, columns}));
-  writer.add_tensor(golden_file, "golden/input", {1, in, rows, columns}, std::span<const float>(sample.input));
-  writer.add_tensor(golden_file, "golden/condition", {1, network.condition_size()},
+             columns = static_cast<std::int64_t>(model.layout.grid.nlon()),
+             points = static_cast<std::int64_t>(model.layout.points());
+  const auto fields = [&](const std::vector<float>& values) {
+    return std::vector<std::int64_t>{1, static_cast<std::int64_t>(values.size()) / points, rows, columns};
+  };
+  writer.add_tensor(golden_file, "golden/input", fields(sample.input), std::span<const float>(sample.input));
+  writer.add_tensor(golden_file, "golden/condition", {1, static_cast<std::int64_t>(sample.condition.size())},
                     std::span<const float>(sample.condition));
-  writer.add_tensor(golden_file, "golden/output", {1, out, rows, columns}, std::span<const float>(output));
+  writer.add_tensor(golden_file, "golden/output", fields(output), std::span<const float>(output));
+}
+
+/// What a base makes of the weights is as near to the model as int8 without one.
+BaseCost require_skill(model::ForecastModel& model, const model::NetworkConfig& network_config,
+                       const StoredWeights& weights, const ExportConfig& config) {
+  GoldenSample sample = golden_sample(model.layout);
+  const StoredWeights plain(model.network, config.precision, {config.exact.begin(), config.exact.end()});
+  return require_as_skilful(output_of(model.network, sample, model.layout.grid),
+                            output_of(model, network_config, plain, sample),
+                            output_of(model, network_config, weights, sample));
 }
 
 }  // namespace
@@ -119,9 +151,17 @@ Exported export_bundle(const ExportConfig& config) {
   for (const std::string& word : config.onnx) profiles.push_back(onnx_profile(word));
 
   const auto model = model::load_model(config.model, {.backend = {}, .precision = "fp32"});
-  const StoredWeights weights(model->network, config.precision, {config.exact.begin(), config.exact.end()});
+  if (!config.base.empty() && config.precision != "int8")
+    fail(ErrorKind::usage, "export: a base is for bundles in int8, this one is in {}", config.precision);
+  const std::optional<Bundle> base = config.base.empty() ? std::nullopt : std::optional(Bundle::open(config.base));
+  std::vector<std::string> parents = config.parents;
+  if (base) parents.push_back(base->identity());
+  const StoredWeights weights(model->network, config.precision, {config.exact.begin(), config.exact.end()},
+                              base ? &*base : nullptr);
   model::NetworkConfig network_config = model->network.config();
   network_config.precision = config.precision;
+  std::optional<BaseCost> base_cost;
+  if (base) base_cost = require_skill(*model, network_config, weights, config);
 
   BundleManifest manifest;
   manifest.name = config.name.empty() ? model->layout.grid.to_string() : config.name;
@@ -129,7 +169,7 @@ Exported export_bundle(const ExportConfig& config) {
   manifest.licence = model->origin.licence;
   manifest.code = code_version();
   manifest.model = model->identity;
-  manifest.parents = config.parents;
+  manifest.parents = parents;
   manifest.hardware = config.hardware;
   manifest.region = region_of(model->layout);
   manifest.parameters = model->network.parameter_count();
@@ -157,11 +197,12 @@ Exported export_bundle(const ExportConfig& config) {
                               {"exact", config.exact},
                               {"onnx", config.onnx},
                               {"name", manifest.name},
-                              {"parents", config.parents}};
+                              {"parents", parents}};
   writer.add_file("provenance.json", provenance_statement(*model, configuration, writer.seal()));
 
   Exported exported;
   exported.manifest = manifest;
+  exported.base_cost = base_cost;
   exported.identity = writer.commit(std::move(manifest));
   exported.weight_bytes = weights.bytes();
   for (const BundleFile& file : writer.files()) exported.bytes += file.bytes;

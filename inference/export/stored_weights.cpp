@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.hpp"
+#include "inference/export/near_base.hpp"
 #include "model/ops/backend.hpp"
 
 namespace zonda::inference {
@@ -19,6 +20,15 @@ DType kept_beside_int8(const model::Parameter& parameter) {
   return parameter.shape.rank() == 2 && parameter.name.starts_with("conditioning.") ? DType::i8 : DType::bf16;
 }
 
+template <class T>
+std::span<const T> as(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+}
+template <class T>
+std::span<T> as(std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+}
+
 std::vector<std::int64_t> extents(const model::Shape& shape) {
   std::vector<std::int64_t> result;
   for (int i = 0; i < shape.rank(); ++i) result.push_back(shape[i]);
@@ -28,7 +38,7 @@ std::vector<std::int64_t> extents(const model::Shape& shape) {
 }  // namespace
 
 StoredWeights::StoredWeights(const model::ForecastNetwork& network, const std::string& precision,
-                             const std::set<std::string>& exact) {
+                             const std::set<std::string>& exact, const Bundle* base) {
   const model::ParameterStore& store = network.parameters();
   const std::vector<std::string> int8 = network.int8_matrices();
   const std::set<std::string> bearable(int8.begin(), int8.end());
@@ -63,6 +73,37 @@ StoredWeights::StoredWeights(const model::ForecastNetwork& network, const std::s
     }
     order_.push_back(name);
     stored_.emplace(name, std::move(stored));
+  }
+  if (base) approach(network, *base);
+}
+
+void StoredWeights::approach(const model::ForecastNetwork& network, const Bundle& base) {
+  const auto alike = [&](const std::string& name) {
+    const BundleTensor* old = base.manifest().find_tensor(name);
+    const auto mine = stored_.find(name);
+    return old && mine != stored_.end() && old->dtype == mine->second.dtype && old->shape == mine->second.shape;
+  };
+  const auto old_of = [&]<class T>(const std::string& name, T) {
+    base.verify(base.entry(name));
+    return as<T>(base.tensor(name).bytes);
+  };
+  const model::ParameterStore& store = network.parameters();
+  for (model::ParameterId id = 0; id < static_cast<model::ParameterId>(store.list().size()); ++id) {
+    const std::string name = weights_prefix + store.at(id).name, scales = name + ".scales";
+    if (!alike(name)) continue;
+    const std::span<const float> exact = store.value(id).span<const float>();
+    Stored& stored = stored_.at(name);
+    if (stored.dtype == DType::i8) {
+      if (alike(scales))
+        keep_near(exact, old_of(name, std::int8_t{}), old_of(scales, float{}), as<std::int8_t>(stored.bytes),
+                  as<float>(stored_.at(scales).bytes));
+    } else if (stored.dtype == DType::bf16) {
+      const auto old = old_of(name, model::BFloat16{});
+      for (std::size_t i = 0; i < old.size(); ++i) as<model::BFloat16>(stored.bytes)[i] = keep_near(exact[i], old[i]);
+    } else {
+      const auto old = old_of(name, float{});
+      for (std::size_t i = 0; i < old.size(); ++i) as<float>(stored.bytes)[i] = keep_near(exact[i], old[i]);
+    }
   }
 }
 

