@@ -1,6 +1,7 @@
 #include "model/network/forecast_network.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,18 @@ void ForecastNetwork::release_activations() {
     lane.arena.free();
     lane.kept = false;
   }
+}
+
+void ForecastNetwork::expect_forward_of_stage() {
+  Implementation& s = *self_;
+  s.link.expect(StageLink::Way::onward, std::array{s.bytes_of(s.token_shape(s.batch, s.blocks.tokens_arriving())),
+                                                   s.bytes_of(s.modulation_shape(s.batch))});
+}
+
+void ForecastNetwork::expect_backward_of_stage() {
+  Implementation& s = *self_;
+  s.link.expect(StageLink::Way::back, std::array{s.bytes_of(s.token_shape(s.batch, s.blocks.tokens_leaving())),
+                                                 s.bytes_of(s.modulation_shape(s.chunks_here() * s.batch))});
 }
 
 void ForecastNetwork::forward_of_stage(int number, const Tensor& x, const Tensor& condition, const Tensor& y,

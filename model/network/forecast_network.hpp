@@ -109,6 +109,10 @@ class ForecastNetwork {
   /// order, forward and back.
   void forward_of_stage(int lane, const Tensor& x, const Tensor& condition, const Tensor& y, const Tensor& noise = {});
   void backward_of_stage(int lane, const Tensor& dy);
+  /// Lets what the next forward_of_stage(), or backward_of_stage(), that is not expected yet takes from another stage
+  /// come meanwhile.
+  void expect_forward_of_stage();
+  void expect_backward_of_stage();
   /// After forward() in a tangent plan: derivative of y along dx with weights and condition fixed.
   void tangent(const Tensor& dx, const Tensor& dy);
 

@@ -59,12 +59,33 @@ void StageLink::send(Way way, std::span<const Tensor> tensors, std::vector<paral
     if (tensors[i].bytes() > 0) events.push_back(ranks_.send(bytes_of(tensors[i]), to, tag_of(way, i)));
 }
 
-void StageLink::receive(Way way, std::span<const Tensor> tensors) const {
-  const int from = ranks_.rank() + (way == Way::onward ? -1 : 1);
+void StageLink::receive(Way way, std::span<const Tensor> tensors) {
+  if (std::deque<Expected>& queue = expected(way); !queue.empty()) {
+    Expected next = std::move(queue.front());
+    queue.pop_front();
+    for (parallel::Event& event : next.arrivals) event.wait();
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (tensors[i].bytes() != next.messages.at(i).size())
+        fail(ErrorKind::failure, "stage {} expected {} bytes, and takes {}", ranks_.rank(), next.messages[i].size(),
+             tensors[i].bytes());
+      std::copy(next.messages[i].begin(), next.messages[i].end(), bytes_of(tensors[i]).begin());
+    }
+    return;
+  }
   std::vector<parallel::Event> events;
   for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (tensors[i].bytes() > 0) events.push_back(ranks_.receive(bytes_of(tensors[i]), from, tag_of(way, i)));
+    if (tensors[i].bytes() > 0) events.push_back(ranks_.receive(bytes_of(tensors[i]), sender(way), tag_of(way, i)));
   for (parallel::Event& event : events) event.wait();
+}
+
+void StageLink::expect(Way way, std::span<const std::size_t> bytes) {
+  const Way against = way == Way::onward ? Way::back : Way::onward;
+  if (!has_neighbour(against)) return;
+  Expected next;
+  for (const std::size_t size : bytes) next.messages.emplace_back(size);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    if (bytes[i] > 0) next.arrivals.push_back(ranks_.receive(next.messages[i], sender(way), tag_of(way, i)));
+  expected(way).push_back(std::move(next));
 }
 
 void StageLink::to_all(const Tensor& tensor, int root) const {

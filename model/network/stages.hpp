@@ -3,6 +3,7 @@
 // make (pipeline parallelism: Huang et al. 2019, Narayanan et al. 2019).
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -39,7 +40,10 @@ class StageLink {
   /// What is sent must stay until the event is over; receive() waits. Pairs are `what` of one direction.
   enum class Way { onward, back };
   void send(Way way, std::span<const Tensor> tensors, std::vector<parallel::Event>& events) const;
-  void receive(Way way, std::span<const Tensor> tensors) const;
+  void receive(Way way, std::span<const Tensor> tensors);
+  /// Lets what a receive() will take, of tensors of so many bytes, come meanwhile, into memory of its own; receives
+  /// take what was expected in that order.
+  void expect(Way way, std::span<const std::size_t> bytes);
   /// The first stage's tensor, or the last one's, becomes everybody's. Collective.
   void first_to_all(const Tensor& tensor) const { to_all(tensor, 0); }
   void last_to_all(const Tensor& tensor) const { to_all(tensor, ranks_.size() - 1); }
@@ -52,7 +56,14 @@ class StageLink {
   bool has_neighbour(Way way) const { return way == Way::onward ? !last() : !first(); }
   void to_all(const Tensor& tensor, int root) const;
   RankTraffic to_all_traffic(bool from_here, std::size_t bytes) const;
+  struct Expected {
+    std::vector<std::vector<std::byte>> messages;
+    std::vector<parallel::Event> arrivals;
+  };
+  std::deque<Expected>& expected(Way way) { return way == Way::onward ? expected_onward_ : expected_back_; }
+  int sender(Way way) const { return ranks_.rank() + (way == Way::onward ? -1 : 1); }
   parallel::Communicator ranks_;
+  std::deque<Expected> expected_onward_, expected_back_;
 };
 
 }  // namespace zonda::model

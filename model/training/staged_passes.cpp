@@ -37,7 +37,14 @@ void TrainingStep::pass_through_stages(Context& ctx, const Batch& mine, std::uin
   const auto stages = static_cast<std::size_t>(network_.stages()), stage = static_cast<std::size_t>(network_.stage());
   const std::size_t terms = samples_ / micro_, lanes = in_flight(stages, stage, terms);
   network_.plan(static_cast<int>(micro_ * members_), Use::training, static_cast<int>(lanes));
-  for (const auto& [pass, micro_batch] : one_forward_one_backward(stages, stage, terms)) {
+  const std::vector<PipelineTurn> turns = one_forward_one_backward(stages, stage, terms);
+  const auto expect = [&](const PipelineTurn& turn) {
+    turn.pass == PipelineTurn::Pass::forward ? network_.expect_forward_of_stage() : network_.expect_backward_of_stage();
+  };
+  expect(turns.front());
+  for (std::size_t turn = 0; turn < turns.size(); ++turn) {
+    const auto& [pass, micro_batch] = turns[turn];
+    if (turn + 1 < turns.size()) expect(turns[turn + 1]);  // comes while this one is worked on
     const std::size_t number = micro_batch % lanes;
     if (pass == PipelineTurn::Pass::forward) {
       if (takes_samples()) stage_samples(lanes_[number], mine, micro_batch * micro_, position, times, variant);

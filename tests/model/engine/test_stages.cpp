@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <numeric>
 
@@ -9,6 +10,7 @@
 #include "model/network/stages.hpp"
 #include "network_sample.hpp"
 #include "parallel/counting.hpp"
+#include "tests/parallel/diary.hpp"
 
 namespace zonda::model {
 namespace {
@@ -46,6 +48,44 @@ TEST(Stages, NoCutOfAllIsBetter) {
 
 TEST(Stages, MoreThanLayersAreRefused) {
   EXPECT_THROW(cut_into_stages(std::vector<double>{1, 1}, 0, 0, 3), Error);
+}
+
+TEST(StageLink, WhatIsExpectedComesMeanwhileAndIsTakenInItsOrder) {
+  parallel::run_on_threads(2, [](const parallel::Communicator& threads) {
+    const auto diary = std::make_shared<parallel::Diary>();
+    StageLink link(parallel::in_diary(threads, diary));
+    std::vector<float> tokens{1, 2, 3}, more{4};
+    const auto both = [&](std::vector<float>& a, std::vector<float>& b) {
+      return std::array{Tensor::of(a, {3}), Tensor::of(b, {1})};
+    };
+    constexpr std::array<std::size_t, 2> bytes{3 * sizeof(float), sizeof(float)};
+    if (link.first()) {
+      link.expect(StageLink::Way::onward, bytes);  // nobody is before it
+      EXPECT_TRUE(diary->lines().empty());
+      std::vector<parallel::Event> sent;
+      link.send(StageLink::Way::onward, both(tokens, more), sent);
+      tokens[0] = 7;
+      link.send(StageLink::Way::onward, both(tokens, more), sent);
+      link.send(StageLink::Way::onward, both(tokens, more), sent);
+      for (parallel::Event& event : sent) event.wait();
+      return;
+    }
+    link.expect(StageLink::Way::onward, bytes);
+    link.expect(StageLink::Way::onward, bytes);
+    EXPECT_EQ(diary->lines().size(), 4U) << "two receives of two messages";
+    diary->write("work");
+    std::vector<float> got(3), one(1);
+    link.receive(StageLink::Way::onward, both(got, one));
+    EXPECT_EQ(got, (std::vector<float>{1, 2, 3}));
+    const parallel::DiaryReading reading(diary->lines(), "receive");
+    EXPECT_GT(reading.at("work"), reading.leaves(3));
+    EXPECT_LT(reading.at("work"), reading.is_over(0));
+    EXPECT_THROW(link.receive(StageLink::Way::onward, std::array{Tensor::of(one, {1}), Tensor::of(got, {3})}),
+                 Error);                                   // other sizes
+    link.receive(StageLink::Way::onward, both(got, one));  // not expected
+    EXPECT_EQ(got[0], 7);
+    EXPECT_EQ(one[0], 4);
+  });
 }
 
 struct Made {
