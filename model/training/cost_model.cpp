@@ -59,6 +59,12 @@ class Costing {
                                     .chunks = step.chunks > 0 ? step.chunks : slabs_,
                                     .heads = parallel::imagined(0, heads_),
                                     .stages = parallel::imagined(stage, stages_)})),
+        shares_(network_.parameters(), network_.buckets(),
+                TrainingRanks{.data = parallel::imagined(0, data_),
+                              .slabs = parallel::imagined(0, slabs_),
+                              .all = parallel::imagined(0, data_ * slabs_),
+                              .heads = parallel::imagined(0, heads_),
+                              .stages = parallel::imagined(stage, stages_)}),
         layout_(layout) {
     if (step.batch % step.micro_batch != 0 || (step.batch / step.micro_batch) % data_ != 0)
       fail(ErrorKind::usage, "batch {} in micro-batches of {} is not shared evenly by {} data ranks", step.batch,
@@ -87,7 +93,7 @@ class Costing {
     tokens_between_stages(cost, terms, passes);
     sums_over_heads(cost, terms, passes);
     gradients_over_slabs(cost, terms, passes);
-    gradients_over_data(cost, terms);
+    gradients_over_data(cost, terms, passes);
     values(cost, terms, passes);
     memory(cost, terms);
     return cost;
@@ -161,29 +167,89 @@ class Costing {
         runs * 2 * numbers * (p - 1) / p * sizeof(float));
   }
 
+  /// Shares are cut between the optimiser's pieces, so that one rank has more than another.
+  std::uint64_t share_bytes(std::size_t bucket, int rank) const {
+    return static_cast<std::uint64_t>(shares_.share(bucket, rank).count) * sizeof(float);
+  }
+  std::uint64_t slab_share_bytes(std::size_t bucket, int slab) const {
+    std::uint64_t bytes = 0;
+    for (int data = 0; data < data_; ++data) bytes += share_bytes(bucket, slab * data_ + data);
+    return bytes;
+  }
+  template <class Of>
+  std::uint64_t sum_over_buckets(Of&& bytes_of) const {
+    std::uint64_t sum = 0;
+    for (std::size_t b = 0; b < network_.buckets().size(); ++b)
+      if (here(network_.buckets()[b])) sum += bytes_of(b);
+    return sum;
+  }
+  std::uint64_t bytes_of_bucket(std::size_t b) const {
+    return static_cast<std::uint64_t>(network_.buckets()[b].count) * sizeof(float);
+  }
+  std::uint64_t gradient_runs(int terms, int passes) const {
+    return static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(network_.slab().chunks() > 1 ? passes : 1);
+  }
+  std::uint64_t gradient_nodes(int terms) const {
+    const auto all = static_cast<std::size_t>(step_.batch / step_.micro_batch);
+    return parallel::tree_nodes(all, {0, static_cast<std::size_t>(terms)}).size();
+  }
+  std::uint64_t bytes_over_slabs(int rank, int terms, int passes) const {
+    return gradient_runs(terms, passes) * sum_over_buckets([&](std::size_t b) {
+             return network_.buckets()[b].replicated ? 0 : bytes_of_bucket(b) - slab_share_bytes(b, rank / data_);
+           });
+  }
+  std::uint64_t bytes_over_data(int rank, int terms) const {
+    return gradient_nodes(terms) *
+           sum_over_buckets([&](std::size_t b) { return slab_share_bytes(b, rank / data_) - share_bytes(b, rank); });
+  }
+  /// Gathers of a bucket in a step: at each use, but that the head stays from a forward pass to the backward one.
+  std::uint64_t gathers(std::size_t bucket, int terms, int passes) const {
+    if (step_.zero < 3) return 1;
+    const bool stays = network_.buckets()[bucket].name == "head";
+    return static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1 - (stays ? passes : 0));
+  }
+  std::uint64_t bytes_of_values(int rank, int terms, int passes) const {
+    const auto others = static_cast<std::uint64_t>(data_ * slabs_ - 1);
+    return others * sum_over_buckets([&](std::size_t b) { return gathers(b, terms, passes) * share_bytes(b, rank); });
+  }
+  /// The rank that sends most gradients and weights, where all of them go from everybody to everybody.
+  int busiest(int terms, int passes) const {
+    int rank = 0;
+    std::uint64_t most = 0;
+    for (int r = 0; r < data_ * slabs_; ++r) {
+      const std::uint64_t bytes =
+          bytes_over_slabs(r, terms, passes) + bytes_over_data(r, terms) + bytes_of_values(r, terms, passes);
+      if (bytes > most) {
+        most = bytes;
+        rank = r;
+      }
+    }
+    return rank;
+  }
+  /// Whether nothing goes in levels.
+  bool plain() const { return levels_.data.sizes.size() == 1 && data_ * slabs_ <= system_.ranks_per_node; }
+
   void gradients_over_slabs(StepCost& cost, int terms, int passes) const {
     if (slabs_ == 1) return;
-    std::uint64_t replicated = 0;
-    for (const Bucket& bucket : network_.buckets())
-      if (bucket.replicated && here(bucket)) replicated += static_cast<std::uint64_t>(bucket.count) * sizeof(float);
     const auto p = static_cast<std::uint64_t>(slabs_);
-    const auto runs =
-        static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(network_.slab().chunks() > 1 ? passes : 1);
-    add(cost, "gradients over slabs", Axis::spatial, runs * buckets() * (p - 1),
-        runs * (parameter_bytes() - replicated) * (p - 1) / p);
+    const std::uint64_t even =
+        gradient_runs(terms, passes) *
+        sum_over_buckets([&](std::size_t b) { return network_.buckets()[b].replicated ? 0 : bytes_of_bucket(b); }) *
+        (p - 1) / p;
+    add(cost, "gradients over slabs", Axis::spatial, gradient_runs(terms, passes) * buckets() * (p - 1),
+        plain() ? bytes_over_slabs(busiest(terms, passes), terms, passes) : even);
   }
 
-  void gradients_over_data(StepCost& cost, int terms) const {
+  void gradients_over_data(StepCost& cost, int terms, int passes) const {
     if (data_ == 1) return;
-    const auto all = static_cast<std::size_t>(step_.batch / step_.micro_batch);
-    const std::uint64_t nodes = parallel::tree_nodes(all, {0, static_cast<std::size_t>(terms)}).size();
-    const parallel::LevelTraffic traffic =
-        parallel::sum_traffic(levels_.data, nodes * parameter_bytes() / static_cast<std::uint64_t>(slabs_));
-    add_levels(cost, "gradients over data", 1, levels_.data, traffic);
+    parallel::LevelTraffic traffic = parallel::sum_traffic(
+        levels_.data, gradient_nodes(terms) * parameter_bytes() / static_cast<std::uint64_t>(slabs_));
+    if (plain()) traffic.bytes[0] = bytes_over_data(busiest(terms, passes), terms);
+    add_levels(cost, "gradients over data", buckets(), levels_.data, traffic);
   }
 
   /// An exchange in levels: each over the link between the ranks of its groups.
-  void add_levels(StepCost& cost, const std::string& what, std::uint64_t runs, const parallel::Levels& levels,
+  void add_levels(StepCost& cost, const std::string& what, std::uint64_t exchanges, const parallel::Levels& levels,
                   const parallel::LevelTraffic& traffic) const {
     Exchange exchange{what, std::string(name_of(Axis::data)), 0, 0, 0};
     const int between = step_.mesh[Axis::tensor] * slabs_ * step_.mesh[Axis::pipeline];
@@ -192,8 +258,8 @@ class Costing {
       const bool of_slabs = slabs_ > 1 && level + 1 == levels.sizes.size() && levels.ranks() > data_;
       const int stride = of_slabs ? step_.mesh[Axis::tensor] : levels.stride(level) * between;
       const Link& used = link(levels.sizes[level], stride);
-      const std::uint64_t messages = runs * buckets() * static_cast<std::uint64_t>(levels.sizes[level] - 1),
-                          bytes = runs * traffic.bytes[level];
+      const std::uint64_t messages = exchanges * static_cast<std::uint64_t>(levels.sizes[level] - 1),
+                          bytes = traffic.bytes[level];
       exchange.messages += messages;
       exchange.bytes += bytes;
       exchange.seconds += static_cast<double>(messages) * used.latency + static_cast<double>(bytes) / used.bandwidth;
@@ -205,16 +271,20 @@ class Costing {
   void values(StepCost& cost, int terms, int passes) const {
     const auto replicas = static_cast<std::uint64_t>(data_ * slabs_);
     if (replicas == 1) return;
-    const std::uint64_t runs =
-        step_.zero == 3 ? static_cast<std::uint64_t>(terms) * static_cast<std::uint64_t>(3 * passes - 1) : 1;
+    std::uint64_t exchanges = 0;
+    const std::uint64_t bytes = sum_over_buckets([&](std::size_t b) {
+      exchanges += gathers(b, terms, passes);
+      return gathers(b, terms, passes) * bytes_of_bucket(b);
+    });
     if (data_ == 1) {
-      add(cost, "weights", Axis::spatial, runs * buckets() * (replicas - 1),
-          runs * parameter_bytes() / replicas * (replicas - 1));
+      add(cost, "weights", Axis::spatial, exchanges * (replicas - 1),
+          plain() ? bytes_of_values(busiest(terms, passes), terms, passes) : bytes / replicas * (replicas - 1));
       return;
     }
-    const bool plain = levels_.data.sizes.size() == 1 && data_ * slabs_ <= system_.ranks_per_node;
-    const parallel::Levels levels = plain ? parallel::Levels{.sizes = {data_ * slabs_}} : levels_.all;
-    add_levels(cost, "weights", runs, levels, parallel::gather_traffic(levels, parameter_bytes()));
+    const parallel::Levels levels = plain() ? parallel::Levels{.sizes = {data_ * slabs_}} : levels_.all;
+    parallel::LevelTraffic traffic = parallel::gather_traffic(levels, bytes);
+    if (plain()) traffic.bytes[0] = bytes_of_values(busiest(terms, passes), terms, passes);
+    add_levels(cost, "weights", exchanges, levels, traffic);
   }
 
   void memory(StepCost& cost, int terms) {
@@ -250,6 +320,7 @@ class Costing {
   const int slabs_, heads_, data_, stages_;
   const ExchangeLevels levels_;
   ForecastNetwork network_;
+  const ParameterShares shares_;
   const ForecastLayout& layout_;
 };
 
