@@ -67,7 +67,7 @@ void LentParameters::lend(model::ParameterStore& store, model::ParameterId id, c
     const std::int64_t columns[] = {shape.back()};
     require_shape(name + ".scales", scales, columns);
     held.scales = scales.owner;
-    if (trunk) {
+    if (trunk || parameter.name.starts_with("conditioning.")) {
       store.lend(id, view(found.bytes, parameter.shape, DType::i8), view(scales.bytes, {columns[0]}, DType::f32));
     } else {
       held.widened = widen<std::int8_t>(found.bytes);

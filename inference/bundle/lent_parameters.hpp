@@ -1,6 +1,7 @@
 #pragma once
 // LentParameters: a network reads its parameters where they are stored. Matrices that products read as they are kept
-// (f32; bf16 or int8 of the trunk) are never copied; the few others are widened to f32 once.
+// (f32; bf16 or int8 of the trunk; int8 of the conditioning, which each pass widens for a moment) are never copied; the
+// few others are widened to f32 once.
 #include <cstddef>
 #include <functional>
 #include <map>

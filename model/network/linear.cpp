@@ -47,7 +47,12 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
     return ctx.release(room);
   }
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    if (!quantised) return ctx->gemm(ctx, x, operand(ctx), into, options);
+    if (!quantised && store_->quantised(weight_).numbers.none()) return ctx->gemm(ctx, x, operand(ctx), into, options);
+    if (!quantised) {
+      Tensor wide = widened(ctx);
+      ctx->gemm(ctx, x, wide, into, options);
+      return ctx.release(wide);
+    }
     const Int8Layer layer = int8_layer(ctx);
     ctx->gemm_int8(ctx, x, layer.numbers, layer.scales, into, options);
   };
@@ -70,6 +75,17 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
   if (!corrected(ctx)) return;
   adapter_->forward(ctx, x, y);
   if (!activated.none()) ctx->gelu(ctx, y, activated);
+}
+
+Tensor Linear::widened(Context& ctx) const {
+  const auto [numbers, scales] = store_->quantised(weight_);
+  Tensor wide = ctx.take({in_, out_}, DType::f32);
+  if (ctx.planning()) return wide;
+  const auto* from = numbers.as<std::int8_t>();
+  const float* factors = scales.as<float>();
+  for (std::int64_t i = 0; i < in_; ++i)
+    for (std::int64_t j = 0; j < out_; ++j) wide.as<float>()[i * out_ + j] = float(from[i * out_ + j]) * factors[j];
+  return wide;
 }
 
 Int8Layer Linear::int8_layer(Context& ctx) const {

@@ -75,6 +75,8 @@ class Linear {
   Tensor operand(const Context& ctx) const {
     return trunk_ && ctx.trunk() != ctx.dtype() ? store_->copy_of(weight_) : store_->value(weight_);
   }
+  /// A matrix lent in int8 to a layer that multiplies in f32, for as long as the product takes.
+  Tensor widened(Context& ctx) const;
   bool sums(Split::Kind kind) const { return split_.kind == kind && split_.ranks.size() > 1; }
   /// Runs `product` into f32 or f64 memory, adds it up over the ranks, and puts it, with the bias, into `result`.
   template <class Product>
