@@ -103,6 +103,7 @@ if __name__ == "__main__":
         span = float(sys.argv[2]) if len(sys.argv) > 2 else 30
         full, measured = play(0, span)
         elastic, _ = play(2, span, measured)
-        print(f"in time: {elastic['in-time'] / full['in-time'] - 1:+.0%}")
+        more = f" ({elastic['in-time'] / full['in-time'] - 1:+.0%})" if full["in-time"] else ""
+        print(f"in time: {full['in-time']} and {elastic['in-time']}{more}")
     else:
         unittest.main(verbosity=2)
