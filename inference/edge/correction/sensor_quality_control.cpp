@@ -25,7 +25,7 @@ QualityLimits default_limits(const std::string& variable) {
   if (variable == "2t") return {213.15, 333.15, 8, hours(12), 5, 0.3};
   if (variable == "2d") return {193.15, 308.15, 8, hours(24), 5, 0.3};
   if (variable == "msl" || variable == "sp") return {3e4, 1.1e5, 700, hours(24), 5, 30};
-  if (variable == "10si" || variable == "10fg") return {0, 80, 15, hours(48), 5, 0.5};
+  if (variable == "10si" || variable == "10fg") return {0, 80, 15, hours(48), 5, 0.5, 5};
   if (variable == "r" || variable == "2r") return {0, 103, 40, hours(0), 5, 2};
   if (const Variable* known = find_variable(variable))
     return {known->valid_min, known->valid_max, known->valid_max - known->valid_min, hours(0), 5, 0};
@@ -36,12 +36,12 @@ std::string SensorQualityControl::check(Time time, double value) {
   if (!(value >= limits_.least && value <= limits_.most))
     return fmt::format("{:.6g} is outside {:.6g} to {:.6g}", value, limits_.least, limits_.most);
   if (any_ && time <= last_time_) return "not later than the report before it";
-  if (any_) {
-    const double hours = static_cast<double>((time - last_time_).count()) / 3600;
+  if (reference_) {
+    const double hours = static_cast<double>((time - reference_->time).count()) / 3600;
     const double allowed = limits_.step * std::sqrt(std::clamp(hours, 1.0, 24.0));
     // Three in a row that agree with each other are a new level, not errors.
-    if (std::abs(value - last_) > allowed && ++refused_in_a_row_ < 4)
-      return fmt::format("a step of {:.6g} in {:.2g} h; at most {:.6g}", value - last_, hours, allowed);
+    if (std::abs(value - reference_->value) > allowed && ++refused_in_a_row_ < 4)
+      return fmt::format("a step of {:.6g} in {:.2g} h; at most {:.6g}", value - reference_->value, hours, allowed);
   }
   refused_in_a_row_ = 0;
   if (!any_ || value != held_) {
@@ -50,7 +50,8 @@ std::string SensorQualityControl::check(Time time, double value) {
   }
   any_ = true;
   last_time_ = time;
-  last_ = value;
+  before_ = reference_;
+  reference_ = {time, value};
   if (limits_.stuck > Duration::zero() && time - since_ > limits_.stuck)
     return fmt::format("stuck at {:.6g} for {}", value, to_string(Duration(time - since_)));
   return "";
@@ -61,6 +62,13 @@ double SensorQualityControl::robust_deviation(std::vector<float> magnitudes) con
 }
 
 std::string SensorQualityControl::check_departure(double departure) {
+  std::string reason = judge_departure(departure);
+  // The step to the next report is from the last one that was believed.
+  if (!reason.empty()) reference_ = before_;
+  return reason;
+}
+
+std::string SensorQualityControl::judge_departure(double departure) {
   std::vector<float> spreads, steps;
   const double middle = departures_.empty() ? departure : median(departures_);
   for (std::size_t i = 0; i < departures_.size(); ++i) {
@@ -78,7 +86,7 @@ std::string SensorQualityControl::check_departure(double departure) {
   }
   if (!departures_.empty()) {
     const double step_deviation = robust_deviation(std::move(steps));
-    const auto jumps_from = [&](double other) { return std::abs(departure - other) > jump * step_deviation; };
+    const auto jumps_from = [&](double other) { return std::abs(departure - other) > limits_.jump * step_deviation; };
     const double step = departure - static_cast<double>(departures_.back());
     if (jumps_from(static_cast<double>(departures_.back())) && !(unconfirmed_ && !jumps_from(*unconfirmed_))) {
       unconfirmed_ = departure;

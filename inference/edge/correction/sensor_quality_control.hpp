@@ -16,6 +16,7 @@ struct QualityLimits {
   Duration stuck{0};           ///< a value that stays exactly equal for longer is a stuck sensor; 0 = never
   double departure = 5;        ///< largest departure from the recent median, robust standard deviations
   double departure_floor = 0;  ///< the robust standard deviation is not taken smaller than this, SI
+  double jump = 6;             ///< largest step between departures, robust standard deviations of the recent steps
 };
 
 /// Limits of what is measured; pressure, temperature, humidity, wind have their own, others those of the variable
@@ -35,14 +36,19 @@ class SensorQualityControl {
   void restore(std::vector<float> departures) { departures_ = std::move(departures); }
 
  private:
+  std::string judge_departure(double departure);
   double robust_deviation(std::vector<float> magnitudes) const;
   static constexpr std::size_t recent = 240;  ///< departures kept: ten days of hourly ones
   static constexpr std::size_t enough = 12;   ///< departures before they are judged
-  static constexpr double jump = 6;           ///< robust standard deviations of the steps between departures
   QualityLimits limits_;
   bool any_ = false;
   Time last_time_{}, since_{};
-  double last_ = 0, held_ = 0;
+  double held_ = 0;
+  struct Reference {
+    Time time{};
+    double value = 0;
+  };
+  std::optional<Reference> reference_, before_;  ///< of the step check: the last report, and the last before it
   int refused_in_a_row_ = 0;
   std::vector<float> departures_;
   int departures_refused_ = 0;

@@ -51,6 +51,18 @@ TEST(SensorQualityControl, DeparturesAreJudgedByTheirOwnRecentSpread) {
   EXPECT_EQ(sensor.check_departure(21), "");
 }
 
+TEST(SensorQualityControl, TheStepIsFromTheLastReportThatWasBelieved) {
+  SensorQualityControl sensor(default_limits("10si"));
+  for (int h = 0; h < 40; ++h) {
+    ASSERT_EQ(sensor.check(hour(h), 4 + std::sin(h)), "") << h;
+    ASSERT_EQ(sensor.check_departure(std::sin(h)), "") << h;
+  }
+  EXPECT_EQ(sensor.check(hour(40), 19), "") << "a step of 15 m/s can be";
+  EXPECT_THAT(sensor.check_departure(-15), HasSubstr("robust deviations"));
+  EXPECT_EQ(sensor.check(hour(41), 3.2), "") << "no step back from what was refused";
+  EXPECT_EQ(sensor.check_departure(0.8), "");
+}
+
 TEST(SensorQualityControl, SpikesOfFiveDeviationsAreSeen) {
   SensorQualityControl sensor(default_limits("2t"));
   int missed = 0, spikes = 0;
