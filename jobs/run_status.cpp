@@ -118,6 +118,8 @@ RunStatus judge_run(const fs::path& run_directory, const Submission& submission,
     take_progress(stage, status);
     run.stages.push_back(stage);
   }
+  for (StageStatus& stage : run.stages)
+    if (stage.state == "failed") stage.exit_code = recorded_exit_code(run_directory, stage.stage, stage.shares);
   return run;
 }
 
@@ -127,6 +129,7 @@ Json to_json(const RunStatus& run) {
     Json record{{"stage", stage.stage}, {"state", stage.state}, {"message", stage.message}};
     if (stage.of > 0) record.update({{"step", stage.step}, {"of", stage.of}});
     if (stage.job > 0) record.update({{"job", stage.job}, {"job_state", stage.job_state}});
+    if (stage.exit_code) record["exit_code"] = *stage.exit_code;
     if (stage.restarts > 0) record["restarts"] = stage.restarts;
     if (stage.shares > 1) record.update({{"shares_done", stage.shares_done}, {"shares", stage.shares}});
     stages.push_back(record);
@@ -144,6 +147,8 @@ std::string to_table(const RunStatus& run) {
     else if (stage.of > 0 && stage.state == "running")
       progress = fmt::format("{}/{}", stage.step, stage.of);
     std::string message = stage.message;
+    if (stage.exit_code)
+      message = fmt::format("exit code {}{}{}", *stage.exit_code, message.empty() ? "" : ": ", message);
     if (stage.restarts > 0)
       message += fmt::format("{}restarted {}", message.empty() ? "" : ", ",
                              stage.restarts == 1 ? "once" : fmt::format("{} times", stage.restarts));

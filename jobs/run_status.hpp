@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct StageStatus {
   int restarts = 0;               ///< how often its job went back into the queue
   std::size_t shares_done = 0, shares = 1;
   std::string message;
+  std::optional<int> exit_code;  ///< of a stage that failed by itself
 };
 
 struct RunStatus {

@@ -1,6 +1,7 @@
 #include "jobs/stage_records.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 
 #include "core/atomic_file.hpp"
@@ -48,9 +49,23 @@ fs::path exit_code_file(const fs::path& run_directory, const std::string& stage,
   return run_directory / "stages" / (name + ".exit");
 }
 
+std::optional<int> recorded_exit_code(const fs::path& run_directory, const std::string& stage, std::size_t shares) {
+  for (std::size_t i = 0; i < shares; ++i) {
+    const fs::path path = exit_code_file(run_directory, stage, shares == 1 ? Share{} : Share{i, shares});
+    if (!fs::exists(path)) continue;
+    const std::string text = read_file(path);
+    int code = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), code).ec == std::errc{}) return code;
+  }
+  return std::nullopt;
+}
+
 void record_exit_code(const fs::path& run_directory, const std::string& stage, Share share, int exit_code) {
-  if (exit_code == static_cast<int>(ErrorKind::temporary)) return;
   std::error_code ignored;
+  if (exit_code == static_cast<int>(ErrorKind::temporary)) {
+    fs::remove(exit_code_file(run_directory, stage, share), ignored);  // of an earlier try
+    return;
+  }
   fs::create_directories(run_directory / "stages", ignored);
   try {
     write_file(exit_code_file(run_directory, stage, share), fmt::format("{}\n", exit_code));

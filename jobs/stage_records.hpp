@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct StageRecord {
 std::filesystem::path exit_code_file(const std::filesystem::path& run_directory, const std::string& stage, Share share);
 /// Of an error that another try would meet again; those that would not (ErrorKind::temporary) leave none. Any rank.
 void record_exit_code(const std::filesystem::path& run_directory, const std::string& stage, Share share, int exit_code);
+
+/// What was left so: of a stage in shares, the first one's that failed.
+std::optional<int> recorded_exit_code(const std::filesystem::path& run_directory, const std::string& stage,
+                                      std::size_t shares);
 
 class StageRecords {
  public:

@@ -90,6 +90,22 @@ TEST_F(RunStatusTest, AFailedStageSaysWhyInItsOwnWords) {
   EXPECT_EQ(stage("train", failed).message, "no archive");
 }
 
+TEST_F(RunStatusTest, AFailedStageShowsItsExitCode) {
+  const std::string failed = "12|FAILED|NonZeroExitCode|n1|0|\n13|FAILED|NonZeroExitCode|n1|0|\n";
+  EXPECT_FALSE(stage("train", failed).exit_code);
+  record_exit_code(run, "train", {}, 3);
+  record_exit_code(run, "forecast", {0, 3}, 4);
+  EXPECT_EQ(stage("train", failed).exit_code, 3);
+  EXPECT_EQ(stage("forecast", failed).exit_code, 4);
+  EXPECT_FALSE(stage("train", "12|RUNNING|None|n1\n").exit_code) << "of an earlier try";
+  const RunStatus all = judge_run(run, submission, parse_queue(failed));
+  EXPECT_THAT(to_table(all), testing::HasSubstr("exit code 3: NonZeroExitCode, see jobs/train-12.out"));
+  EXPECT_EQ(to_json(all).at("stages").at(1).at("exit_code"), 3);
+  EXPECT_FALSE(to_json(all).at("stages").at(0).contains("exit_code"));
+  record_exit_code(run, "train", {}, static_cast<int>(ErrorKind::temporary));  // another try met something else
+  EXPECT_FALSE(stage("train", failed).exit_code);
+}
+
 TEST_F(RunStatusTest, CountsRestarts) {
   EXPECT_EQ(stage("train", "12|PENDING|BeginTime||2|\n").restarts, 2);
   const RunStatus all = judge_run(run, submission, parse_queue("12|PENDING|BeginTime||2|\n"));
