@@ -173,7 +173,7 @@ Exported export_bundle(const ExportConfig& config) {
   manifest.hardware = config.hardware;
   manifest.region = region_of(model->layout);
   manifest.parameters = model->network.parameter_count();
-  manifest.levels = candidate_levels(model->network);
+  manifest.levels = candidate_levels(model->network, model->origin.levels);
   manifest.levels.resize(config.measure_on.empty() ? 1 : manifest.levels.size());
   manifest.network = json(config::dump(model->network.config()));
   manifest.layout = model->layout.to_json();

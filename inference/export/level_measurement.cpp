@@ -152,11 +152,14 @@ std::vector<Time> starts_of(const model::ForecastModel& model, const States& sta
 
 }  // namespace
 
-std::vector<TokenLevel> candidate_levels(const model::ForecastNetwork& network) {
+std::vector<TokenLevel> candidate_levels(const model::ForecastNetwork& network,
+                                         std::span<const model::TokenMerging> learnt) {
   const model::TokenGrid grid(network.grid(), network.shape().patch);
   const int blocks = network.shape().layers();
   std::vector<TokenLevel> levels{{0, grid.count(), 0, 0, 0, "", {}}};
-  if (blocks < 3) return levels;
+  for (const model::TokenMerging& level : learnt)
+    levels.push_back({static_cast<int>(levels.size()), level.tokens, level.first, level.last, 0, "", {}});
+  if (!learnt.empty() || blocks < 3) return levels;
   levels.push_back({1, std::max(grid.count() / 2, model::fewest_groups(grid)), 1, blocks - 1, 0, "", {}});
   levels.push_back({2, model::fewest_groups(grid), 1, blocks, 0, "", {}});
   return levels;

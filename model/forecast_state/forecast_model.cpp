@@ -57,6 +57,21 @@ void keep_exact_matrices(const fs::path& path, ForecastModel& model) {
       [exact](std::string_view name) { return std::find(exact.begin(), exact.end(), name) != exact.end(); });
 }
 
+json to_json(std::span<const TokenMerging> levels) {
+  json list = json::array();
+  for (const TokenMerging& level : levels)
+    list.push_back({{"tokens", level.tokens}, {"first_block", level.first}, {"last_block", level.last}});
+  return list;
+}
+
+std::vector<TokenMerging> levels_from(const json& training) {
+  std::vector<TokenMerging> levels;
+  for (const json& level : training.value("levels", json::array()))
+    levels.push_back({level.at("first_block").get<int>(), level.at("last_block").get<int>(),
+                      level.at("tokens").get<std::int64_t>()});
+  return levels;
+}
+
 }  // namespace
 
 std::vector<TensorShape> parameter_shapes(const ParameterStore& store, const std::string& prefix) {
@@ -134,6 +149,7 @@ ModelWriter::ModelWriter(const fs::path& path, const ForecastLayout& layout, con
                {"licence", origin.licence},
                {"code", code_version()}}),
       shapes_(parameter_shapes(store_, "weights")) {
+  if (!origin.levels.empty()) header_["training"]["levels"] = to_json(origin.levels);
   begin_tensor_folder(path);
   file_ = std::make_unique<TensorPartsWriter>(path, 0);
   if (layout.static_channels.empty()) return;
@@ -243,7 +259,8 @@ std::unique_ptr<ForecastModel> load_model(const fs::path& path, const ModelUse& 
                                  .training_end = parse_time(training.at("end").get<std::string>()),
                                  .archive_identity = training.at("archive").get<std::string>(),
                                  .configuration_hash = training.at("configuration").get<std::string>(),
-                                 .licence = header.at("licence").get<std::string>()},
+                                 .licence = header.at("licence").get<std::string>(),
+                                 .levels = levels_from(training)},
                       .identity = sha256(read_file(path / "manifest.json"))});
     if (model->network.config().precision == "int8") keep_exact_matrices(path, *model);
     model->network.allocate();

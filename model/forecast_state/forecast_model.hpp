@@ -22,6 +22,7 @@ struct ModelOrigin {
   std::string archive_identity;    ///< SHA-256 of the training data
   std::string configuration_hash;  ///< SHA-256 of the training configuration
   std::string licence;
+  std::vector<TokenMerging> levels{};  ///< coarser passes it has learnt beside that of all tokens
 };
 
 /// Writes the folder `path` atomically. `averaged`: the moving average of the weights instead of their values.

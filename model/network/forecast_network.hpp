@@ -149,8 +149,8 @@ class ForecastNetwork {
   /// Throws Error(usage) for a bucket that is not there.
   void merge_adapters(int bucket);
 
-  /// Blocks in the middle see fewer tokens of a sample from the next forward() of an inference plan on; none: all of
-  /// them. Replaces the plan. Throws Error(usage): as Trunk::set_merging.
+  /// Blocks in the middle see fewer tokens of a sample from the next forward() on; none: all of them. Derivatives are
+  /// those with the choice of tokens fixed. Replaces the plan. Throws Error(usage): as Trunk::set_merging.
   void set_merging(const std::optional<TokenMerging>& merging);
 
   /// Freezes all that a base network has in common with this one's adapters: they alone learn.

@@ -161,45 +161,93 @@ TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, st
   return result;
 }
 
-void gather_survivors(const TokenGroups& groups, std::span<const float> x, std::int64_t width,
-                      std::span<float> survivors) {
+namespace {
+
+/// Calls use(token, group, share) for all groups that a token's change comes from, token by token.
+template <class Use>
+void for_shares(const TokenGroups& groups, Use&& use) {
+  for (std::size_t t = 0; t < groups.taken_from.size(); ++t) {
+    const auto& from = groups.taken_from[t];
+    const auto count = std::find(from.begin(), from.end(), -1) - from.begin();
+    for (std::ptrdiff_t i = 0; i < count; ++i) use(t, index(from[index(i)]), 1.0F / static_cast<float>(count));
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gather_survivors(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> survivors) {
   const std::size_t n = index(width);
   for (std::size_t g = 0; g < groups.survivors.size(); ++g)
     std::copy_n(&x[index(groups.survivors[g]) * n], n, &survivors[g * n]);
 }
 
-void spread_changes(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
-                    std::int64_t width, std::span<float> x) {
+template <class T>
+void add_survivors(const TokenGroups& groups, std::span<const T> survivors, std::int64_t width, std::span<T> x) {
   const std::size_t n = index(width);
-  for (std::size_t t = 0; t < groups.taken_from.size(); ++t) {
-    const auto& from = groups.taken_from[t];
-    const auto count = std::find(from.begin(), from.end(), -1) - from.begin();
-    const float share = 1.0F / static_cast<float>(count);
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
-      const std::size_t g = index(from[index(i)]);
-      for (std::size_t d = 0; d < n; ++d) x[t * n + d] += share * (after[g * n + d] - before[g * n + d]);
-    }
-  }
+  for (std::size_t g = 0; g < groups.survivors.size(); ++g)
+    for (std::size_t d = 0; d < n; ++d) x[index(groups.survivors[g]) * n + d] += survivors[g * n + d];
 }
 
-MergedSequences::MergedSequences(SequenceDraft draft, std::int64_t groups)
+template <class T>
+void spread_changes(const TokenGroups& groups, std::span<const T> before, std::span<const T> after, std::int64_t width,
+                    std::span<T> x) {
+  const std::size_t n = index(width);
+  for_shares(groups, [&](std::size_t t, std::size_t g, float share) {
+    for (std::size_t d = 0; d < n; ++d) x[t * n + d] += T(share) * (after[g * n + d] - before[g * n + d]);
+  });
+}
+
+template <class T>
+void collect_changes(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> changes) {
+  const std::size_t n = index(width);
+  std::fill(changes.begin(), changes.end(), T(0));
+  for_shares(groups, [&](std::size_t t, std::size_t g, float share) {
+    for (std::size_t d = 0; d < n; ++d) changes[g * n + d] += T(share) * x[t * n + d];
+  });
+}
+
+#define ZONDA_MERGING_OF(T)                                                                              \
+  template void gather_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);    \
+  template void add_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);       \
+  template void spread_changes(const TokenGroups&, std::span<const T>, std::span<const T>, std::int64_t, \
+                               std::span<T>);                                                            \
+  template void collect_changes(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);
+ZONDA_MERGING_OF(float)
+ZONDA_MERGING_OF(double)
+#undef ZONDA_MERGING_OF
+
+MergedSequences::MergedSequences(SequenceDraft draft, std::int64_t groups, DType dtype)
     : draft_(std::move(draft)), place_(draft_.tokens.size()) {
   for (const double phase : draft_.phases) {
-    cosine_.push_back(static_cast<float>(std::cos(phase)));
-    sine_.push_back(static_cast<float>(std::sin(phase)));
+    cosine_.push_back(std::cos(phase));
+    sine_.push_back(std::sin(phase));
   }
   const auto pairs = static_cast<std::int64_t>(draft_.pairs);
-  kept_cosine_.resize(index(groups * pairs));
-  kept_sine_.resize(index(groups * pairs));
-  table_.cosine = Tensor::of(kept_cosine_, {groups, pairs});
-  table_.sine = Tensor::of(kept_sine_, {groups, pairs});
+  const auto room = [&](Buffer& kept) {
+    kept = Buffer(index(groups * pairs) * size_of(dtype));
+    return Tensor(kept.data(), {groups, pairs}, dtype);
+  };
+  table_.cosine = room(kept_cosine_);
+  table_.sine = room(kept_sine_);
   table_.tokens.resize(index(groups));
   std::iota(table_.tokens.begin(), table_.tokens.end(), 0);
-  table_.offsets = {0, static_cast<std::int32_t>(groups)};
+  table_.offsets.assign(draft_.sequences() + 1, static_cast<std::int32_t>(groups));
+  table_.offsets.front() = 0;
   for (std::size_t s = 0; s < draft_.sequences(); ++s)
     table_.longest = std::max(table_.longest, draft_.offsets[s + 1] - draft_.offsets[s]);
   table_.longest = std::min(table_.longest, static_cast<std::int32_t>(groups));
   table_.id = IndexTable::next_id();
+}
+
+template <class T>
+void MergedSequences::keep_rotation(std::size_t from, std::size_t to) {
+  const std::size_t pairs = draft_.pairs;
+  const std::span<T> cosine = table_.cosine.span<T>(), sine = table_.sine.span<T>();
+  for (std::size_t p = 0; p < pairs; ++p) {
+    cosine[to * pairs + p] = static_cast<T>(cosine_[from * pairs + p]);
+    sine[to * pairs + p] = static_cast<T>(sine_[from * pairs + p]);
+  }
 }
 
 void MergedSequences::restrict_to(const TokenGroups& groups) {
@@ -208,18 +256,16 @@ void MergedSequences::restrict_to(const TokenGroups& groups) {
     place_[index(groups.survivors[g])] = static_cast<std::int32_t>(g);
   table_.offsets = {0};
   table_.tokens.clear();
-  const std::size_t pairs = draft_.pairs;
+  const bool f64 = table_.cosine.dtype == DType::f64;
   for (std::size_t s = 0; s < draft_.sequences(); ++s) {
     for (std::size_t i = index(draft_.offsets[s]); i < index(draft_.offsets[s + 1]); ++i) {
       const std::int32_t place = place_[index(draft_.tokens[i])];
       if (place < 0) continue;
       const std::size_t entry = table_.tokens.size();
-      std::copy_n(&cosine_[i * pairs], pairs, &kept_cosine_[entry * pairs]);
-      std::copy_n(&sine_[i * pairs], pairs, &kept_sine_[entry * pairs]);
+      f64 ? keep_rotation<double>(i, entry) : keep_rotation<float>(i, entry);
       table_.tokens.push_back(place);
     }
-    if (static_cast<std::int32_t>(table_.tokens.size()) > table_.offsets.back())
-      table_.offsets.push_back(static_cast<std::int32_t>(table_.tokens.size()));
+    table_.offsets.push_back(static_cast<std::int32_t>(table_.tokens.size()));
   }
   table_.id = IndexTable::next_id();
 }

@@ -1,7 +1,7 @@
 #pragma once
 // Token merging: blocks in the middle of the trunk see fewer tokens (after ToMe: Bolya et al. 2023). Of neighbouring
 // tokens of those most alike one stands for the others; afterwards these take what lies between the changes of those
-// around them. A token as it is serves better than a mean: the network has seen such. For inference.
+// around them. A token as it is serves better than a mean: the network has seen such.
 #include <array>
 #include <cstdint>
 #include <span>
@@ -9,6 +9,7 @@
 
 #include "model/network/sequences.hpp"
 #include "model/network/token_grid.hpp"
+#include "model/tensor/buffer.hpp"
 
 namespace zonda::model {
 
@@ -38,28 +39,39 @@ std::int64_t fewest_groups(const TokenGrid& grid);
 /// The same x gives the same groups. Throws Error(usage) for a number of groups that cannot be.
 TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, std::int64_t width, std::int64_t groups);
 
-/// The tokens that stand for their groups: x [tokens, width] -> survivors [groups, width].
-void gather_survivors(const TokenGroups& groups, std::span<const float> x, std::int64_t width,
-                      std::span<float> survivors);
+/// The tokens that stand for their groups: x [tokens, width] -> survivors [groups, width]. Of float or double, as all
+/// of these.
+template <class T>
+void gather_survivors(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> survivors);
+/// Its adjoint: x += survivors at their places.
+template <class T>
+void add_survivors(const TokenGroups& groups, std::span<const T> survivors, std::int64_t width, std::span<T> x);
 /// x += the mean of (after - before) over the groups that each token takes its change from.
-void spread_changes(const TokenGroups& groups, std::span<const float> before, std::span<const float> after,
-                    std::int64_t width, std::span<float> x);
+template <class T>
+void spread_changes(const TokenGroups& groups, std::span<const T> before, std::span<const T> after, std::int64_t width,
+                    std::span<T> x);
+/// The adjoint of the spreading: changes [groups, width] = the shares of x that each group's change went into.
+template <class T>
+void collect_changes(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> changes);
 
-/// The sequences of a draft restricted to survivors, which are numbered in their order. Tables of one draft and number
-/// of groups ask operations for the same scratch.
+/// The sequences of a draft restricted to survivors, which are numbered in their order; some may be empty. Tables of
+/// one draft and number of groups ask operations for the same scratch.
 class MergedSequences {
  public:
-  /// Room for `groups` tokens.
-  MergedSequences(SequenceDraft draft, std::int64_t groups);
+  /// Room for `groups` tokens, with rotations in `dtype`.
+  MergedSequences(SequenceDraft draft, std::int64_t groups, DType dtype);
   /// Before the first call a table of the right sizes, to plan with.
   void restrict_to(const TokenGroups& groups);
   const SequenceTable& table() const { return table_; }
 
  private:
+  template <class T>
+  void keep_rotation(std::size_t from, std::size_t to);
+
   SequenceDraft draft_;
-  std::vector<float> cosine_, sine_;            // [tokens, pairs] of the draft
-  std::vector<float> kept_cosine_, kept_sine_;  // [groups, pairs]
-  std::vector<std::int32_t> place_;             // [tokens] in the order of survivors, or -1
+  std::vector<double> cosine_, sine_;  // [tokens, pairs] of the draft
+  Buffer kept_cosine_, kept_sine_;     // [groups, pairs]
+  std::vector<std::int32_t> place_;    // [tokens] in the order of survivors, or -1
   SequenceTable table_;
 };
 

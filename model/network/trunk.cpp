@@ -132,20 +132,13 @@ void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
   if (merging->tokens < fewest_groups(grid_) || merging->tokens > grid_.count())
     fail(ErrorKind::usage, "network: {} merged tokens, {} to {} are possible", merging->tokens, fewest_groups(grid_),
          grid_.count());
-  Merged merged{*merging, {}, {}, {}, {}};
-  std::map<Mixing, std::size_t> known;
-  for (int block = 0; block < blocks; ++block) {
+  Merged merged{MergedBlocks(*merging, shape_, grid_), {}, {}};
+  const auto order_of = [&](int block) {
     const Mixing mixing = mixing_of(shape_, block);
-    const bool inside = block >= merging->first && block < merging->last;
-    const auto [at, is_new] = inside ? known.emplace(mixing, merged.sequences.size()) : std::pair(known.end(), false);
-    if (is_new) merged.sequences.emplace_back(draft_of(mixing, shape_, grid_), merging->tokens);
-    merged.sequences_of.push_back(inside ? at->second : 0);
-    const auto order = [&] {
-      return tokens_of(mixing, draft_of(mixing, shape_, grid_), shape_, slab_, dtype_, *memory_);
-    };
-    if (block == merging->first - 1) merged.arrive.emplace(order().order(), raster_order(slab_), slab_);
-    if (block == merging->last) merged.leave.emplace(raster_order(slab_), order().order(), slab_);
-  }
+    return tokens_of(mixing, draft_of(mixing, shape_, grid_), shape_, slab_, dtype_, *memory_).order();
+  };
+  if (merging->first > 0) merged.arrive.emplace(order_of(merging->first - 1), raster_order(slab_), slab_);
+  if (merging->last < blocks) merged.leave.emplace(raster_order(slab_), order_of(merging->last), slab_);
   merged_ = std::move(merged);
 }
 

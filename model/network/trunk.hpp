@@ -9,8 +9,8 @@
 #include "model/network/block.hpp"
 #include "model/network/depthwise.hpp"
 #include "model/network/layer_cut.hpp"
+#include "model/network/merged_blocks.hpp"
 #include "model/network/network_config.hpp"
-#include "model/network/token_merging.hpp"
 #include "model/network/token_move.hpp"
 #include "model/network/token_tap.hpp"
 #include "parallel/layout/halo_exchange.hpp"
@@ -31,6 +31,7 @@ class Trunk {
   struct Activations {
     std::int64_t samples = 0;
     std::vector<Saved> layers;
+    MergedBlocks::Saved merged;
     Tensor output;
   };
   /// Is told when a layer's parameters come into use, and when they have been used; `tap`, where there is one, sees the
@@ -62,8 +63,8 @@ class Trunk {
   /// `d` holds the input's tangent; returns the output's, in memory of the arena.
   Tensor tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const;
 
-  /// From now on forward() without keeping merges tokens; none: no longer. Of one sample on the host, not shared,
-  /// without a lift. Throws Error(usage) for blocks or tokens that are not there.
+  /// From now on tokens are merged; none: no longer. Of samples on the host, not shared, without a lift. Throws
+  /// Error(usage) for blocks or tokens that are not there.
   void set_merging(const std::optional<TokenMerging>& merging);
 
   void merge_adapters(Context& ctx, int bucket) const;
@@ -101,10 +102,10 @@ class Trunk {
   };
   /// The blocks that see fewer tokens, and how those before and behind them order theirs.
   struct Merged {
-    TokenMerging merging;
-    std::vector<MergedSequences> sequences;
-    std::vector<std::size_t> sequences_of;   // [blocks]
+    MergedBlocks blocks;
     std::optional<TokenMove> arrive, leave;  // to and from row after row
+    std::size_t first() const { return static_cast<std::size_t>(blocks.merging().first); }
+    std::size_t last() const { return static_cast<std::size_t>(blocks.merging().last); }
   };
   /// `coming`: the layer's input on its way, which is over then; becomes the output's, unless it goes nowhere.
   void forward(Context& ctx, std::size_t i, const Tensor& modulation, Activations& a, Recompute recompute,
@@ -116,13 +117,21 @@ class Trunk {
   std::vector<Turn> turns(std::size_t layer, std::int64_t samples) const;
   Dispatch dispatch(const TokenMove& move, std::int64_t samples) const;
   /// Where a layer's output goes in forward(); null where it stays.
-  const TokenMove* onward(std::size_t layer, bool merging) const;
+  const TokenMove* onward(std::size_t layer) const;
   /// Starts a move of rows that are all there.
   TokenMove::Passage started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
                              Tensor& rows, Dispatch dispatch = Dispatch::at_once) const;
   void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
-  void forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const;
+  MergedBlocks::Use use_of(const Watch& watch) const;
+  void forward_merged(Context& ctx, const Tensor& modulation, Activations& a,
+                      const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const;
+  void backward_merged(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const;
+  /// Whether tokens are merged behind this layer's output, or the layer is the first that sees all of them again.
+  bool merged_behind(std::size_t layer) const { return merged_ && layer + 1 == merged_->first(); }
+  bool merged_ahead_of(std::size_t layer) const { return merged_ && layer == merged_->last(); }
+  /// Whether the trunk's last tokens are in their layer's order, not row after row already.
+  bool leaves_in_order() const { return ends() && !merged_ahead_of(end_); }
   const TokenMove& arrival(const Layer& layer) const { return moves_[layer.convolution ? layer.enter : layer.arrive]; }
   const LayerTokens& tokens(const Layer& layer) const { return tokens_[layer.tokens]; }
   bool ends() const { return end_ == layers_.size(); }
@@ -146,9 +155,9 @@ class Trunk {
   std::vector<Cuts> cuts_;
   bool in_portions_ = false;  // rows go in portions, where there is room for it
   std::vector<Layer> layers_;
-  std::size_t begin_ = 0, end_ = 0;       // of the layers that run here
-  mutable std::optional<Merged> merged_;  // its tables are those of the last forward()
-  std::size_t leave_ = 0;                 // of moves_: from the last layer to row after row
+  std::size_t begin_ = 0, end_ = 0;  // of the layers that run here
+  std::optional<Merged> merged_;
+  std::size_t leave_ = 0;  // of moves_: from the last layer to row after row
 };
 
 }  // namespace zonda::model

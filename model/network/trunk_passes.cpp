@@ -8,33 +8,22 @@
 
 namespace zonda::model {
 
-void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& a, const Watch& watch) const {
-  Merged& merged = *merged_;
-  if (a.samples != 1 || ctx.dtype() != DType::f32)
-    fail(ErrorKind::failure, "network: tokens of {} samples cannot be merged, only of one in f32", a.samples);
-  if (merged.arrive) merged.arrive->forward(ctx, 1, a.output);
-  Tensor before = ctx.take({merged.merging.tokens, width_});
-  TokenGroups groups;
-  if (!ctx.planning()) {
-    groups = merge_neighbours(grid_, a.output.span<const float>(), width_, merged.merging.tokens);
-    gather_survivors(groups, a.output.span<const float>(), width_, before.span<float>());
-    for (MergedSequences& sequences : merged.sequences) sequences.restrict_to(groups);
-  }
-  Tensor x = before;
-  for (int i = merged.merging.first; i < merged.merging.last; ++i) {
-    const auto layer = static_cast<std::size_t>(i);
-    if (watch.before) watch.before(layer);
-    Tensor y = ctx.take(x.shape);
-    layers_[layer].block.forward(ctx, merged.sequences[merged.sequences_of[layer]].table(), x, modulation, y,
-                                 a.layers[layer].block);
-    if (i > merged.merging.first) ctx.release(x);
-    x = y;
-    if (watch.after) watch.after(layer);
-  }
-  if (!ctx.planning())
-    spread_changes(groups, before.span<const float>(), x.span<const float>(), width_, a.output.span<float>());
-  ctx.release(x, before);
-  if (merged.leave) merged.leave->forward(ctx, 1, a.output);
+MergedBlocks::Use Trunk::use_of(const Watch& watch) const {
+  return {[this](std::size_t block) -> const Block& { return layers_[block].block; }, watch.before, watch.after};
+}
+
+void Trunk::forward_merged(Context& ctx, const Tensor& modulation, Activations& a,
+                           const std::function<Recompute(std::size_t)>& recompute, const Watch& watch) const {
+  if (merged_->arrive) merged_->arrive->forward(ctx, a.samples, a.output);
+  merged_->blocks.forward(ctx, use_of(watch), modulation, a.output, a.merged, recompute);
+  if (merged_->leave) merged_->leave->forward(ctx, a.samples, a.output);
+}
+
+void Trunk::backward_merged(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation,
+                            const Watch& watch) const {
+  if (merged_->leave) merged_->leave->backward(ctx, a.samples, d);
+  merged_->blocks.backward(ctx, use_of(watch), a.merged, d, dmodulation);
+  if (merged_->arrive) merged_->arrive->backward(ctx, a.samples, d);
 }
 
 TokenMove::Passage Trunk::started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
@@ -44,8 +33,8 @@ TokenMove::Passage Trunk::started(Context& ctx, const TokenMove& move, std::int6
   return passage;
 }
 
-const TokenMove* Trunk::onward(std::size_t layer, bool merging) const {
-  if (merging && static_cast<int>(layer) + 1 == merged_->merging.first) return nullptr;  // merged from this order
+const TokenMove* Trunk::onward(std::size_t layer) const {
+  if (merged_behind(layer)) return nullptr;  // merged from this order
   if (layer + 1 < end_) return &moves_[layers_[layer + 1].arrive];
   return ends() ? &moves_[leave_] : nullptr;
 }
@@ -55,17 +44,16 @@ void Trunk::forward(Context& ctx, const Tensor& input, const Tensor& modulation,
   a.samples = modulation.shape[0];
   a.layers.resize(layers_.size());
   a.output = input;
-  const bool merging = merged_ && !ctx.keep;
   TokenMove::Passage coming;
-  if (!merging || merged_->merging.first > 0) {
+  if (!merged_ || merged_->first() > 0) {
     const TokenMove& first = moves_[layers_[begin_].arrive];
     coming = started(ctx, first, a.samples, TokenMove::Way::forward, a.output, dispatch(first, a.samples));
   }
   for (std::size_t i = begin_; i < end_; ++i) {
-    if (merging && static_cast<int>(i) == merged_->merging.first) {
-      forward_merged(ctx, modulation, a, watch);
-      if (merged_->merging.last == static_cast<int>(layers_.size())) return;  // row after row already
-      i = static_cast<std::size_t>(merged_->merging.last);
+    if (merged_ && i == merged_->first()) {
+      forward_merged(ctx, modulation, a, recompute, watch);
+      i = merged_->last();
+      if (i == end_) return;  // row after row already
     }
     if (watch.before) watch.before(i);
     forward(ctx, i, modulation, a, recompute(i), watch, coming);
@@ -106,7 +94,7 @@ void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activ
     ctx.release(saved.input);
   }
   show(ctx, i, a, watch.tap);
-  const TokenMove* next = onward(i, merged_ && !ctx.keep);
+  const TokenMove* next = onward(i);
   if (next && !going.under_way())
     going = next->begin(ctx, a.samples, TokenMove::Way::forward, a.output, dispatch(*next, a.samples));
   if (next) next->keep(ctx, going, a.output);
@@ -115,7 +103,7 @@ void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activ
 
 std::vector<Trunk::Turn> Trunk::turns(std::size_t i, std::int64_t samples) const {
   const Layer& layer = layers_[i];
-  const TokenMove* next = onward(i, false);
+  const TokenMove* next = onward(i);
   const bool comes = dispatch(arrival(layer), samples) == Dispatch::by_samples,
              goes = next && dispatch(*next, samples) == Dispatch::by_samples;
   if (comes || goes) {
@@ -141,7 +129,7 @@ void Trunk::forward_in_turns(Context& ctx, std::size_t i, const std::vector<Turn
                              TokenMove::Passage& coming, TokenMove::Passage& going) const {
   const Block& block = layers_[i].block;
   Block::Saved& saved = a.layers[i].block;
-  const TokenMove* next = onward(i, merged_ && !ctx.keep);
+  const TokenMove* next = onward(i);
   const bool seen = watch.tap && watch.tap->output;  // moves rows of its own first
   block.begin(ctx, x, modulation, saved, recompute);
   for (const Turn& turn : turns) {
@@ -186,8 +174,13 @@ void Trunk::collect(Context& ctx, std::size_t i, const Activations& a, const Ten
 void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmodulation, const Watch& watch) const {
   constexpr TokenMove::Way back = TokenMove::Way::backward;
   TokenMove::Passage coming;
-  if (ends()) coming = started(ctx, moves_[leave_], a.samples, back, d);
+  if (leaves_in_order()) coming = started(ctx, moves_[leave_], a.samples, back, d);
   for (std::size_t i = end_; i-- > begin_;) {
+    if (merged_ && i + 1 == merged_->last()) {
+      backward_merged(ctx, a, d, dmodulation, watch);
+      if (merged_->first() == begin_) return;
+      i = merged_->first() - 1;
+    }
     const Layer& layer = layers_[i];
     Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
@@ -196,6 +189,7 @@ void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmod
     if (seen) TokenMove::finish(ctx, coming);
     collect(ctx, i, a, d, watch.tap);
     const TokenMove& next = arrival(layer);
+    const bool stays = merged_ahead_of(i);
     TokenMove::Passage going;
     const auto working = [&](const char* what, bool begins) {
       if (watch.work) watch.work(i, what, begins);
@@ -206,7 +200,7 @@ void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmod
     };
     const auto ready = [&] {
       working("backward, tokens", false);
-      going = started(ctx, next, a.samples, back, d);
+      if (!stays) going = started(ctx, next, a.samples, back, d);
       working("backward, weights", true);
     };
     if (tokens(layer).count() > 0) {
@@ -240,10 +234,18 @@ void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmod
 
 Tensor Trunk::tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const {
   for (std::size_t i = begin_; i < end_; ++i) {
+    const bool behind_merged = merged_ && i == merged_->first();
+    if (behind_merged) {
+      if (merged_->arrive) merged_->arrive->forward(ctx, a.samples, d);
+      merged_->blocks.tangent(ctx, use_of(watch), a.merged, d);
+      if (merged_->leave) merged_->leave->forward(ctx, a.samples, d);
+      i = merged_->last();
+      if (i == end_) return d;
+    }
     const Layer& layer = layers_[i];
     const Saved& saved = a.layers[i];
     if (watch.before) watch.before(i);
-    moves_[layer.arrive].forward(ctx, a.samples, d);
+    if (!behind_merged) moves_[layer.arrive].forward(ctx, a.samples, d);
     if (layer.convolution) {
       Tensor convolved = ctx.take(d.shape);
       layer.convolution->tangent(ctx, d, convolved);

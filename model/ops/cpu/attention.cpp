@@ -255,6 +255,7 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
 #pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
       for (std::int64_t task = 0; task < tasks; ++task) {
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, ctx.keep ? log_sum : Tensor{});
+        if (t.length() == 0) continue;
         H* out = y.as<H>() + task % shape.heads * shape.head_size;
         float* room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
         paired ? paired_head_forward(t, out, room_of_thread) : head_forward(t, out, room_of_thread);
@@ -286,6 +287,10 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
         const std::int64_t column = task % shape.heads * size;
         float *sums = gain_sums.as<float>() + task * 2 * size,
               *room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
+        if (t.length() == 0) {
+          std::fill_n(sums, 2 * size, 0.0F);
+          continue;
+        }
         if constexpr (std::is_same_v<H, BFloat16>)
           if (paired) {
             paired_head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, sums, room_of_thread);

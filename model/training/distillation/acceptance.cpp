@@ -180,6 +180,15 @@ Acceptance judge(ForecastNetwork& network, const ForecastLayout& layout, Teacher
   return result;
 }
 
+LevelVerdict level_verdict(const TokenMerging& level, const Acceptance& scores, const Acceptance& all_tokens) {
+  LevelVerdict verdict{level, {}};
+  for (std::size_t c = 0; c < scores.at_lead.size(); ++c) {
+    const VariableScore &mine = scores.at_lead[c], &exact = all_tokens.at_lead[c];
+    verdict.variables.push_back({mine.variable, mine.student, 100 * (mine.student - exact.student) / mine.stddev});
+  }
+  return verdict;
+}
+
 json to_json(const Acceptance& a, const AcceptanceConfig& limits) {
   json spectra = json::array();
   for (const SpectrumScore& s : a.spectrum)

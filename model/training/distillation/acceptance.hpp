@@ -46,6 +46,9 @@ std::vector<Example> judged_examples(std::span<const Time> times, Time first, Ti
 Acceptance judge(ForecastNetwork& network, const ForecastLayout& layout, TeacherRuns& teacher,
                  std::span<const Time> times, std::span<const Example> examples, Duration lead);
 
+/// What a level's scores have more of than those of all tokens.
+LevelVerdict level_verdict(const TokenMerging& level, const Acceptance& scores, const Acceptance& all_tokens);
+
 nlohmann::json to_json(const Acceptance& acceptance, const AcceptanceConfig& limits);
 /// The table for people.
 std::string to_text(const Acceptance& acceptance, const AcceptanceConfig& limits);

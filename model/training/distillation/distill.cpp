@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/atomic_file.hpp"
+#include "core/checksum.hpp"
 #include "core/config/table.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
@@ -80,6 +81,11 @@ json result_keys(const DistillConfig& config, const ForecastLayout& layout, cons
     keys["region"].erase(plane);  // the model's grid says it all
   keys["model"] = layout.to_json();
   keys["teacher_identity"] = teacher;
+  if (config.levels.empty())
+    for (const char* of_levels : {"levels", "level_weight"}) keys.erase(of_levels);
+  keys["student"].erase("from");
+  if (config.student.from)
+    keys["student_identity"] = sha256(read_file(fs::path(*config.student.from) / "manifest.json"));
   return keys;
 }
 
@@ -118,6 +124,7 @@ class Distillation {
         blocks_(matched_blocks(teacher_->network.shape().blocks, config.student.every)),
         runs_(*teacher_, archive_, crop_, blocks_, static_cast<std::size_t>(config.cache)),
         network_(network_of_layout(student_network(teacher_->network.config(), config.student), layout_)),
+        levels_(token_levels(config.levels, network_)),
         step_(layout_),
         maps_(blocks_.size(), network_.shape().width, teacher_->network.shape().width,
               interior_tokens(step_, network_.shape().patch)),
@@ -180,6 +187,7 @@ class Distillation {
            directory_.string());
     ParameterStore& store = network_.parameters();
     start_from_teacher(network_, teacher_->network, config_.student, config_.seed);
+    if (config_.student.from) read_model_weights(*config_.student.from, store);
     store.allocate_gradients();
     store.allocate_optimiser(true);
     const auto from = newest_checkpoint(directory_);
@@ -211,10 +219,12 @@ class Distillation {
                           config_.seed, "distill " + phase.name);
     log::info("phase {}: {} steps of batch {}, {} examples", phase.name, phase.steps, batch, sampler.size());
     runs_.forget();
-    DistillationStep gradient(network_, step_, config_.losses, channel_weights(layout_.channels, {}), &maps_, batch,
-                              phase.count);
+    const std::vector<float> weights = channel_weights(layout_.channels, {});
+    LevelTraining levels(network_, step_, config_.losses, config_.level_weight, weights, levels_, config_.seed,
+                         phase.name, batch, phase.count);
+    DistillationStep gradient(network_, step_, config_.losses, weights, &maps_, batch, phase.count);
     while (position_.phase_step < phase.steps) {
-      take_step(phase, sampler, gradient);
+      take_step(phase, sampler, gradient, levels);
       progress.update(position_.step, fmt::format("loss {:.4f}", loss_));
       const bool last = position_.phase_step >= phase.steps;
       look_around();
@@ -222,7 +232,7 @@ class Distillation {
     }
   }
 
-  void take_step(const Phase& phase, const Sampler& sampler, DistillationStep& step) {
+  void take_step(const Phase& phase, const Sampler& sampler, DistillationStep& step, LevelTraining& levels) {
     const auto batch = static_cast<std::uint64_t>(config_.batch);
     std::vector<std::shared_ptr<const TeacherRuns::Run>> runs;  // as long as the samples view them
     std::vector<TeacherRuns::Field> fields;
@@ -248,10 +258,11 @@ class Distillation {
     }
     const DistillationStep::Loss loss = step.gradient(samples);
     loss_ = loss.total;
-    update(phase, loss);
+    update(phase, loss, levels.add_gradient(static_cast<std::uint64_t>(position_.phase_step), samples));
   }
 
-  void update(const Phase& phase, const DistillationStep::Loss& loss) {
+  void update(const Phase& phase, const DistillationStep::Loss& loss,
+              const std::optional<LevelTraining::Drawn>& level) {
     ParameterStore &store = network_.parameters(), &maps = maps_.parameters();
     const double norm = gradient_norm(store);
     if (!std::isfinite(norm))
@@ -268,15 +279,14 @@ class Distillation {
     if (config_.losses.features > 0) adamw_step(maps, adam, position_.updates);
     ++position_.step;
     ++position_.phase_step;
-    metrics_->write({{"step", position_.step},
-                     {"phase", phase.name},
-                     {"loss", loss.total},
-                     {"truth", loss.truth},
-                     {"teacher", loss.teacher},
-                     {"features", loss.features},
-                     {"spectral", loss.spectral},
-                     {"lr", adam.learning_rate},
-                     {"grad_norm", norm}});
+    json line = {{"step", position_.step},    {"phase", phase.name},      {"loss", loss.total},
+                 {"truth", loss.truth},       {"teacher", loss.teacher},  {"features", loss.features},
+                 {"spectral", loss.spectral}, {"lr", adam.learning_rate}, {"grad_norm", norm}};
+    if (level) {
+      line["level"] = level->level;
+      line["level_truth"] = level->loss.truth;
+    }
+    metrics_->write(line);
   }
 
   void save() {
@@ -317,7 +327,8 @@ class Distillation {
                  .training_end = periods_.last,
                  .archive_identity = archive_.identity(),
                  .configuration_hash = identity_.hash(),
-                 .licence = config_.licence},
+                 .licence = config_.licence,
+                 .levels = levels_},
                 true);
   }
 
@@ -328,9 +339,17 @@ class Distillation {
   void judge_student(DistillSummary& summary) {
     runs_.forget();
     const auto student = load_model(summary.model, {.precision = "fp32"});
-    const Acceptance acceptance =
-        judge(student->network, student->layout, runs_, archive_.times(),
-              judged(periods_.judged_first, periods_.judged_last, config_.acceptance.samples), config_.acceptance.lead);
+    const std::vector<Example> examples =
+        judged(periods_.judged_first, periods_.judged_last, config_.acceptance.samples);
+    const auto scores = [&] {
+      return judge(student->network, student->layout, runs_, archive_.times(), examples, config_.acceptance.lead);
+    };
+    const Acceptance acceptance = scores();
+    std::vector<LevelVerdict> of_levels;
+    for (const TokenMerging& level : levels_) {
+      student->network.set_merging(level);
+      of_levels.push_back(level_verdict(level, scores(), acceptance));
+    }
     summary.acceptance = to_json(acceptance, config_.acceptance);
     summary.acceptance["parameters"] = {{"teacher", summary.teacher_parameters},
                                         {"student", summary.student_parameters}};
@@ -338,8 +357,9 @@ class Distillation {
     summary.acceptance["teacher"] = teacher_->identity;
     summary.acceptance["grid"] = layout_.grid.to_string();
     summary.acceptance["ring"] = config_.ring;
+    summary.acceptance["levels"] = to_json(of_levels, config_.acceptance.level_percent);
     write_file(directory_ / "acceptance.json", summary.acceptance.dump(1) + '\n');
-    summary.table = to_text(acceptance, config_.acceptance);
+    summary.table = to_text(acceptance, config_.acceptance) + to_text(of_levels, config_.acceptance.level_percent);
     if (!config_.int8) return;
     const Int8Verdict verdict = choose_int8(summary.model, runs_, archive_.times(),
                                             judged(periods_.first, periods_.last, config_.int8->samples),
@@ -361,6 +381,7 @@ class Distillation {
   const std::vector<std::size_t> blocks_;
   TeacherRuns runs_;
   ForecastNetwork network_;
+  const std::vector<TokenMerging> levels_;
   const ForecastStep step_;
   FeatureMaps maps_;
   const TrainingIdentity identity_;

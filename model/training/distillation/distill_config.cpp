@@ -33,6 +33,9 @@ void describe(config::Table& table, StudentConfig& c) {
   table.key("every", c.every, "Block i of the student begins as block i * every of the teacher").range(1, 1000);
   table.key("width", c.width, "Numbers a token holds: whole heads of the teacher's (default: the teacher's)")
       .range(4, 16384);
+  table.key("from", c.from,
+            "Model folder of a student of these sizes, perhaps of another region, to go on from (default: the "
+            "teacher's weights)");
 }
 
 void describe(config::Table& table, DistillLosses& c) {
@@ -40,6 +43,12 @@ void describe(config::Table& table, DistillLosses& c) {
   table.key("teacher", c.teacher, "Weight of the squared error against the teacher").range(0, 1e6);
   table.key("features", c.features, "Weight of the error of the blocks' tokens, through a linear map").range(0, 1e6);
   table.key("spectral", c.spectral, "Weight of the error of the power spectrum").range(0, 1e6);
+}
+
+void describe(config::Table& table, LevelConfig& c) {
+  table.key("tokens", c.tokens, "Share of the tokens that its blocks see").range(0.25, 1).required();
+  table.key("first_block", c.first_block, "First block that sees fewer tokens").range(0, 1000);
+  table.key("last_block", c.last_block, "First block behind them (default: none)").range(1, 1000);
 }
 
 void describe(config::Table& table, DistillRolloutConfig& c) {
@@ -60,6 +69,10 @@ void describe(config::Table& table, AcceptanceConfig& c) {
            "Most that the student's RMSE after one step may exceed the teacher's, in % of the standard deviation")
       .range(0, 1e3);
   table.key("lead_percent", c.lead_percent, "The same at the lead").range(0, 1e3);
+  table
+      .key("level_percent", c.level_percent,
+           "Most that a token level's RMSE at the lead may exceed that of all tokens, in % of the standard deviation")
+      .range(0, 1e3);
   table
       .key("spectrum_low", c.spectrum_low,
            "Least power over the archive's in each band of waves longer than four cells")
@@ -92,6 +105,9 @@ void describe(config::Table& table, DistillConfig& c) {
            "Whose state forces the student in training: the teacher's, the archive's, or either")
       .one_of({"teacher", "truth", "mixed"});
   table.section("losses", c.losses, "Terms of the loss, on the interior");
+  table.list("levels", c.levels,
+             "Token levels that are learnt beside all tokens: in every step one, drawn at random, on the same samples");
+  table.key("level_weight", c.level_weight, "Weight of the level's loss").range(0, 1e6);
   table.key("start", c.start, "First time learnt from (default: the period of the archive's statistics)");
   table.key("end", c.end, "Last time learnt from");
   table.key("starts", c.starts, "Initial times of the first phase, spread evenly; 0: all").range(0, 1e9);

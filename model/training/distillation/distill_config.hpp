@@ -10,6 +10,7 @@
 #include "model/training/distillation/distillation_step.hpp"
 #include "model/training/distillation/regional_crop.hpp"
 #include "model/training/distillation/student_start.hpp"
+#include "model/training/distillation/token_levels.hpp"
 #include "model/training/train_config.hpp"
 
 namespace zonda::config {
@@ -34,6 +35,7 @@ struct AcceptanceConfig {
   Duration lead{24 * 3600};
   double one_step_percent = 2;  ///< most that a student's RMSE may exceed the teacher's, in % of the standard deviation
   double lead_percent = 5;
+  double level_percent = 3;                        ///< most that a token level's may exceed that of all tokens
   double spectrum_low = 0.8, spectrum_high = 1.2;  ///< of the power of waves longer than four cells over the archive's
 };
 
@@ -52,6 +54,8 @@ struct DistillConfig {
   std::vector<Duration> steps_between{Duration{6 * 3600}};
   std::string boundary = "mixed";
   DistillLosses losses;
+  std::vector<LevelConfig> levels;
+  double level_weight = 1;  ///< of a level's loss beside that of all tokens
   std::optional<Time> start, end;
   int starts = 0;  ///< initial times of the first phase, spread evenly; 0: all
   int batch = 8;
@@ -73,6 +77,7 @@ struct DistillConfig {
 void describe(config::Table& table, RegionConfig& config);
 void describe(config::Table& table, StudentConfig& config);
 void describe(config::Table& table, DistillLosses& config);
+void describe(config::Table& table, LevelConfig& config);
 void describe(config::Table& table, DistillRolloutConfig& config);
 void describe(config::Table& table, AcceptanceConfig& config);
 void describe(config::Table& table, Int8Config& config);

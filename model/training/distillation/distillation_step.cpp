@@ -63,6 +63,7 @@ DistillationStep::DistillationStep(ForecastNetwork& student, const ForecastStep&
                         terms;
     };
     tap.gradient = [this](std::size_t block, const Tensor& gradient) {
+      if (!own_pass_) return;
       std::copy(feature_gradients_[block].begin(), feature_gradients_[block].end(), gradient.as<float>());
     };
     student_.set_tap(std::move(tap));
@@ -200,13 +201,14 @@ void DistillationStep::back(std::span<const DistillationSample> samples, std::si
   }
 }
 
-DistillationStep::Loss DistillationStep::gradient(std::span<const DistillationSample> samples) {
+DistillationStep::Loss DistillationStep::gradient(std::span<const DistillationSample> samples, bool add) {
   if (samples.size() != batch_) fail(ErrorKind::failure, "distill: {} samples, planned {}", samples.size(), batch_);
   for (std::size_t s = 0; s < batch_; ++s)
     for (std::size_t i = 0; i < 2; ++i)
       std::copy(samples[s].truth[i].begin(), samples[s].truth[i].end(), of_sample(states_[i], s, batch_).begin());
   student_.parameters().allocate_gradients();
-  student_.parameters().zero_gradients();
+  if (!add) student_.parameters().zero_gradients();
+  own_pass_ = true;
   if (maps_) maps_->parameters().zero_gradients();
   feature_error_ = 0;
   Loss loss;
@@ -217,6 +219,7 @@ DistillationStep::Loss DistillationStep::gradient(std::span<const DistillationSa
   }
   for (auto& gradient : gradients_) std::fill(gradient.begin(), gradient.end(), 0.0F);
   for (std::size_t k = count_; k-- > 0;) back(samples, k);
+  own_pass_ = false;
   loss.features = feature_error_;
   loss.total = losses_.truth * loss.truth + losses_.teacher * loss.teacher + losses_.features * loss.features +
                losses_.spectral * loss.spectral;

@@ -45,8 +45,9 @@ class DistillationStep {
   DistillationStep(const DistillationStep&) = delete;
   DistillationStep& operator=(const DistillationStep&) = delete;
 
-  /// Sets the gradients of student and maps. Throws Error(numerical) naming the times where the loss is not finite.
-  Loss gradient(std::span<const DistillationSample> samples);
+  /// Sets the gradients of student and maps, or with `add` adds to the student's. Throws Error(numerical) naming the
+  /// times where the loss is not finite.
+  Loss gradient(std::span<const DistillationSample> samples, bool add = false);
 
  private:
   void forward(std::span<const DistillationSample> samples, std::size_t k, bool collect);
@@ -74,7 +75,7 @@ class DistillationStep {
   std::vector<std::vector<float>> own_;                // [count] of the losses with respect to bounded_
   std::vector<std::vector<float>> feature_gradients_;  // [block] of the present step
   std::vector<std::vector<float>> wanted_features_;    // [block] of the present step, all samples
-  bool collecting_ = false;
+  bool collecting_ = false, own_pass_ = false;         // others share the student
   double feature_error_ = 0;
 };
 

@@ -11,8 +11,9 @@ namespace zonda::model {
 
 /// Sizes of a student.
 struct StudentConfig {
-  int every = 3;             ///< block i of the student is block i * every of the teacher
-  std::optional<int> width;  ///< at most the teacher's, whose head size is kept; default: the teacher's
+  int every = 3;                      ///< block i of the student is block i * every of the teacher
+  std::optional<int> width;           ///< at most the teacher's, whose head size is kept; default: the teacher's
+  std::optional<std::string> from{};  ///< a student of these sizes whose weights it begins with
 };
 
 /// The student's network. Throws Error(usage) for a lifted teacher, or a width that is no whole number of the teacher's

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <csignal>
+#include <numeric>
+#include <sstream>
 
 #include "core/error.hpp"
 #include "core/signals.hpp"
@@ -71,8 +74,44 @@ TEST_F(DistillTest, AGateThatNothingPassesKeepsEveryMatrix) {
     EXPECT_EQ(variable.at("rms_difference").get<double>(), 0.0) << variable;
 }
 
+TEST_F(DistillTest, LevelsAreLearntInTurnAndTheModelNamesThem) {
+  DistillConfig config = small_distillation(80);
+  config.levels = {{.tokens = 0.5, .first_block = 1}, {.tokens = 0.25}};
+  const DistillSummary summary = distill(config, "run");
+  std::istringstream lines(read_file(folder / "run" / "metrics.jsonl"));
+  std::array<std::vector<double>, 2> losses;
+  for (std::string line; std::getline(lines, line);) {
+    const auto step = nlohmann::json::parse(line);
+    if (step.at("phase") == "single steps")
+      losses.at(step.at("level").get<std::size_t>()).push_back(step.at("level_truth").get<double>());
+  }
+  for (const std::vector<double>& of_level : losses) {
+    ASSERT_GT(of_level.size(), 25U);
+    EXPECT_LT(std::accumulate(of_level.end() - 20, of_level.end(), 0.0),
+              0.95 * std::accumulate(of_level.begin(), of_level.begin() + 20, 0.0));
+  }
+  const auto model = load_model(summary.model, {.precision = "fp32"});
+  const TokenGrid grid(model->layout.grid, model->network.shape().patch);
+  EXPECT_EQ(model->origin.levels, (std::vector<TokenMerging>{{1, 2, grid.count() / 2}, {0, 2, fewest_groups(grid)}}));
+  EXPECT_EQ(summary.acceptance.at("levels").size(), 2U);
+  config.levels = {{.tokens = 0.5, .first_block = 2}};
+  EXPECT_THROW(distill(config, "no such block"), Error);
+}
+
+TEST_F(DistillTest, AStudentGoesOnFromAnother) {
+  DistillConfig idle = small_distillation(1);
+  const DistillSummary first = distill(small_distillation(40), "first");
+  idle.learning_rate = 0;
+  idle.rollout.reset();
+  idle.student.from = first.model.string();
+  EXPECT_NEAR(mean_rmse(distill(idle, "next"), 1), mean_rmse(first, 1), 1e-4 * mean_rmse(first, 1));
+  idle.student.width = 16;
+  EXPECT_THROW(distill(idle, "another size"), Error);
+}
+
 TEST_F(DistillTest, StoppedAndResumedItIsTheSameBytes) {
-  const DistillConfig config = small_distillation(7);
+  DistillConfig config = small_distillation(7);
+  config.levels = {{.tokens = 0.5}, {.tokens = 0.25, .first_block = 1}};
   distill(config, "whole");
   int stops = 0;
   for (bool done = false; !done && stops < 20;) {

@@ -7,6 +7,7 @@
 
 #include "core/philox.hpp"
 #include "model/forecast_state/layout_network.hpp"
+#include "model/training/distillation/token_levels.hpp"
 #include "tests/model/forecast_state/regional_layout.hpp"
 
 namespace zonda::model {
@@ -117,6 +118,45 @@ TEST_F(DistillationStepTest, GradientOfASingleStep) {
 
 TEST_F(DistillationStepTest, GradientThroughARolloutWithItsBoundary) {
   check({.truth = 1, .teacher = 0.5, .features = 0.2, .spectral = 0.1}, 3, 5e-3);
+}
+
+TEST_F(DistillationStepTest, GradientOfATokenLevel) {
+  const auto half = static_cast<std::int64_t>(tokens / 2);  // leaves no choice of tokens
+  for (const TokenMerging& level : {TokenMerging{0, 2, half}, TokenMerging{1, 2, half}}) {
+    student.set_merging(level);
+    check({.truth = 1, .teacher = 0.5, .features = 0, .spectral = 0.1}, 1, 5e-3);
+    check({.truth = 1, .teacher = 0.5, .features = 0, .spectral = 0.1}, 3, 5e-3);
+  }
+}
+
+TEST_F(DistillationStepTest, ALevelAddsItsGradientAndLeavesThePassOfAllTokensAlone) {
+  const std::vector<DistillationSample> list = samples(2);
+  const std::vector<float> weights(layout.channels.size(), 1);
+  const auto gradients = [&] {
+    const Tensor g = student.parameters().gradients();
+    return std::vector<float>(g.as<float>(), g.as<float>() + g.count());
+  };
+  const TokenMerging level{0, 2, static_cast<std::int64_t>(tokens / 2)};
+  LevelTraining levels(student, step, {}, 0.5, weights, {level}, 1, "test", batch, 2),
+      none(student, step, {}, 0.5, weights, {}, 1, "test", batch, 2);
+  DistillationStep training(student, step, {}, weights, &maps, batch, 2);
+  training.gradient(list);
+  const std::vector<float> alone = gradients();
+  EXPECT_FALSE(none.add_gradient(0, list).has_value());
+  EXPECT_EQ(gradients(), alone);
+  ASSERT_TRUE(levels.add_gradient(0, list).has_value());
+  const std::vector<float> both = gradients();
+  training.gradient(list);
+  EXPECT_EQ(gradients(), alone);
+  // The level's own: with its weight, and of features none.
+  student.set_merging(level);
+  DistillationStep of_level(student, step, {.truth = 0.5, .teacher = 0.25, .features = 0, .spectral = 0.005}, weights,
+                            nullptr, batch, 2);
+  of_level.gradient(list);
+  const std::vector<float> own = gradients();
+  for (std::size_t i = 0; i < own.size(); ++i)
+    ASSERT_NEAR(both[i], alone[i] + own[i], 1e-5 * (1 + std::abs(alone[i]) + std::abs(own[i])));
+  EXPECT_NE(both, alone);
 }
 
 TEST_F(DistillationStepTest, TheSameBatchGivesTheSameBits) {

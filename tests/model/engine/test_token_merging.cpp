@@ -69,15 +69,15 @@ TEST(TokenMerging, SurvivorsKeepTheirValuesAndChangesSpread) {
   const std::vector<float> original = x;
   const TokenGroups merged = merge_neighbours(grid, x, width, groups);
   std::vector<float> before(static_cast<std::size_t>(groups * width)), after;
-  gather_survivors(merged, x, width, before);
+  gather_survivors<float>(merged, x, width, before);
   for (std::size_t g = 0; g < merged.survivors.size(); ++g)
     for (std::size_t d = 0; d < 3; ++d)
       ASSERT_EQ(before[g * 3 + d], x[static_cast<std::size_t>(merged.survivors[g]) * 3 + d]);
-  spread_changes(merged, before, before, width, x);
+  spread_changes<float>(merged, before, before, width, x);
   EXPECT_EQ(x, original);
   after = before;
   for (float& value : after) value += 0.5F;
-  spread_changes(merged, before, after, width, x);
+  spread_changes<float>(merged, before, after, width, x);
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], original[i] + 0.5F, 1e-5);
 }
 
@@ -91,7 +91,7 @@ TEST(TokenMerging, ChangesBetweenSurvivorsAreInterpolated) {
     const TokenGroups merged = merge_neighbours(grid, x, 1, groups);
     std::vector<float> before(static_cast<std::size_t>(groups)), after, y(static_cast<std::size_t>(tokens), 0.0F);
     for (const std::int32_t survivor : merged.survivors) after.push_back(change(survivor));
-    spread_changes(merged, before, after, 1, y);
+    spread_changes<float>(merged, before, after, 1, y);
     for (std::int64_t i = 1; i + 1 < rows; ++i)
       for (std::int64_t j = 1; j + 1 < columns; ++j)
         ASSERT_NEAR(y[static_cast<std::size_t>(i * columns + j)], change(i * columns + j), 1e-4) << i << ' ' << j;
@@ -155,6 +155,122 @@ TEST(TokenMerging, GivesTheSameBitsOnAnyNumberOfThreads) {
   }
   EXPECT_EQ(results[0], results[1]);
 }
+
+/// Blocks at the trunk's start, middle and end; numbers of tokens that leave no choice, and one that does.
+class MergedDerivatives : public ::testing::TestWithParam<TokenMerging> {};
+
+TEST_P(MergedDerivatives, GradientsAdjointAndTangentAgree) {
+  for (const Grid& grid : {Grid::gaussian(16, 24), Grid::regional(60, 20, 16, 350, 40, 24)}) {
+    Sample s(smallest_network(), grid, 2, DType::f64, Use::tangent);
+    ParameterStore& store = s.network.parameters();
+    randomise(store);
+    s.network.set_merging(GetParam());
+    s.network.plan(2, Use::tangent);
+    store.zero_gradients();
+    s.network.forward(s.x, s.condition, s.y);
+    s.network.backward(s.w, s.dx);
+    const Tensor adjoint = s.numbers.zeros(s.in), d = s.numbers.add(s.in, "d"), e = s.numbers.add(s.in, "e"),
+                 td = s.numbers.zeros(s.out), te = s.numbers.zeros(s.out), both = s.numbers.zeros(s.in),
+                 tboth = s.numbers.zeros(s.out);
+    s.network.tangent(d, td);
+    s.network.backward(s.w, adjoint, false);
+    s.network.tangent(e, te);
+    for (std::int64_t i = 0; i < d.count(); ++i) {
+      ASSERT_EQ(get(adjoint, i), get(s.dx, i));
+      set(both, i, 3 * get(d, i) - get(e, i));
+    }
+    s.network.tangent(both, tboth);
+    double scale = 0, largest = 0;
+    for (std::int64_t i = 0; i < td.count(); ++i) {
+      scale += std::abs(get(td, i) * get(s.w, i));
+      largest = std::max(largest, std::abs(get(td, i)));
+    }
+    ASSERT_GT(largest, 1e-3);
+    for (std::int64_t i = 0; i < td.count(); ++i)
+      ASSERT_NEAR(get(tboth, i), 3 * get(td, i) - get(te, i), 1e-12 * 10 * largest) << "linearity";
+    EXPECT_NEAR(dot(td, s.w), dot(d, s.dx), 1e-12 * scale) << "adjoint";
+
+    constexpr double h = 1e-5;
+    const Tensor moved = s.numbers.zeros(s.in), side[2] = {s.numbers.zeros(s.out), s.numbers.zeros(s.out)};
+    for (int k = 0; k < 2; ++k) {
+      for (std::int64_t i = 0; i < d.count(); ++i) set(moved, i, get(s.x, i) + (k == 0 ? h : -h) * get(d, i));
+      s.network.forward(moved, s.condition, side[k]);
+    }
+    double error = 0;
+    for (std::int64_t i = 0; i < td.count(); ++i)
+      error = std::max(error, std::abs(get(td, i) - (get(side[0], i) - get(side[1], i)) / (2 * h)));
+    EXPECT_LE(error, 1e-6 * largest) << "tangent";
+
+    for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+      const Tensor value = store.value(id), direction = s.numbers.add(value.shape, "direction");
+      double sum[2];
+      for (int k = 0; k < 2; ++k) {
+        for (std::int64_t i = 0; i < value.count(); ++i)
+          set(value, i, get(value, i) + (k == 0 ? h : -h) * get(direction, i));
+        s.network.forward(s.x, s.condition, s.y);
+        sum[k] = dot(s.y, s.w);
+        for (std::int64_t i = 0; i < value.count(); ++i)
+          set(value, i, get(value, i) - (k == 0 ? h : -h) * get(direction, i));
+      }
+      const double found = (sum[0] - sum[1]) / (2 * h), expected = dot(store.gradient(id), direction);
+      EXPECT_NEAR(found, expected, 1e-6 * (std::abs(expected) + scale)) << store.at(id).name;
+    }
+  }
+}
+
+TEST_P(MergedDerivatives, ABatchIsItsSamples) {
+  const Grid grid = Grid::regional(60, 20, 16, 350, 40, 24);
+  Sample both(smallest_network(), grid, 2, DType::f64, Use::training);
+  randomise(both.network.parameters());
+  both.network.set_merging(GetParam());
+  both.network.plan(2, Use::training);
+  both.network.forward(both.x, both.condition, both.y);
+  both.network.backward(both.w, both.dx);
+  const Tensor gradients = both.network.parameters().gradients();
+  std::vector<double> sum(static_cast<std::size_t>(gradients.count()));
+  for (std::int64_t sample = 0; sample < 2; ++sample) {
+    Sample one(smallest_network(), grid, 1, DType::f64, Use::training);
+    randomise(one.network.parameters());
+    one.network.set_merging(GetParam());
+    one.network.set_recompute({2, 1});
+    one.network.plan(1, Use::training);
+    one.network.forward(both.x.slice(sample, 1), both.condition.slice(sample, 1), one.y);
+    for (std::int64_t i = 0; i < one.y.count(); ++i) ASSERT_EQ(get(one.y, i), get(both.y.slice(sample, 1), i));
+    one.network.backward(both.w.slice(sample, 1), one.dx);
+    for (std::int64_t i = 0; i < one.dx.count(); ++i) ASSERT_EQ(get(one.dx, i), get(both.dx.slice(sample, 1), i));
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      sum[i] += get(one.network.parameters().gradients(), static_cast<std::int64_t>(i));
+  }
+  for (std::size_t i = 0; i < sum.size(); ++i)
+    ASSERT_NEAR(get(gradients, static_cast<std::int64_t>(i)), sum[i], 1e-10 * (1 + std::abs(sum[i])));
+}
+
+TEST_P(MergedDerivatives, TheFastBackendAgreesWithTheReference) {
+  NetworkConfig config = smallest_network();
+  config.width = 128;
+  const Grid grid = Grid::regional(60, 20, 16, 350, 40, 24);
+  Sample truth(config, grid, 2, DType::f64, Use::training), fast(config, grid, 2, DType::f32, Use::training);
+  for (Sample* s : {&truth, &fast}) {
+    randomise(s->network.parameters(), 0.05);
+    s->network.set_merging(GetParam());
+    s->network.plan(2, Use::training);
+    s->network.parameters().zero_gradients();
+    s->network.forward(s->x, s->condition, s->y);
+    s->network.backward(s->w, s->dx);
+  }
+  EXPECT_LT(difference(fast.y, truth.y), 1e-4);
+  EXPECT_LT(difference(fast.dx, truth.dx), 1e-4);
+  const Tensor wanted = truth.network.parameters().gradients(), found = fast.network.parameters().gradients();
+  EXPECT_LT(difference(found, wanted), 1e-4 * (1 + difference(wanted, truth.numbers.zeros(wanted.shape))));
+}
+
+INSTANTIATE_TEST_SUITE_P(Blocks, MergedDerivatives,
+                         ::testing::Values(TokenMerging{0, 4, 24}, TokenMerging{1, 3, 48}, TokenMerging{2, 4, 37},
+                                           TokenMerging{0, 1, 48}),
+                         [](const auto& m) {
+                           return "from" + std::to_string(m.param.first) + "to" + std::to_string(m.param.last) + "of" +
+                                  std::to_string(m.param.tokens);
+                         });
 
 TEST(TokenMerging, BlocksAndTokensThatAreNotThereAreRefused) {
   Sample s(smallest_network(), Grid::gaussian(16, 24), 1, DType::f32, Use::inference);
