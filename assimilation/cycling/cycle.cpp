@@ -147,6 +147,7 @@ class Cycle {
     if (learns_mean_error()) *mean_error_ = files_.read_mean_error(*last, mean_error_->size());
     gate_ = make_gate(record.at("gate_reference").get<std::vector<double>>());
     stations_ = stations_of_record(record.at("stations"));
+    stream_.restore_station_bias(record.at("station_bias"));
     note_ = record.at("note");
     if (communicator_.is_root()) log_.begin(record.at("log_bytes"));
     if (nature_) nature_->restore(*last, carries_truth() ? files_.read_truth(*last) : Vector{});
@@ -197,8 +198,10 @@ class Cycle {
           analysed_states(model_, window, before, ensemble_mean(communicator_, ensemble_), notes.window_start));
       record["departures"] = to_record(
           departure_statistics(observations.table, observations.selected.entries, observed, observations.spread));
-      if (time >= times_[0] + config_.spin_up)
+      if (time >= times_[0] + config_.spin_up) {
         add_stations(stations_, observations.table, observations.selected.entries, observed);
+        stream_.learn_station_bias(observations.table);
+      }
       if (feedback_.wanted()) feedback_.write(time, observations.table);
       if (learns) learn_mean_error(background_mean);
     }
@@ -224,7 +227,8 @@ class Cycle {
                   {"log_bytes", log_.bytes()},
                   {"gate_reference", gate_->reference()},
                   {"note", note_},
-                  {"stations", to_record(stations_)}},
+                  {"stations", to_record(stations_)},
+                  {"station_bias", stream_.station_bias()}},
                  static_cast<std::size_t>(config_.keep));
   }
 

@@ -97,9 +97,17 @@ void describe(config::Table& table, InitialConfig& c) {
   table.key("seed", c.seed, "Of the run that the members come from");
 }
 
+void describe(config::Table& table, StationBiasConfig& c) {
+  table.key("rate", c.rate, "What a cycle's mean departure of a station counts in the estimate").range(1e-6, 1);
+  table.key("least_cycles", c.least_cycles, "With departures of a station, before its estimate is taken off")
+      .range(1, 1e6);
+}
+
 void describe(config::Table& table, ObservationsConfig& c) {
   table.list("files", c.files, "Files of reports");
   table.section("synthetic", c.synthetic, "Observations of the truth instead");
+  table.section("station_bias", c.station_bias,
+                "Learns the mean departure of each station and variable after the spin-up, and takes it off");
   table.section("quality_control", c.quality_control, "Checks");
   table.check("", [&c]() -> std::string {
     return c.files.empty() == c.synthetic.has_value() ? "" : "expected either files or synthetic";

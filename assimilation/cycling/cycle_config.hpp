@@ -89,9 +89,17 @@ struct InitialConfig {
 };
 void describe(config::Table& table, InitialConfig& config);
 
+/// What each station errs by in the mean is learned from its departures, and taken off.
+struct StationBiasConfig {
+  double rate = 0.05;
+  int least_cycles = 10;
+};
+void describe(config::Table& table, StationBiasConfig& config);
+
 struct ObservationsConfig {
   std::vector<ingest::ObservationSourceConfig> files;
   std::optional<SyntheticConfig> synthetic;
+  std::optional<StationBiasConfig> station_bias;
   QualityControlConfig quality_control;
 };
 void describe(config::Table& table, ObservationsConfig& config);

@@ -51,6 +51,7 @@ ObservationStream::ObservationStream(const CycleConfig& config, const AnalysisCo
   if (config.slot && *config.slot != step_)
     fail(ErrorKind::usage, "cycle.slot: {}, expected the model's step of {}", to_string(*config.slot),
          to_string(step_));
+  if (const auto& bias = config.observations.station_bias) station_bias_.emplace(bias->rate, bias->least_cycles);
   if (config.observations.synthetic) {
     synthetic_ = std::make_unique<SyntheticObservations>(*config.observations.synthetic, layout_, window_);
   } else {
@@ -137,6 +138,7 @@ CheckedObservations ObservationStream::at(const ObservationWindow& window, std::
   const QualityControlConfig& quality = config_.observations.quality_control;
   check_observations(checked.table, quality, window.begin, window.end);
   reject_uncovered(checked.table, layout_, window.slots);
+  if (station_bias_) station_bias_->correct(checked.table);
 
   SelectedObservations candidates = select_observations(checked.table, layout_, window.slots);
   const ObservedBackground observed = observe(candidates.observations, background, communicator);
@@ -182,6 +184,18 @@ Vector ObservationStream::observe_analysis(CheckedObservations& checked, const O
   for (std::size_t n = 0; n < met.size(); ++n) table.analysis[met[n]] = values[n];
   for (const std::size_t i : checked.selected.entries) of_selected.push_back(table.analysis[i]);
   return of_selected;
+}
+
+void ObservationStream::learn_station_bias(const ingest::ObservationTable& table) {
+  if (station_bias_) station_bias_->update(table);
+}
+
+nlohmann::ordered_json ObservationStream::station_bias() const {
+  return station_bias_ ? station_bias_->to_record() : nlohmann::ordered_json();
+}
+
+void ObservationStream::restore_station_bias(const nlohmann::ordered_json& record) {
+  if (station_bias_) station_bias_ = StationBias::of_record(record);
 }
 
 nlohmann::ordered_json CheckedObservations::summary() const {

@@ -2,12 +2,14 @@
 // The observations of one cycle: read, checked against the background, and counted.
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "assimilation/atmosphere/atmosphere_model.hpp"
 #include "assimilation/cycling/cycle_config.hpp"
 #include "assimilation/ensemble/ensemble.hpp"
 #include "assimilation/interfaces/observations.hpp"
 #include "assimilation/observations/atmosphere_observations.hpp"
+#include "assimilation/quality_control/bias_correction.hpp"
 #include "assimilation/variational/window.hpp"
 #include "parallel/communicator.hpp"
 
@@ -50,6 +52,11 @@ class ObservationStream {
                          const Ensemble& background, const parallel::Communicator& communicator) const;
   /// table.analysis = H(state) of every entry that met the background, used or not. Returns those of `selected`.
   Vector observe_analysis(CheckedObservations& checked, const ObservationWindow& window, ConstView state) const;
+  /// From the departures of the accepted entries, which have met the background; alike on all ranks.
+  void learn_station_bias(const ingest::ObservationTable& table);
+  /// For a restart, and null where stations are not corrected.
+  nlohmann::ordered_json station_bias() const;
+  void restore_station_bias(const nlohmann::ordered_json& record);
 
  private:
   bool is_in_window(std::size_t i, const ObservationWindow& window) const;
@@ -61,6 +68,7 @@ class ObservationStream {
   Duration step_, window_;
   bool perfect_, at_own_times_;
   std::unique_ptr<SyntheticObservations> synthetic_;
+  std::optional<StationBias> station_bias_;
   ingest::ReadObservations files_;
 };
 

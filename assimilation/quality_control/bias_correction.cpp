@@ -44,23 +44,35 @@ double StationBias::estimate(std::string_view station, std::string_view variable
   return found != estimates_.end() && found->second.cycles >= least_ ? found->second.bias : 0;
 }
 
-void StationBias::save(const std::filesystem::path& path) const {
+std::size_t StationBias::corrected() const {
+  return static_cast<std::size_t>(std::count_if(estimates_.begin(), estimates_.end(),
+                                                [&](const auto& one) { return one.second.cycles >= least_; }));
+}
+
+nlohmann::ordered_json StationBias::to_record() const {
   nlohmann::ordered_json record{{"rate", rate_}, {"least_cycles", least_}};
   record["stations"] = nlohmann::ordered_json::array();
   for (const auto& [key, estimate] : estimates_)
     record["stations"].push_back(
         {{"station", key.first}, {"variable", key.second}, {"bias", estimate.bias}, {"cycles", estimate.cycles}});
-  write_file(path, record.dump(1) + "\n");
+  return record;
+}
+
+StationBias StationBias::of_record(const nlohmann::ordered_json& record) {
+  StationBias made(record.at("rate").get<double>(), record.at("least_cycles").get<int>());
+  for (const auto& row : record.at("stations"))
+    made.estimates_[{row.at("station").get<std::string>(), row.at("variable").get<std::string>()}] = {
+        row.at("bias").get<double>(), row.at("cycles").get<int>()};
+  return made;
+}
+
+void StationBias::save(const std::filesystem::path& path) const {
+  write_file(path, to_record().dump(1) + "\n");
 }
 
 StationBias StationBias::load(const std::filesystem::path& path) {
   try {
-    const auto record = nlohmann::json::parse(read_file(path));
-    StationBias made(record.at("rate").get<double>(), record.at("least_cycles").get<int>());
-    for (const auto& row : record.at("stations"))
-      made.estimates_[{row.at("station").get<std::string>(), row.at("variable").get<std::string>()}] = {
-          row.at("bias").get<double>(), row.at("cycles").get<int>()};
-    return made;
+    return of_record(nlohmann::ordered_json::parse(read_file(path)));
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::data, "{}: no record of station biases: {}", path.string(), error.what());
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "assimilation/interfaces/observation_operator.hpp"
@@ -24,6 +25,11 @@ class StationBias {
   void update(const ingest::ObservationTable& table);
   /// 0 where nothing is known.
   double estimate(std::string_view station, std::string_view variable) const;
+  /// Of how many pairs of station and variable it is taken off.
+  std::size_t corrected() const;
+  nlohmann::ordered_json to_record() const;
+  /// Throws nlohmann::json::exception where it is none.
+  static StationBias of_record(const nlohmann::ordered_json& record);
   /// JSON. Throws Error(data) where the file is no such record.
   void save(const std::filesystem::path& path) const;
   static StationBias load(const std::filesystem::path& path);

@@ -28,6 +28,9 @@ TEST(Bocquet2011, letkf_of_10_members) {
 TEST(Bocquet2011, letkf_on_400_variables) {
   EXPECT_NEAR(letkf_error(400, 10, 6, 1400), 0.2055, 0.0075);
 }
+TEST(Bocquet2011, letkf_on_1000_variables) {
+  EXPECT_NEAR(letkf_error(1000, 10, 6, 800), 0.2055, 0.0075);
+}
 
 }  // namespace
 }  // namespace zonda::assimilation

@@ -61,6 +61,10 @@ void describe(config::Table& table, SyntheticConfig& c) {
       .range(1e-3, 1);
   table.key("geopotential_error", c.geopotential_error, "m2/s2").range(1e-3, 1e5);
   table.key("pressure_error", c.pressure_error, "Pa").range(1e-3, 1e4);
+  table
+      .key("station_bias", c.station_bias,
+           "Standard deviation of what each station errs by all the time, over that of its errors")
+      .range(0, 100);
   table.key("seed", c.seed, "Of the errors");
 }
 
@@ -119,6 +123,11 @@ double SyntheticObservations::error_of(const std::string& variable) const {
   if (variable == "sp" || variable == "msl") return config_.pressure_error;
   fail(ErrorKind::usage,
        "observations.synthetic: no error is known of '{}', expected z, u, v, t, q, 2t, 10u, 10v, sp or msl", variable);
+}
+
+double SyntheticObservations::bias_of(std::string_view station, const std::string& variable) const {
+  if (config_.station_bias == 0) return 0;
+  return config_.station_bias * Philox(config_.seed, fmt::format("bias of {} at {}", variable, station)).normal(0);
 }
 
 std::size_t SyntheticObservations::largest_count(Time time) const {
@@ -197,7 +206,8 @@ ingest::ReadObservations SyntheticObservations::observe(ConstView truth, Time ti
     if (read.table.variable[n] == humidity)
       read.table.error[n] =
           std::clamp(config_.humidity_fraction * read.table.background[n], least_humidity_error, read.table.error[n]);
-    read.table.value[n] = read.table.background[n] + (perfect ? 0 : read.table.error[n] * random.normal(seen[n]));
+    const double error = random.normal(seen[n]) + bias_of(read.table.station_name(n), read.table.info(n).short_name);
+    read.table.value[n] = read.table.background[n] + (perfect ? 0 : read.table.error[n] * error);
     read.table.background[n] = ingest::not_known;
   }
   for (std::size_t n = 0; n < seen.size(); ++n)

@@ -26,6 +26,7 @@ struct SyntheticConfig {
   double wind_error = 1, temperature_error = 1, humidity_error = 1e-3, pressure_error = 100,
          geopotential_error = 100;  ///< SI
   double humidity_fraction = 0.2;   ///< of the truth, that errors of humidity do not exceed
+  double station_bias = 0;          ///< standard deviation of what a station and variable errs by always, in errors
   std::uint64_t seed = 1;
 };
 void describe(config::Table& table, SyntheticConfig& config);
@@ -42,7 +43,8 @@ class SyntheticObservations {
  public:
   /// Throws Error(usage) on a variable without an error.
   SyntheticObservations(const SyntheticConfig& config, const AtmosphereLayout& layout, Duration window);
-  /// `truth`: the state. Errors are keyed by (seed, cycle, slot, observation); `perfect` leaves them out of the values.
+  /// `truth`: the state. Errors are keyed by (seed, cycle, slot, observation), biases by (seed, station, variable);
+  /// `perfect` leaves both out of the values.
   ingest::ReadObservations observe(ConstView truth, Time time, std::size_t cycle, bool perfect,
                                    const SlotShare& share = {}) const;
 
@@ -64,6 +66,7 @@ class SyntheticObservations {
   Network make(const NetworkConfig& config) const;
   double height(double latitude, double longitude) const;
   double error_of(const std::string& variable) const;
+  double bias_of(std::string_view station, const std::string& variable) const;
 
   SyntheticConfig config_;
   AtmosphereLayout layout_;

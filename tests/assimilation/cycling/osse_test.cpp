@@ -103,6 +103,29 @@ TEST(SyntheticObservations, DependOnTheCycleAndTheSeedAlone) {
   EXPECT_NE(values(a, 1), values(b, 1));
 }
 
+/// The same at every time, and as large as asked for.
+TEST(SyntheticObservations, HaveStationsThatErrAlways) {
+  const AtmosphereLayout layout = flat_layout();
+  const Vector truth = flat_state(layout);
+  const Time time = parse_time("2000-01-01");
+  SyntheticConfig biased;
+  biased.station_bias = 2;
+  const SyntheticObservations with(biased, layout, std::chrono::hours(6)), without({}, layout, std::chrono::hours(6));
+  std::map<std::pair<std::string, std::string>, double> found;
+  for (const std::size_t cycle : {0u, 5u}) {
+    const auto a = with.observe(truth, time, cycle, false).table, b = without.observe(truth, time, cycle, false).table;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const double bias = (a.value[i] - b.value[i]) / a.error[i];
+      const auto [place, first] = found.emplace(std::pair{std::string(a.station_name(i)), a.info(i).short_name}, bias);
+      EXPECT_NEAR(place->second, bias, 1e-9);
+    }
+  }
+  double square = 0;
+  for (const auto& [key, bias] : found) square += bias * bias / static_cast<double>(found.size());
+  EXPECT_NEAR(square, 4, 5 * 4 * std::sqrt(2.0 / static_cast<double>(found.size())));
+  EXPECT_EQ(with.observe(truth, time, 0, true).table.value, without.observe(truth, time, 0, true).table.value);
+}
+
 TEST(SyntheticObservations, SeeNothingBelowTheGround) {
   AtmosphereLayout layout = flat_layout();
   Vector truth = flat_state(layout);
