@@ -18,6 +18,7 @@ struct AtmosphereModel {
   Duration step;
   /// SHA-256 of what states must have in common to be of this model: the model, its normalisation, its grid.
   std::string identity;
+  bool shared = false;  ///< all ranks make the same calls with the same states, and share the work of each
 };
 
 }  // namespace zonda::assimilation

@@ -103,13 +103,18 @@ AtmosphereModel network_model(model::ForecastLayout layout, const NetworkMaker& 
   for (const std::size_t c : description->prognostic) channels.push_back(description->layout.channels[c]);
   AtmosphereLayout states = channel_layout(description->layout.grid, channels, orography(description->layout));
   states.slots = 2;
-  return {std::make_shared<NetworkModel>(description, make, origin, options), std::move(states), origin, step,
-          sha256("network " + identity + ' ' + description->layout.grid.to_string() + ' ' + to_string(step))};
+  return {std::make_shared<NetworkModel>(description, make, origin, options),
+          std::move(states),
+          origin,
+          step,
+          sha256("network " + identity + ' ' + description->layout.grid.to_string() + ' ' + to_string(step)),
+          options.slabs.size() > 1};
 }
 
 AtmosphereModel open_network(const std::filesystem::path& model_folder, Time origin, const NetworkOptions& options) {
-  const auto load = [model_folder, backend = options.backend] {
-    return model::load_model(model_folder, {.backend = backend, .precision = "fp32"});
+  const auto load = [model_folder, backend = options.backend, slabs = options.slabs] {
+    return model::load_model(
+        model_folder, {.backend = backend, .precision = "fp32", .sharding = {.slabs = slabs, .chunks = slabs.size()}});
   };
   const std::shared_ptr<model::ForecastModel> opened = load();
   const NetworkMaker make = [load, identity = opened->identity] {

@@ -12,11 +12,14 @@
 namespace zonda::assimilation {
 
 struct NetworkOptions {
-  std::optional<Duration> step;  ///< one of the model's steps; default the shortest
+  std::optional<Duration> step{};  ///< one of the model's steps; default the shortest
   bool bounds = false;           ///< humidity, cloud and precipitation stay within what is possible after each step
   int batch = 8;                 ///< members that pass the network together
   int linearisations = 2;        ///< states about which activations are kept, each with a network of its own
   std::shared_ptr<model::Backend> backend{};  ///< none: the CPU
+  /// Ranks that share each pass by latitude: they make the same calls with the same states, and get the same bits as
+  /// one rank alone. A power of two.
+  parallel::Communicator slabs = parallel::Communicator::self();
 };
 
 /// State: channel_layout of the channels that are fed back, in two slots [x(t - d), x(t)], SI. One step is one pass of

@@ -34,23 +34,27 @@ void NetworkStep::prepare(int batch, model::Use use) {
   batch_ = batch;
   const ForecastLayout& layout = description_->layout;
   const auto samples = static_cast<std::size_t>(batch);
-  const auto make = [&](Vector& host, model::Buffer& buffer, std::size_t numbers) {
-    host.assign(samples * numbers, 0);
-    buffer = model::Buffer(host.size() * model::size_of(network_->dtype()), network_->backend().memory());
+  const auto make = [&](Vector& host, model::Buffer& buffer, std::size_t planes, std::size_t points, std::size_t here) {
+    host.assign(samples * planes * points, 0);
+    buffer = model::Buffer(samples * planes * here * model::size_of(network_->dtype()), network_->backend().memory());
   };
-  make(inputs_, input_, layout.input_channels() * layout.points());
-  make(outputs_, output_, layout.output_channels() * layout.points());
-  make(conditions_, condition_, ForecastLayout::condition_size);
+  make(inputs_, input_, layout.input_channels(), layout.points(), points_here());
+  make(outputs_, output_, layout.output_channels(), layout.points(), points_here());
+  make(conditions_, condition_, ForecastLayout::condition_size, 1, 1);
   image_.assign(layout.channels.size() * layout.points(), 0);
   next_.assign(image_.size(), 0);
 }
 
 model::Tensor NetworkStep::tensor(const model::Buffer& buffer, std::size_t channels) const {
-  const Grid& grid = description_->layout.grid;
-  return model::Tensor(buffer.data(),
-                       {batch_, static_cast<std::int64_t>(channels), static_cast<std::int64_t>(grid.nlat()),
-                        static_cast<std::int64_t>(grid.nlon())},
-                       network_->dtype(), buffer.device());
+  return model::Tensor(
+      buffer.data(),
+      {batch_, static_cast<std::int64_t>(channels), static_cast<std::int64_t>(network_->slab().image_rows().size()),
+       static_cast<std::int64_t>(description_->layout.grid.nlon())},
+      network_->dtype(), buffer.device());
+}
+
+std::size_t NetworkStep::points_here() const {
+  return network_->slab().image_rows().size() * description_->layout.grid.nlon();
 }
 
 void NetworkStep::send(ConstView numbers, const model::Buffer& to) {
@@ -64,6 +68,39 @@ void NetworkStep::receive(const model::Buffer& from, View numbers) {
   single_.resize(numbers.size());
   from.memory().copy_out(single_.data(), from.data(), from.bytes());
   std::copy(single_.begin(), single_.end(), numbers.begin());
+}
+
+void NetworkStep::send_images(ConstView images, const model::Buffer& to) {
+  if (network_->slab().alone()) return send(images, to);
+  const std::size_t nlon = description_->layout.grid.nlon(), points = description_->layout.points(),
+                    first = network_->slab().image_rows().begin * nlon, here = points_here();
+  rows_.resize(images.size() / points * here);
+  for (std::size_t plane = 0; plane < images.size() / points; ++plane)
+    copy(images.subspan(plane * points + first, here), View(rows_).subspan(plane * here, here));
+  send(rows_, to);
+}
+
+void NetworkStep::receive_images(const model::Buffer& from, View images) {
+  const model::Slab& slab = network_->slab();
+  if (slab.alone()) return receive(from, images);
+  const std::size_t nlon = description_->layout.grid.nlon(), points = description_->layout.points(),
+                    planes = images.size() / points;
+  std::vector<std::size_t> begin{0};
+  for (int rank = 0; rank < slab.ranks().size(); ++rank)
+    begin.push_back(begin.back() + planes * slab.image_rows(rank).size() * nlon);
+  rows_.resize(begin.back());
+  const auto mine = static_cast<std::size_t>(slab.ranks().rank());
+  const View own = View(rows_).subspan(begin[mine], begin[mine + 1] - begin[mine]);
+  receive(from, own);
+  std::vector<std::size_t> bytes;
+  for (const std::size_t offset : begin) bytes.push_back(offset * sizeof(double));
+  slab.ranks().all_gather(std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(rows_)), bytes).wait();
+  for (int rank = 0; rank < slab.ranks().size(); ++rank) {
+    const std::size_t first = slab.image_rows(rank).begin * nlon, numbers = slab.image_rows(rank).size() * nlon;
+    for (std::size_t plane = 0; plane < planes; ++plane)
+      copy(ConstView(rows_).subspan(begin[static_cast<std::size_t>(rank)] + plane * numbers, numbers),
+           images.subspan(plane * points + first, numbers));
+  }
 }
 
 void NetworkStep::map(const Terms& terms, ConstView from, View to) const {
@@ -106,14 +143,14 @@ void NetworkStep::assemble(Time time, ConstView state, std::size_t sample) {
 }
 
 void NetworkStep::forward() {
-  send(inputs_, input_);
+  send_images(inputs_, input_);
   send(conditions_, condition_);
   const model::Tensor condition(condition_.data(), {batch_, static_cast<std::int64_t>(ForecastLayout::condition_size)},
                                 network_->dtype(), condition_.device());
   network_->set_leads({});
   network_->forward(tensor(input_, description_->layout.input_channels()), condition,
                     tensor(output_, description_->layout.output_channels()));
-  receive(output_, outputs_);
+  receive_images(output_, outputs_);
 }
 
 void NetworkStep::run(Time time, std::span<const View> states) {
@@ -182,10 +219,10 @@ void NetworkStep::tangent(View perturbation) {
   map(about.step.input_terms(InputPart::previous), image_, inputs_);
   normalise(present, false, image_);
   map(about.step.input_terms(InputPart::current), image_, inputs_);
-  send(inputs_, input_change_);
+  send_images(inputs_, input_change_);
   network_->tangent(tensor(input_change_, about.layout.input_channels()),
                     tensor(output_change_, about.layout.output_channels()));
-  receive(output_change_, outputs_);
+  receive_images(output_change_, outputs_);
   std::fill(next_.begin(), next_.end(), 0);
   map(about.step.carried(), image_, next_);
   map(about.step.increments(about.d), outputs_, next_);
@@ -209,10 +246,10 @@ void NetworkStep::adjoint(View sensitivity) {
             sensitivity[slot + p * points + i] * normalisation.stddev[about.prognostic[p]];
   std::fill(outputs_.begin(), outputs_.end(), 0);
   map(ForecastStep::adjoint(about.step.increments(about.d)), next_, outputs_);
-  send(outputs_, output_change_);
+  send_images(outputs_, output_change_);
   network_->backward(tensor(output_change_, about.layout.output_channels()),
                      tensor(input_change_, about.layout.input_channels()), false);
-  receive(input_change_, inputs_);
+  receive_images(input_change_, inputs_);
   // What the state at t was: the earlier slot of the end, carried into the later one, and read by the network.
   const auto to_state = [&](InputPart part, bool carried, ConstView kept, View slot_sensitivity) {
     std::fill(image_.begin(), image_.end(), 0);

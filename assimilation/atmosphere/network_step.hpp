@@ -26,7 +26,9 @@ struct NetworkDescription {
 };
 
 /// States are [time slot (t - d, t)][prognostic channel, lat, lon]. Normalised fields and maps between channels are
-/// f64 on the host; the network computes in its own type where its backend is. One thread at a time.
+/// f64 on the host; the network computes in its own type where its backend is. One thread at a time. Where ranks share
+/// the network by latitude, all make the same calls with the same states; each sends its rows through, and all get
+/// those of all: a rank holds the activations of its rows, and whole images.
 class NetworkStep {
  public:
   NetworkStep(std::shared_ptr<const NetworkDescription> description, std::unique_ptr<model::ForecastNetwork> network);
@@ -48,6 +50,10 @@ class NetworkStep {
   model::Tensor tensor(const model::Buffer& buffer, std::size_t channels) const;
   void send(ConstView numbers, const model::Buffer& to);
   void receive(const model::Buffer& from, View numbers);
+  /// The same of images [plane, lat, lon], of which the buffer has this rank's rows.
+  void send_images(ConstView images, const model::Buffer& to);
+  void receive_images(const model::Buffer& from, View images);
+  std::size_t points_here() const;
   void map(const Terms& terms, ConstView from, View to) const;
 
   std::shared_ptr<const NetworkDescription> description_;
@@ -58,6 +64,7 @@ class NetworkStep {
   Vector inputs_, outputs_, conditions_;        ///< the same on the host, [sample, channel, lat, lon]
   Vector image_, next_;                         ///< [channel, lat, lon]
   std::vector<float> single_;
+  Vector rows_;             ///< [rank][plane, its rows, lon]
   std::vector<char> held_;  ///< of the linearised step's end [prognostic channel, lat, lon]: at a bound
 };
 

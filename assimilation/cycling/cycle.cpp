@@ -46,6 +46,7 @@ std::string identity_of(const CycleConfig& config, const AnalysisConfig& analysi
   one.keep = 0;
   one.feedback = {};
   one.impact.reset();
+  one.share_network = false;
   return sha256(std::string_view(config::dump(one).dump() + model.identity));
 }
 
@@ -304,12 +305,19 @@ class Cycle {
     int kind = 0;
     std::string message;
     try {
+      Vector same;
       std::vector<View> members;
-      for (std::size_t k = 0; k < ensemble_.own().size(); ++k) members.push_back(ensemble_.member(k));
+      if (model_.shared) {
+        same = ensemble_mean(communicator_, ensemble_);
+        members.push_back(same);
+      } else {
+        for (std::size_t k = 0; k < ensemble_.own().size(); ++k) members.push_back(ensemble_.member(k));
+      }
       for (Time at = from; at < to; at += model_.step) {
         step_to(model_, at, std::min<Time>(at + model_.step, to), members);
         if (additive_) additive_->perturb(ensemble_, static_cast<std::uint64_t>((at - times_[0]) / model_.step));
       }
+      if (model_.shared && ensemble_.own().size() > 0) copy(same, ensemble_.member(0));
     } catch (const Error& error) {
       kind = error.exit_code();
       message = fmt::format("cycle {} at {}: {}", analysis_.label(), to_string(to), error.what());
@@ -471,10 +479,11 @@ void run_cycle(const CycleConfig& config, const parallel::Communicator& communic
     const auto run = [&](const CycleModel& its_model) {
       Cycle(config, analysis, its_model, communicator, directory / analysis.label()).run(resume);
     };
-    if (analysis.step_taper || !config.step_taper)
+    const bool shared = config.share_network && !analysis.is_ensemble();
+    if (!shared && (analysis.step_taper || !config.step_taper))
       run(model);
     else
-      run(open_cycle_model(without_step_taper(config), communicator));
+      run(open_cycle_model(analysis.step_taper ? config : without_step_taper(config), communicator, shared));
   }
   write_index(config, model, communicator, directory);
 }
@@ -487,7 +496,8 @@ void run_single_analysis(const CycleConfig& config, const parallel::Communicator
   single.spin_up = Duration{0};
   if (!single.analyses[0].step_taper) single.step_taper.reset();
   if (!background.empty()) single.initial.from = background.string();
-  const CycleModel model = open_cycle_model(single, communicator);
+  const CycleModel model =
+      open_cycle_model(single, communicator, single.share_network && !single.analyses[0].is_ensemble());
   make_directory(communicator, directory / single.analyses[0].label());
   Cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label()).run(false);
   write_index(single, model, communicator, directory);

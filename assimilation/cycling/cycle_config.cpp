@@ -153,6 +153,9 @@ void describe(config::Table& table, CycleConfig& c) {
                 "before the start");
   table.section("model_errors", c.model_errors,
                 "Learns the model's errors over one step from `truth` before the start");
+  table.key("share_network", c.share_network,
+            "Ranks share each pass of the network by latitude in 3dvar and 4dvar (a power of two of them); ensembles "
+            "share members");
   table.key("start", c.start, "First analysis").required();
   table.key("end", c.end, "Last analysis").required();
   table.key("every", c.every, "Between analyses");
@@ -191,6 +194,7 @@ void describe(config::Table& table, CycleConfig& c) {
     return window <= c.every && c.every % *c.slot == Duration{0} ? ""
                                                                  : "expected to divide `every`, and window <= every";
   });
+  table.check("share_network", [&c] { return c.share_network && !c.network ? "is for networks" : ""; });
   table.check("step_taper", [&c] { return c.step_taper && !c.network ? "is for networks" : ""; });
   table.check("model_errors", [&c] { return c.model_errors && !c.truth ? "needs an archive as truth" : ""; });
   table.check("analyses", [&c]() -> std::string {

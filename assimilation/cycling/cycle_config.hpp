@@ -149,7 +149,8 @@ struct CycleConfig {
   Duration spin_up = std::chrono::hours(240);               ///< before scores count
   std::optional<LaunchConfig> forecasts;
   std::optional<ImpactConfig> impact;
-  int keep = 2;  ///< cycles whose members stay on disk; 0: all
+  bool share_network = false;  ///< by all ranks, in analyses of one state
+  int keep = 2;                ///< cycles whose members stay on disk; 0: all
   FeedbackConfig feedback;
 };
 void describe(config::Table& table, CycleConfig& config);

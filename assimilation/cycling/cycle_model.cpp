@@ -51,23 +51,23 @@ Vector mean_state(const ArchiveTruth& archive, std::size_t slot_size, Time start
 
 }  // namespace
 
-CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator) {
-  CycleModel opened =
-      config.core ? CycleModel{make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every)),
-                               false,
-                               {},
-                               {}}
-                  : CycleModel{open_network(*config.network, config.start), true, {}, {}};
-  if (const auto& taper = config.step_taper)
-    opened.model = tapered_model(
-        opened.model,
-        mean_state(ArchiveTruth(*config.truth, opened.model), opened.model.layout.slot_size, config.start), taper->from,
-        taper->to);
-  if (!config.model_errors) return opened;
-  ModelErrors errors = learn_model_errors(*config.model_errors, opened.model, ArchiveTruth(*config.truth, opened.model),
-                                          config.start, communicator);
-  if (config.model_errors->correct_mean) opened.mean_error = std::move(errors.mean);
-  opened.errors = std::move(errors.deviations);
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator, bool shared) {
+  const auto open = [&](const parallel::Communicator& slabs) {
+    const AtmosphereModel model =
+        config.core ? make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every))
+                    : open_network(*config.network, config.start, {.slabs = slabs});
+    if (!config.step_taper) return model;
+    return tapered_model(model, mean_state(ArchiveTruth(*config.truth, model), model.layout.slot_size, config.start),
+                         config.step_taper->from, config.step_taper->to);
+  };
+  CycleModel opened{open(parallel::Communicator::self()), !config.core, {}, {}};
+  if (config.model_errors) {
+    ModelErrors errors = learn_model_errors(*config.model_errors, opened.model,
+                                            ArchiveTruth(*config.truth, opened.model), config.start, communicator);
+    if (config.model_errors->correct_mean) opened.mean_error = std::move(errors.mean);
+    opened.errors = std::move(errors.deviations);
+  }
+  if (shared && communicator.size() > 1) opened.model = open(communicator);
   return opened;
 }
 
@@ -99,7 +99,8 @@ std::vector<Vector> background_samples(const CycleConfig& config, const Covarian
                                        const AtmosphereModel& model, const parallel::Communicator& communicator) {
   if (covariance.of == "forecast_errors")
     return forecast_errors(model, ArchiveTruth(*config.truth, model), config.start, covariance.samples,
-                           covariance.every, covariance.lag, communicator);
+                           covariance.every, covariance.lag,
+                           model.shared ? parallel::Communicator::self() : communicator);
   std::vector<Vector> differences;
   if (!config.core) {
     const ArchiveTruth archive(*config.truth, model);

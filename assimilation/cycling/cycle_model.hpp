@@ -14,8 +14,8 @@ struct CycleModel {
   std::vector<Vector> errors;  ///< deviations of its errors of one step from their mean; empty without `model_errors`
 };
 
-/// Its origin is the cycle's start. Collective.
-CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator);
+/// Its origin is the cycle's start. `shared`: all ranks share its passes. Collective.
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator, bool shared = false);
 
 /// Null where nothing is known of the truth.
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -68,6 +69,19 @@ Chart by_time(const std::string& title) {
   return chart;
 }
 
+/// Errors that fall to a small part of their first are read on a logarithmic axis.
+void fit_axis(Chart& chart) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  for (const ChartLine& line : chart.lines)
+    for (const auto& [x, y] : line.points)
+      if (y > 0) {
+        least = std::min(least, y);
+        most = std::max(most, y);
+      }
+  chart.y.logarithmic = most > 20 * least;
+  chart.y.from_zero = !chart.y.logarithmic;
+}
+
 struct FileField {
   Grid grid;
   std::vector<float> values;
@@ -122,6 +136,7 @@ void draw_cycle_errors(const std::vector<CycledAnalysis>& analyses, const std::v
       chart.lines.push_back({free ? analyses[i].name : analyses[i].name + ", analysis",
                              score_curve(analyses[i], "analysis", channel, "error"), line_colour(i), 2, 0, false});
     }
+    fit_axis(chart);
     charts.push_back(std::move(chart));
   }
   draw_charts({.title = "Error of the mean",
@@ -312,11 +327,13 @@ bool draw_impacts(const CycledAnalysis& analysis, const std::filesystem::path& p
     chart.x.label = "pressure (hPa); 0: at the surface";
     chart.y.label = "10⁻⁶ J/kg each";
     for (auto& [variable, points] : variables) {
+      if (points.size() < 2) continue;  // one level makes no profile
       std::sort(points.begin(), points.end());
       chart.lines.push_back({variable, std::move(points), line_colour(chart.lines.size()), 1.8, 0, true});
     }
-    charts.push_back(std::move(chart));
+    if (!chart.lines.empty()) charts.push_back(std::move(chart));
   }
+  if (charts.empty()) return false;
   draw_charts({.title = "What an observation did to the forecast, " + analysis.name,
                .subtitle = "by how much one observation lowers the error, in dry total energy; below 0 it raises it",
                .chart_width = 600},

@@ -170,6 +170,19 @@ class NetworkCycle(InFolder):
         for file in sorted((self.folder / "whole" / last).iterdir()):
             self.assertEqual((self.folder / "parts" / last / file.name).read_bytes(), file.read_bytes(), file.name)
 
+    def test_network_shared_by_ranks(self):
+        """Each of two processes takes its latitudes through the network; files and records have the bytes of one."""
+        static = "covariance: {samples: 8, lag: 6h, every: 6h}, inner_iterations: 6, stop_at_gate: false"
+        words = ("cycle.end=1999-01-12T12", "cycle.impact={every: 6h, lead: 6h}", "cycle.share_network=true",
+                 f"cycle.analyses=[{{method: 3dvar, {static}}}, {{method: 4dvar, {static}}}]")
+        self.cycle("alone", *words)
+        self.cycle("shared", *words, ranks=2)
+        alone, shared = digest(self.folder / "alone"), digest(self.folder / "shared")
+        compared = [file for file in alone if file.startswith("cycling/") and "/" in file[8:]]
+        self.assertGreater(len([file for file in compared if file.endswith(".state")]), 3)
+        for file in compared:
+            self.assertEqual(shared[file], alone[file], file)
+
     def test_additive_inflation_without_model_errors_is_refused(self):
         case = self.run_file(CYCLE.replace("  model_errors:", "  # model_errors:"), corrected="true", share="0")
         self.expect(zonda("cycle", case, cwd=self.folder), 2, "model_errors")

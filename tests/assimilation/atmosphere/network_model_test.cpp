@@ -163,6 +163,42 @@ TEST(NetworkModel, takes_the_step_it_is_told) {
   EXPECT_THROW(small_network(DType::f64, options), Error);
 }
 
+/// Each rank takes its latitudes through the network; states, tangents and sensitivities have the bits of one rank.
+TEST(NetworkModel, is_shared_by_ranks_with_the_bits_of_one) {
+  const model::ForecastLayout layout = small_layout(Grid::latlon(16, 24, false));
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    struct Results {
+      Vector state, two, perturbation, sensitivity;
+    };
+    const auto results = [&](const parallel::Communicator& slabs) {
+      NetworkOptions options;
+      options.slabs = slabs;
+      const AtmosphereModel network = network_model(
+          layout, maker(layout, small_network_config(), dtype, 0.1, {.slabs = slabs, .chunks = slabs.size()}), "shared",
+          origin, options);
+      EXPECT_EQ(network.shared, slabs.size() > 1);
+      Results found{network_state(network, layout), network_state(network, layout, 7), {}, {}};
+      found.perturbation = found.sensitivity = random_vector(found.state.size(), 3);
+      const Vector about = found.state;
+      network.model->tangent(0, about, found.perturbation);
+      network.model->adjoint(0, about, found.sensitivity);
+      const std::vector<View> both{found.state, found.two};
+      network.model->step_members(0, both);
+      network.model->step(1, found.state);
+      return found;
+    };
+    const Results alone = results(parallel::Communicator::self());
+    for (const int ranks : {2, 4})
+      parallel::run_on_threads(ranks, [&](const parallel::Communicator& slabs) {
+        const Results shared = results(slabs);
+        EXPECT_EQ(shared.state, alone.state) << ranks << " ranks, rank " << slabs.rank();
+        EXPECT_EQ(shared.two, alone.two);
+        EXPECT_EQ(shared.perturbation, alone.perturbation);
+        EXPECT_EQ(shared.sensitivity, alone.sensitivity);
+      });
+  }
+}
+
 TEST(NetworkModel, names_what_is_no_number) {
   const AtmosphereModel network = small_network(DType::f64);
   Vector state = network_state(network, small_layout());

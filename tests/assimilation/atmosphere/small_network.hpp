@@ -38,11 +38,11 @@ inline model::NetworkConfig small_network_config() {
 }
 
 inline NetworkMaker maker(const model::ForecastLayout& layout, const model::NetworkConfig& config, model::DType dtype,
-                          double weights = 0.1) {
+                          double weights = 0.1, const model::Sharding& sharding = {}) {
   return [=] {
     auto network = std::make_unique<model::ForecastNetwork>(
         config, layout.grid, static_cast<int>(layout.input_channels()), static_cast<int>(layout.output_channels()),
-        static_cast<int>(model::ForecastLayout::condition_size), dtype, nullptr, model::input_levels(layout));
+        static_cast<int>(model::ForecastLayout::condition_size), dtype, nullptr, model::input_levels(layout), sharding);
     model::testing::randomise(network->parameters(), weights);
     return network;
   };
