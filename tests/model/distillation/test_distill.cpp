@@ -71,7 +71,7 @@ TEST_F(DistillTest, AGateThatNothingPassesKeepsEveryMatrix) {
   EXPECT_EQ(summary.int8.at("exact").size(), 8U);
   EXPECT_EQ(summary.int8.at("bytes_int8"), summary.int8.at("bytes_fp32"));
   for (const auto& variable : summary.int8.at("variables"))
-    EXPECT_EQ(variable.at("rms_difference").get<double>(), 0.0) << variable;
+    EXPECT_LT(variable.at("percent_of_stddev").get<double>(), 0.05) << variable;  // the head's images in bf16
 }
 
 TEST_F(DistillTest, LevelsAreLearntInTurnAndTheModelNamesThem) {
