@@ -86,7 +86,10 @@ def rows(arguments):
     listed = peer.subprocess.run([arguments.program, "--benchmark_list_tests"], capture_output=True, text=True, check=True).stdout
     for line in listed.splitlines():
         name = line.removesuffix("/real_time")
-        precision, micro, place = re.fullmatch(r"step_(\w+)/micro:(\d+)/(?:threads:)?(\w+)", name).groups()
+        step = re.fullmatch(r"step_(\w+)/micro:(\d+)/(?:threads:)?(\w+)", name)
+        if not step:
+            continue  # forecasts alone
+        precision, micro, place = step.groups()
         if arguments.only in name and (place != "cuda" or torch.cuda.is_available()):
             yield name, precision == "bf16", int(micro), 0 if place == "cuda" else int(place)
 
