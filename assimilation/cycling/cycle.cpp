@@ -78,9 +78,7 @@ class Cycle {
     if (analysis.inflation.additive > 0 && analysis.is_ensemble())
       additive_.emplace(model.errors, analysis.inflation.additive, analysis.inflation.seed);
     if (analysis.taper) taper_.emplace(model_.layout, analysis.taper->from, analysis.taper->to);
-    if (config.impact && analysis.is_variational() && !model_.model->differentiable())
-      fail(ErrorKind::usage, "cycle.impact: the model of {} has no adjoint, expected a dry core or a network",
-           analysis.label());
+    if (config.impact && analysis.is_variational()) require_impact();
   }
 
   void run(bool resume) {
@@ -115,6 +113,19 @@ class Cycle {
               "\n");
     communicator_.barrier();
     progress.finish(note_);
+  }
+
+  void require_impact() const {
+    if (!model_.model->differentiable())
+      fail(ErrorKind::usage, "cycle.impact: the model of {} has no adjoint, expected a dry core or a network",
+           analysis_.label());
+    if (!nature_)
+      fail(ErrorKind::usage,
+           "cycle.impact: no truth is known that forecasts are judged by, expected cycle.truth or synthetic "
+           "observations");
+    if (config_.impact->lead % model_.step != Duration{0})
+      fail(ErrorKind::usage, "cycle.impact.lead: {}, expected a multiple of the model's step of {}",
+           to_string(config_.impact->lead), to_string(model_.step));
   }
 
   std::size_t members() const { return analysis_.is_ensemble() ? static_cast<std::size_t>(config_.members) : 1; }
@@ -476,14 +487,17 @@ void run_cycle(const CycleConfig& config, const parallel::Communicator& communic
   const CycleModel model = open_cycle_model(config, communicator);
   for (const AnalysisConfig& analysis : config.analyses) {
     make_directory(communicator, directory / analysis.label());
-    const auto run = [&](const CycleModel& its_model) {
-      Cycle(config, analysis, its_model, communicator, directory / analysis.label()).run(resume);
+    const auto run = [&](const CycleConfig& its, const CycleModel& its_model) {
+      Cycle(config, analysis, shared_as_wanted(its, analysis, its_model, communicator), communicator,
+            directory / analysis.label())
+          .run(resume);
     };
-    const bool shared = config.share_network && !analysis.is_ensemble();
-    if (!shared && (analysis.step_taper || !config.step_taper))
-      run(model);
-    else
-      run(open_cycle_model(analysis.step_taper ? config : without_step_taper(config), communicator, shared));
+    if (analysis.step_taper || !config.step_taper) {
+      run(config, model);
+    } else {
+      const CycleConfig plain = without_step_taper(config);
+      run(plain, open_cycle_model(plain, communicator));
+    }
   }
   write_index(config, model, communicator, directory);
 }
@@ -497,7 +511,7 @@ void run_single_analysis(const CycleConfig& config, const parallel::Communicator
   if (!single.analyses[0].step_taper) single.step_taper.reset();
   if (!background.empty()) single.initial.from = background.string();
   const CycleModel model =
-      open_cycle_model(single, communicator, single.share_network && !single.analyses[0].is_ensemble());
+      shared_as_wanted(single, single.analyses[0], open_cycle_model(single, communicator), communicator);
   make_directory(communicator, directory / single.analyses[0].label());
   Cycle(single, single.analyses[0], model, communicator, directory / single.analyses[0].label()).run(false);
   write_index(single, model, communicator, directory);

@@ -1,5 +1,7 @@
 #include "assimilation/cycling/cycle_model.hpp"
 
+#include <bit>
+
 #include "assimilation/atmosphere/dynamical_core.hpp"
 #include "assimilation/atmosphere/network_model.hpp"
 #include "assimilation/atmosphere/tapered_model.hpp"
@@ -49,26 +51,35 @@ Vector mean_state(const ArchiveTruth& archive, std::size_t slot_size, Time start
   return sum;
 }
 
+AtmosphereModel open_atmosphere(const CycleConfig& config, const parallel::Communicator& slabs) {
+  const AtmosphereModel model =
+      config.core ? make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every))
+                  : open_network(*config.network, config.start, {.slabs = slabs});
+  if (!config.step_taper) return model;
+  return tapered_model(model, mean_state(ArchiveTruth(*config.truth, model), model.layout.slot_size, config.start),
+                       config.step_taper->from, config.step_taper->to);
+}
+
 }  // namespace
 
-CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator, bool shared) {
-  const auto open = [&](const parallel::Communicator& slabs) {
-    const AtmosphereModel model =
-        config.core ? make_dynamical_core(*config.core, config.start, config.slot.value_or(config.every))
-                    : open_network(*config.network, config.start, {.slabs = slabs});
-    if (!config.step_taper) return model;
-    return tapered_model(model, mean_state(ArchiveTruth(*config.truth, model), model.layout.slot_size, config.start),
-                         config.step_taper->from, config.step_taper->to);
-  };
-  CycleModel opened{open(parallel::Communicator::self()), !config.core, {}, {}};
-  if (config.model_errors) {
-    ModelErrors errors = learn_model_errors(*config.model_errors, opened.model,
-                                            ArchiveTruth(*config.truth, opened.model), config.start, communicator);
-    if (config.model_errors->correct_mean) opened.mean_error = std::move(errors.mean);
-    opened.errors = std::move(errors.deviations);
-  }
-  if (shared && communicator.size() > 1) opened.model = open(communicator);
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator) {
+  CycleModel opened{open_atmosphere(config, parallel::Communicator::self()), !config.core, {}, {}};
+  if (!config.model_errors) return opened;
+  ModelErrors errors = learn_model_errors(*config.model_errors, opened.model, ArchiveTruth(*config.truth, opened.model),
+                                          config.start, communicator);
+  if (config.model_errors->correct_mean) opened.mean_error = std::move(errors.mean);
+  opened.errors = std::move(errors.deviations);
   return opened;
+}
+
+CycleModel shared_as_wanted(const CycleConfig& config, const AnalysisConfig& analysis, CycleModel model,
+                            const parallel::Communicator& communicator) {
+  if (!config.share_network || analysis.is_ensemble() || communicator.size() == 1) return model;
+  if (!std::has_single_bit(static_cast<unsigned>(communicator.size())))
+    fail(ErrorKind::usage, "cycle.share_network: {} ranks, expected a power of two to share latitudes in {}",
+         communicator.size(), analysis.label());
+  model.model = open_atmosphere(config, communicator);
+  return model;
 }
 
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model) {

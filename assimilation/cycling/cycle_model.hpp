@@ -14,8 +14,12 @@ struct CycleModel {
   std::vector<Vector> errors;  ///< deviations of its errors of one step from their mean; empty without `model_errors`
 };
 
-/// Its origin is the cycle's start. `shared`: all ranks share its passes. Collective.
-CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator, bool shared = false);
+/// Its origin is the cycle's start. Collective.
+CycleModel open_cycle_model(const CycleConfig& config, const parallel::Communicator& communicator);
+
+/// The same model, whose passes all ranks share where `config` and the analysis, which must be of one state, want it.
+CycleModel shared_as_wanted(const CycleConfig& config, const AnalysisConfig& analysis, CycleModel model,
+                            const parallel::Communicator& communicator);
 
 /// Null where nothing is known of the truth.
 std::unique_ptr<Truth> open_truth(const CycleConfig& config, const AtmosphereModel& model);

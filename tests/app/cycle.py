@@ -182,6 +182,8 @@ class NetworkCycle(InFolder):
         self.assertGreater(len([file for file in compared if file.endswith(".state")]), 3)
         for file in compared:
             self.assertEqual(shared[file], alone[file], file)
+        case = self.run_file(CYCLE, "three.yaml", corrected="true", share="0")
+        self.expect(zonda("cycle", case, "run.directory=three", *words, cwd=self.folder, ranks=3), 2, "cycle.share_network: 3 ranks")
 
     def test_additive_inflation_without_model_errors_is_refused(self):
         case = self.run_file(CYCLE.replace("  model_errors:", "  # model_errors:"), corrected="true", share="0")

@@ -5,28 +5,17 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "persistent_model.hpp"
 #include "random_vectors.hpp"
 
 namespace zonda::assimilation {
 namespace {
 
-/// A model that does not see small scales, and so carries them on as they are.
-class Persistence final : public ForecastModel {
- public:
-  explicit Persistence(std::size_t size) : size_(size) {}
-  std::size_t size() const override { return size_; }
-  void step(std::size_t, View) const override {}
-  void tangent(std::size_t, ConstView, View) const override {}
-  void adjoint(std::size_t, ConstView, View) const override {}
-
- private:
-  std::size_t size_;
-};
-
+/// The model does not see small scales, and so carries them on as they are.
 struct TaperedModelTest : testing::Test {
   TaperedModelTest() {
     model.layout.slots = 2;
-    model.model = std::make_shared<Persistence>(model.layout.state_size());
+    model.model = std::make_shared<PersistentModel>(model.layout.state_size());
     const std::size_t nlon = model.layout.grid.nlon();
     mean.resize(model.layout.slot_size);
     state.resize(model.layout.state_size());

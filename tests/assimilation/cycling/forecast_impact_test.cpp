@@ -1,4 +1,6 @@
 // What observations of a cycle did to later forecasts.
+#include <gmock/gmock.h>
+
 #include <cmath>
 
 #include "core/error.hpp"
@@ -82,10 +84,22 @@ TEST_F(ForecastImpactTest, HasTheSameBitsOnRanksAndChangesNoAnalysis) {
   EXPECT_EQ(with["analysis"], without["analysis"]);
 }
 
-TEST_F(ForecastImpactTest, NeedsAnAdjoint) {
+TEST_F(ForecastImpactTest, NeedsAnAdjointAndALeadOfWholeSteps) {
+  const auto complaint = [&](const CycleConfig& config) {
+    try {
+      run(config, path("run"));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
   CycleConfig config = cycle_of({"3dvar"});
+  config.impact->lead = std::chrono::hours(5);
+  EXPECT_THAT(complaint(config), testing::HasSubstr("cycle.impact.lead: 5h, expected a multiple"));
+  EXPECT_FALSE(fs::exists(path("run") / "3dvar" / "cycles.jsonl")) << "known before the first cycle";
+  config = cycle_of({"3dvar"});
   config.core->moisture = true;
-  EXPECT_THROW(run(config, path("run")), Error);
+  EXPECT_THAT(complaint(config), testing::HasSubstr("has no adjoint"));
 }
 
 }  // namespace

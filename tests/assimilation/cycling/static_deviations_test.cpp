@@ -3,22 +3,11 @@
 
 #include "assimilation/covariance/scaled_covariance.hpp"
 #include "assimilation/cycling/variational_method.hpp"
+#include "tests/assimilation/persistent_model.hpp"
 #include "tests/assimilation/spectral_fixture.hpp"
 
 namespace zonda::assimilation {
 namespace {
-
-class PersistentModel final : public ForecastModel {
- public:
-  explicit PersistentModel(std::size_t size) : size_(size) {}
-  std::size_t size() const override { return size_; }
-  void step(std::size_t, View) const override {}
-  void tangent(std::size_t, ConstView, View) const override {}
-  void adjoint(std::size_t, ConstView, View) const override {}
-
- private:
-  std::size_t size_;
-};
 
 /// Perturbations stay those of the background.
 class Untouched final : public AnalysisMethod {
