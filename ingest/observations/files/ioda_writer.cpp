@@ -102,17 +102,20 @@ struct Layout {
   }
 };
 
+/// Names of HDF5's types open the library, which one thread alone may do: they are looked up under its lock.
+enum class Stored { i32, i64, f64, text };
+
 /// One array along Location: where it begins in the file, and this rank's part.
 struct Array {
   std::string group, name;
-  hid_t type = -1;
+  Stored type = Stored::f64;
   std::string unit;
   std::vector<char> mine;
   std::int64_t offset = 0;
 };
 
 template <class T>
-Array array(std::string group, std::string name, hid_t type, std::string unit, const std::vector<T>& values) {
+Array array(std::string group, std::string name, Stored type, std::string unit, const std::vector<T>& values) {
   Array made{std::move(group), std::move(name), type, std::move(unit), {}, 0};
   made.mine.resize(values.size() * sizeof(T));
   if (!values.empty()) std::memcpy(made.mine.data(), values.data(), made.mine.size());
@@ -126,14 +129,14 @@ class Arrays {
     std::vector<std::int64_t> numbers;
     for (std::size_t i = 0; i < locations.size(); ++i)
       numbers.push_back(static_cast<std::int64_t>(layout.my_first + i));
-    all.push_back(array("", "Location", H5T_STD_I64LE, "", numbers));
+    all.push_back(array("", "Location", Stored::i64, "", numbers));
     add_double("latitude", "degrees_north", [&](std::size_t i) { return table.latitude[i]; });
     add_double("longitude", "degrees_east", [&](std::size_t i) { return table.longitude[i]; });
     add_double("height", "m", [&](std::size_t i) { return table.height[i]; });
     add_double("pressure", "Pa", [&](std::size_t i) { return table.pressure[i]; });
     std::vector<std::int64_t> seconds;
     for (const Location& location : locations) seconds.push_back(table.time[location.first].time_since_epoch().count());
-    all.push_back(array("MetaData", "dateTime", H5T_STD_I64LE, "seconds since 1970-01-01T00:00:00Z", seconds));
+    all.push_back(array("MetaData", "dateTime", Stored::i64, "seconds since 1970-01-01T00:00:00Z", seconds));
     add_int("reportKind", [&](std::size_t i) { return static_cast<std::int32_t>(table.kind[i]); });
     add_int("sourceFile", [&](std::size_t i) {
       const std::uint32_t file = table.source[i].file;
@@ -149,14 +152,14 @@ class Arrays {
       name.resize(layout.station_bytes, '\0');
       names += name;
     }
-    all.push_back({"MetaData", "stationIdentification", H5T_C_S1, "", {names.begin(), names.end()}, 0});
+    all.push_back({"MetaData", "stationIdentification", Stored::text, "", {names.begin(), names.end()}, 0});
     for (const VariableNumber v : layout.variables) {
       const std::string& unit = variable_table()[v].unit;
       const std::string name = ioda_from_short(variable_table()[v].short_name);
-      all.push_back(array("ObsValue", name, H5T_IEEE_F64LE, unit, values_of(v, table.value)));
-      all.push_back(array("ObsError", name, H5T_IEEE_F64LE, unit, values_of(v, table.error)));
+      all.push_back(array("ObsValue", name, Stored::f64, unit, values_of(v, table.value)));
+      all.push_back(array("ObsError", name, Stored::f64, unit, values_of(v, table.error)));
       const auto add_value = [&](const char* group, const std::vector<double>& column) {
-        all.push_back(array(group, name, H5T_IEEE_F64LE, unit, values_of(v, column)));
+        all.push_back(array(group, name, Stored::f64, unit, values_of(v, column)));
       };
       if (layout.background) add_value(layout.analysis ? "hofx0" : "hofx", table.background);
       if (layout.analysis) {
@@ -165,9 +168,9 @@ class Arrays {
         add_value("oman", departures(table.value, table.analysis));
       }
       if (layout.bias) add_value("ObsBias0", table.bias);
-      all.push_back(array("PreQC", name, H5T_STD_I32LE, "", flags_of(v, table.given_flag)));
+      all.push_back(array("PreQC", name, Stored::i32, "", flags_of(v, table.given_flag)));
       if (layout.analysis || layout.checked)
-        all.push_back(array("EffectiveQC", name, H5T_STD_I32LE, "", flags_of(v, table.flag)));
+        all.push_back(array("EffectiveQC", name, Stored::i32, "", flags_of(v, table.flag)));
     }
   }
 
@@ -208,17 +211,22 @@ class Arrays {
   void add_double(const char* name, const char* unit, Get get) {
     std::vector<double> values;
     for (const Location& location : locations_) values.push_back(known(get(location.first)));
-    all.push_back(array("MetaData", name, H5T_IEEE_F64LE, unit, values));
+    all.push_back(array("MetaData", name, Stored::f64, unit, values));
   }
   template <class Get>
   void add_int(const char* name, Get get) {
     std::vector<std::int32_t> values;
     for (const Location& location : locations_) values.push_back(get(location.first));
-    all.push_back(array("MetaData", name, H5T_STD_I32LE, "", values));
+    all.push_back(array("MetaData", name, Stored::i32, "", values));
   }
 
   const std::vector<Location>& locations_;
 };
+
+/// Of numbers.
+hid_t hdf5_type(Stored type) {
+  return type == Stored::i32 ? H5T_STD_I32LE : type == Stored::i64 ? H5T_STD_I64LE : H5T_IEEE_F64LE;
+}
 
 /// Makes the file with all its arrays, without their values, and finds where each begins.
 void lay_out(const std::string& path, const std::string& shown, const Layout& layout, std::vector<Array>& arrays) {
@@ -257,18 +265,18 @@ void lay_out(const std::string& path, const std::string& shown, const Layout& la
     H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
     Hdf5Handle text;
-    if (entry.type == H5T_C_S1) {
+    if (entry.type == Stored::text) {
       text = Hdf5Handle(H5Tcopy(H5T_C_S1), H5Tclose);
       H5Tset_size(text, layout.station_bytes);
       H5Tset_strpad(text, H5T_STR_NULLPAD);
     }
     const std::string at = entry.group.empty() ? entry.name : entry.group + "/" + entry.name;
-    const hid_t type = entry.type == H5T_C_S1 ? static_cast<hid_t>(text) : entry.type;
+    const hid_t type = entry.type == Stored::text ? static_cast<hid_t>(text) : hdf5_type(entry.type);
     datasets.emplace_back(
         hdf5_check(H5Dcreate2(file, at.c_str(), type, space, H5P_DEFAULT, creation, H5P_DEFAULT), shown, at), H5Dclose);
     const Hdf5Handle& dataset = datasets.back();
     if (!entry.unit.empty()) write_attribute(dataset, "units", entry.unit, shown);
-    if (entry.type == H5T_IEEE_F64LE) write_attribute(dataset, "_FillValue", fill, shown);
+    if (entry.type == Stored::f64) write_attribute(dataset, "_FillValue", fill, shown);
     if (entry.group.ends_with("QC")) {
       write_attribute(dataset, "flag_values", std::span<const int>(flag_numbers), shown);
       write_attribute(dataset, "flag_meanings", reasons, shown);
@@ -300,9 +308,9 @@ void fill_in(const std::string& path, const std::string& shown, const Layout& la
     ~Close() { ::close(descriptor); }
   } const close{descriptor};
   for (const Array& entry : arrays) {
-    const std::size_t width = entry.type == H5T_C_S1        ? layout.station_bytes
-                              : entry.type == H5T_STD_I32LE ? sizeof(std::int32_t)
-                                                            : sizeof(double);
+    const std::size_t width = entry.type == Stored::text  ? layout.station_bytes
+                              : entry.type == Stored::i32 ? sizeof(std::int32_t)
+                                                          : sizeof(double);
     std::size_t done = 0;
     while (done < entry.mine.size()) {
       const auto at = entry.offset + static_cast<std::int64_t>(layout.my_first * width + done);
