@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/error.hpp"
@@ -81,13 +82,25 @@ class FileStates final : public InitialStates {
 
   void read(Time time, parallel::Range rows, std::span<float> state) const override {
     const std::size_t points = rows.size() * layout_.grid.nlon();
+    std::vector<float> unasked;  // the other component of a wind of which the model steps one
+    std::vector<bool> done(layout_.channels.size());
     for (std::size_t c = 0; c < layout_.channels.size(); ++c) {
+      if (done[c]) continue;
       const Channel& channel = layout_.channels[c];
       const std::span<float> out = state.subspan(c * points, points);
-      if (channel.info().accumulated)  // predicted, never an input
+      if (channel.info().accumulated) {  // predicted, never an input
         std::fill(out.begin(), out.end(), static_cast<float>(layout_.normalisation.mean[c]));
-      else
-        read_channel(time, channel, rows, out);
+      } else if (const std::optional<Channel> partner = moving_partner(time, channel)) {
+        const auto place = find_channel(layout_.channels, *partner);
+        unasked.resize(place ? 0 : points);
+        const std::span<float> other = place ? state.subspan(*place * points, points) : std::span(unasked);
+        const bool eastward = is_eastward(channel);
+        read_wind(time, eastward ? channel : *partner, eastward ? *partner : channel, rows, eastward ? out : other,
+                  eastward ? other : out);
+        if (place) done[*place] = true;
+      } else {
+        read_scalar(time, channel, rows, out);
+      }
     }
     normalise_checked(layout_, time, source_->describe(), state);
   }
@@ -111,30 +124,36 @@ class FileStates final : public InitialStates {
     return values;
   }
 
-  void read_channel(Time time, const Channel& channel, parallel::Range rows, std::span<float> out) const {
+  static bool is_eastward(const Channel& channel) { return channel.variable.find('u') != std::string::npos; }
+
+  /// The other component of a wind that comes from another grid than the model's.
+  std::optional<Channel> moving_partner(Time time, const Channel& channel) const {
+    const std::string& name = channel.info().vector_partner;
+    if (name.empty()) return std::nullopt;
+    const Channel partner{name, channel.level_hpa};
+    if (!keys_.contains({time, channel}) || !keys_.contains({time, partner})) return std::nullopt;
     const Grid grid = source_->grid(channel);
+    if (grid == layout_.grid || !(source_->grid(partner) == grid)) return std::nullopt;
+    return partner;
+  }
+
+  void read_scalar(Time time, const Channel& channel, parallel::Range rows, std::span<float> out) const {
+    const Grid grid = source_->grid(channel);
+    const ingest::Rows wanted{rows.begin, rows.end};
     if (grid == layout_.grid) {
-      std::ranges::copy(native(time, channel, {rows.begin, rows.end}), out.begin());
+      std::ranges::copy(native(time, channel, wanted), out.begin());
       return;
     }
     const ingest::Regridder regridder = ingest::cached_regridder(grid, layout_.grid, ingest::RegridMethod::bilinear);
-    const ingest::Rows wanted{rows.begin, rows.end};
-    const std::string& partner_name = channel.info().vector_partner;
-    const Channel partner{partner_name, channel.level_hpa};
-    if (partner_name.empty() || !keys_.contains({time, partner}) || !(source_->grid(partner) == grid)) {
-      regridder.apply_rows(wanted, native(time, channel, regridder.source_rows(wanted)), out);
-      return;
-    }
-    // Winds turn as vectors of whole fields, of which there are two for a moment.
-    const ingest::Rows all{0, grid.nlat()};
-    const std::vector<float> values = native(time, channel, all), other = native(time, partner, all);
-    std::vector<float> turned(layout_.points()), unused(layout_.points());
-    if (channel.variable.find('u') != std::string::npos)
-      regridder.apply_wind(values, other, turned, unused);
-    else
-      regridder.apply_wind(other, values, unused, turned);
-    std::copy_n(turned.begin() + static_cast<std::ptrdiff_t>(rows.begin * layout_.grid.nlon()), out.size(),
-                out.begin());
+    regridder.apply_rows(wanted, native(time, channel, regridder.source_rows(wanted)), out);
+  }
+
+  void read_wind(Time time, const Channel& eastward, const Channel& northward, parallel::Range rows, std::span<float> u,
+                 std::span<float> v) const {
+    const ingest::Regridder regridder =
+        ingest::cached_regridder(source_->grid(eastward), layout_.grid, ingest::RegridMethod::bilinear);
+    const ingest::Rows wanted{rows.begin, rows.end}, needed = regridder.source_rows(wanted);
+    regridder.apply_wind_rows(wanted, native(time, eastward, needed), native(time, northward, needed), u, v);
   }
 
   const ForecastLayout& layout_;

@@ -62,6 +62,9 @@ class Regridder {
   Rows source_rows(Rows target) const;
   /// One field's target rows from `in [source_rows(target), source lon]` to `out [target, target lon]`.
   void apply_rows(Rows target, std::span<const float> in, std::span<float> out) const;
+  /// The same of a field's wind: the bits of apply_wind().
+  void apply_wind_rows(Rows target, std::span<const float> u_in, std::span<const float> v_in, std::span<float> u_out,
+                       std::span<float> v_out) const;
 
   struct Weights;
 

@@ -65,6 +65,48 @@ void add_pole(const Trigonometry& t, std::size_t row, const float* u, const floa
   spread(polar.valid, lines.valid);
 }
 
+/// One target row of both components. `first_row`: the source row at `u` and `v`.
+class WindRow {
+ public:
+  WindRow(const Regridder::Weights& weights, const Trigonometry& from, const Trigonometry& to)
+      : w_(weights), from_(from), to_(to), lines_(weights.source.nlon()) {}
+
+  void operator()(std::size_t target_row, const float* u, const float* v, std::size_t first_row, float* u_out,
+                  float* v_out) {
+    const std::size_t nlat = w_.source.nlat(), nlon = w_.source.nlon();
+    lines_.clear();
+    for (std::uint32_t k = w_.rows.begin[target_row]; k < w_.rows.begin[target_row + 1]; ++k) {
+      const std::size_t index = w_.rows.index[k];
+      const bool polar = index >= nlat;
+      const std::size_t row = !polar ? index : index == nlat ? 0 : nlat - 1, at = (row - first_row) * nlon;
+      (polar ? add_pole : add_row)(from_, row, u + at, v + at, w_.rows.weight[k], lines_);
+    }
+    std::uint32_t c = 0;
+    for (std::size_t j = 0; j < w_.columns.targets(); ++j) {
+      double x = 0, y = 0, z = 0, valid = 0;
+      for (; c < w_.columns.begin[j + 1]; ++c) {
+        const std::size_t column = w_.columns.index[c];
+        x += w_.columns.weight[c] * lines_.x[column];
+        y += w_.columns.weight[c] * lines_.y[column];
+        z += w_.columns.weight[c] * lines_.z[column];
+        valid += w_.columns.weight[c] * lines_.valid[column];
+      }
+      const bool enough = valid > 0 && valid >= w_.minimum_valid - 1e-9;
+      const double scale = enough ? 1 / valid : std::numeric_limits<double>::quiet_NaN();
+      const double east = -x * to_.sin_lon[j] + y * to_.cos_lon[j];
+      const double north =
+          -to_.sin_lat[target_row] * (x * to_.cos_lon[j] + y * to_.sin_lon[j]) + z * to_.cos_lat[target_row];
+      u_out[j] = static_cast<float>(scale * east);
+      v_out[j] = static_cast<float>(scale * north);
+    }
+  }
+
+ private:
+  const Regridder::Weights& w_;
+  const Trigonometry &from_, &to_;
+  Lines lines_;
+};
+
 }  // namespace
 
 void Regridder::apply_wind(std::span<const float> u_in, std::span<const float> v_in, std::span<float> u_out,
@@ -80,42 +122,39 @@ void Regridder::apply_wind(std::span<const float> u_in, std::span<const float> v
     return;
   }
   const Trigonometry from(w.source), to(w.target);
-  const std::size_t nlat = w.source.nlat(), nlon = w.source.nlon(), rows = w.target.nlat(), columns = w.target.nlon();
+  const std::size_t rows = w.target.nlat(), columns = w.target.nlon();
   share_work(fields * rows, threads, [&](std::size_t begin, std::size_t end) {
-    Lines lines(nlon);
+    WindRow product(w, from, to);
     for (std::size_t item = begin; item < end; ++item) {
-      const std::size_t i = item % rows;
-      const float* u = u_in.data() + item / rows * w.source.size();
-      const float* v = v_in.data() + item / rows * w.source.size();
-      lines.clear();
-      for (std::uint32_t k = w.rows.begin[i]; k < w.rows.begin[i + 1]; ++k) {
-        const std::size_t index = w.rows.index[k];
-        if (index < nlat) {
-          add_row(from, index, u + index * nlon, v + index * nlon, w.rows.weight[k], lines);
-        } else {
-          const std::size_t row = index == nlat ? 0 : nlat - 1;
-          add_pole(from, row, u + row * nlon, v + row * nlon, w.rows.weight[k], lines);
-        }
-      }
-      std::uint32_t c = 0;
-      for (std::size_t j = 0; j < columns; ++j) {
-        double x = 0, y = 0, z = 0, valid = 0;
-        for (; c < w.columns.begin[j + 1]; ++c) {
-          const std::size_t column = w.columns.index[c];
-          x += w.columns.weight[c] * lines.x[column];
-          y += w.columns.weight[c] * lines.y[column];
-          z += w.columns.weight[c] * lines.z[column];
-          valid += w.columns.weight[c] * lines.valid[column];
-        }
-        const bool enough = valid > 0 && valid >= w.minimum_valid - 1e-9;
-        const double scale = enough ? 1 / valid : std::numeric_limits<double>::quiet_NaN();
-        const double east = -x * to.sin_lon[j] + y * to.cos_lon[j];
-        const double north = -to.sin_lat[i] * (x * to.cos_lon[j] + y * to.sin_lon[j]) + z * to.cos_lat[i];
-        u_out[item * columns + j] = static_cast<float>(scale * east);
-        v_out[item * columns + j] = static_cast<float>(scale * north);
-      }
+      const std::size_t field = item / rows * w.source.size(), out = item * columns;
+      product(item % rows, u_in.data() + field, v_in.data() + field, 0, u_out.data() + out, v_out.data() + out);
     }
   });
+}
+
+void Regridder::apply_wind_rows(Rows target, std::span<const float> u_in, std::span<const float> v_in,
+                                std::span<float> u_out, std::span<float> v_out) const {
+  const Weights& w = *weights_;
+  const Rows rows = source_rows(target);
+  const std::size_t wanted = rows.size() * w.source.nlon(), made = target.size() * w.target.nlon();
+  if (u_in.size() != wanted || v_in.size() != wanted || u_out.size() != made || v_out.size() != made) {
+    fail(ErrorKind::failure,
+         "regridding winds on rows {} to {} takes {} values a component and gives {}, not {} and {} values to {} and "
+         "{}",
+         target.begin, target.end, wanted, made, u_in.size(), v_in.size(), u_out.size(), v_out.size());
+  }
+  if (w.source == w.target) {
+    const std::size_t first = (target.begin - rows.begin) * w.source.nlon();
+    std::ranges::copy(u_in.subspan(first, made), u_out.begin());
+    std::ranges::copy(v_in.subspan(first, made), v_out.begin());
+    return;
+  }
+  const Trigonometry from(w.source), to(w.target);
+  WindRow product(w, from, to);
+  for (std::size_t i = target.begin; i < target.end; ++i) {
+    const std::size_t out = (i - target.begin) * w.target.nlon();
+    product(i, u_in.data(), v_in.data(), rows.begin, u_out.data() + out, v_out.data() + out);
+  }
 }
 
 }  // namespace zonda::ingest

@@ -77,6 +77,26 @@ class MergedSource : public Source {
   }
 
   void read(const FieldKey& key, std::span<float> values) const override {
+    read_from_owners(key, values, [](const Source& source, const FieldKey& own, std::span<float> target) {
+      source.read(own, target);
+    });
+  }
+
+  void read_rows(const FieldKey& key, std::size_t row_begin, std::size_t row_end,
+                 std::span<float> values) const override {
+    read_from_owners(key, values, [=](const Source& source, const FieldKey& own, std::span<float> target) {
+      source.read_rows(own, row_begin, row_end, target);
+    });
+  }
+
+  std::string describe() const override {
+    return fmt::format("{} and {} more", sources_.front()->describe(), sources_.size() - 1);
+  }
+
+ private:
+  /// Every file that has the field is asked for the part that `read` takes of it; they have to agree.
+  template <class Read>
+  void read_from_owners(const FieldKey& key, std::span<float> values, Read read) const {
     const Source* first = nullptr;
     std::vector<float> again;
     for (const std::size_t owner : owners_of(key.channel)) {
@@ -87,12 +107,12 @@ class MergedSource : public Source {
         own = source.fields_of(key.channel).front();
       }
       if (first == nullptr) {
-        source.read(own, values);
+        read(source, own, values);
         first = &source;
         continue;
       }
       again.resize(values.size());
-      source.read(own, again);
+      read(source, own, again);
       for (std::size_t i = 0; i < again.size(); ++i) {
         if (again[i] == values[i] || (std::isnan(again[i]) && std::isnan(values[i]))) continue;
         fail(ErrorKind::data, "{}: {} and {} both have it, with different values ({} and {})", ingest::describe(key),
@@ -102,11 +122,6 @@ class MergedSource : public Source {
     if (first == nullptr) fail(ErrorKind::data, "{}: there is no {}", describe(), ingest::describe(key));
   }
 
-  std::string describe() const override {
-    return fmt::format("{} and {} more", sources_.front()->describe(), sources_.size() - 1);
-  }
-
- private:
   const std::vector<std::size_t>& owners_of(const Channel& channel) const {
     const auto found = owners_.find(channel);
     if (found != owners_.end()) return found->second;

@@ -9,6 +9,7 @@
 #include "core/atomic_file.hpp"
 #include "core/log.hpp"
 #include "inference/rollout/forecast.hpp"
+#include "ingest/cf/cf_writer.hpp"
 #include "parallel/mpi_session.hpp"
 #include "parallel/together.hpp"
 #include "tests/inference/untrained_model.hpp"
@@ -73,6 +74,55 @@ TEST(ForecastOnRanks, FilesHaveTheSameBytesOnAnyMesh) {
       }
       world.barrier();
     }
+  if (world.is_root()) fs::remove_all(folder);
+}
+
+TEST(ForecastOnRanks, WindsOfAnotherGridGiveTheSameBytesOnAnyMesh) {
+  setenv("SOURCE_DATE_EPOCH", "1000000000", 1);
+  const parallel::Communicator& world = session->world();
+  const std::string size = std::to_string(world.size());
+  const fs::path folder = fs::path(ZONDA_BINARY_DIR) / ("forecast_of_winds_on_" + size);
+  const parallel::Communicator alone = world.split(world.rank(), 0);
+  constexpr Duration h6{6 * 3600};
+  const TurningWaves fine{.grid = Grid::latlon(37, 72, true),
+                          .channels = {{"z", 500}, {"t", 850}, {"u", 850}, {"v", 850}, {"u", 500}, {"v", 500}}};
+  inference::ForecastConfig config;
+  config.start = config.end = fine.first + h6;
+  config.lead = 2 * h6;
+  config.output_step = h6;
+  config.write_initial = true;
+  config.source = inference::StateFilesConfig{.path = {(folder / "fine.nc").string()}, .variables = {}, .units = {}};
+  const auto run = [&](const parallel::Communicator& ranks, const std::string& mesh, const std::string& where) {
+    config.mesh = mesh;
+    return inference::run_forecast(config, ranks, folder / "none", folder / "model", folder / where).written;
+  };
+  parallel::together(world, [&] {
+    if (!world.is_root()) return;
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    ingest::CfWriter writer(folder / "fine.nc", fine.grid, fine.channels, {});
+    for (int t = 0; t < 2; ++t) {
+      State state(fine.grid, fine.channels, fine.first + t * h6);
+      state.values = fine.fields(static_cast<std::size_t>(t));
+      writer.write(state);
+    }
+    writer.close();
+    // v500 is there, but the model does not step it.
+    const auto made = inference::untrained_model({h6}, {}, 0, {{"v", 850}, {"u", 850}, {"u", 500}});
+    made->network.parameters().allocate_optimiser(true);
+    model::write_model(folder / "model", made->layout, made->network, made->origin, false);
+    EXPECT_EQ(run(alone, "", "alone"), 1U);
+  });
+  std::vector<std::string> meshes{"spatial=" + size};
+  if (world.size() == 4) meshes.emplace_back("data=2,spatial=2");
+  for (const std::string& mesh : meshes) {
+    EXPECT_EQ(run(world, mesh, "shared"), 1U);
+    if (world.is_root()) {
+      EXPECT_TRUE(contents(folder / "shared") == contents(folder / "alone")) << mesh;
+      fs::remove_all(folder / "shared");
+    }
+    world.barrier();
+  }
   if (world.is_root()) fs::remove_all(folder);
 }
 

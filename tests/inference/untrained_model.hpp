@@ -8,11 +8,14 @@
 
 namespace zonda::inference {
 
-/// On the channels z500, t850 and a 8x16 grid. The weights are moved away from the start, which is the identity.
+/// On the channels z500, t850 (and `winds`, if asked) and a 8x16 grid. The weights are moved away from the start, which
+/// is the identity.
 inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duration> steps,
                                                              std::optional<model::LoraConfig> adapters = {},
-                                                             int noise_size = 0) {
-  const std::vector<Channel> channels{{"z", 500}, {"t", 850}};
+                                                             int noise_size = 0,
+                                                             const std::vector<Channel>& winds = {}) {
+  std::vector<Channel> channels{{"z", 500}, {"t", 850}};
+  channels.insert(channels.end(), winds.begin(), winds.end());
   model::ForecastLayout layout{.grid = Grid::latlon(8, 16, false),
                                .channels = channels,
                                .static_channels = {{"orog", 0}},
@@ -23,6 +26,11 @@ inline std::unique_ptr<model::ForecastModel> untrained_model(std::vector<Duratio
                                .normalisation = {.mean = {54000, 280}, .stddev = {2000, 10}, .tendency_stddev = {}},
                                .trained_lead = Duration{0}};
   for (const Duration step : steps) layout.normalisation.tendency_stddev[step] = {600, 3};
+  for (std::size_t i = 0; i < winds.size(); ++i) {
+    layout.normalisation.mean.push_back(1);
+    layout.normalisation.stddev.push_back(12);
+    for (auto& [step, deviation] : layout.normalisation.tendency_stddev) deviation.push_back(4);
+  }
   layout.static_fields.resize(layout.points());
   for (std::size_t i = 0; i < layout.points(); ++i) layout.static_fields[i] = static_cast<float>(100 * (i % 7));
   model::NetworkConfig config;

@@ -110,10 +110,38 @@ TEST(WindRegridding, TheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
+TEST(WindRegridding, RowsOnTheirOwnHaveTheBitsOfTheWhole) {
+  const Grid source = Grid::latlon(46, 90, true);
+  Wind in = tilted_rotation(source);
+  in.u[7 * 90 + 4] = in.v[45 * 90 + 80] = std::numeric_limits<float>::quiet_NaN();
+  for (const Grid& target : {Grid::gaussian(32, 64), Grid::latlon(61, 120, true), source}) {
+    for (const RegridMethod method :
+         {RegridMethod::nearest, RegridMethod::bilinear, RegridMethod::conservative, RegridMethod::conservative2}) {
+      const Regridder regridder(source, target, method);
+      Wind whole{std::vector<float>(target.size()), std::vector<float>(target.size())}, rows = whole;
+      regridder.apply_wind(in.u, in.v, whole.u, whole.v);
+      for (std::size_t cut = 0; cut < target.nlat(); cut += 9) {
+        const ingest::Rows wanted{cut, std::min(cut + 9, target.nlat())}, needed = regridder.source_rows(wanted);
+        EXPECT_LE(needed.size(), 9 * 46 / target.nlat() + 4) << to_string(method);
+        const auto part = [&](const std::vector<float>& field) {
+          return std::span(field).subspan(needed.begin * 90, needed.size() * 90);
+        };
+        const std::size_t first = wanted.begin * target.nlon(), count = wanted.size() * target.nlon();
+        regridder.apply_wind_rows(wanted, part(in.u), part(in.v), std::span(rows.u).subspan(first, count),
+                                  std::span(rows.v).subspan(first, count));
+      }
+      EXPECT_EQ(std::memcmp(whole.u.data(), rows.u.data(), whole.u.size() * sizeof(float)), 0) << to_string(method);
+      EXPECT_EQ(std::memcmp(whole.v.data(), rows.v.data(), whole.v.size() * sizeof(float)), 0) << to_string(method);
+    }
+  }
+}
+
 TEST(WindRegridding, ComponentsOfDifferentSizeAreAnError) {
   const Grid source = Grid::latlon(19, 36, true), target = Grid::latlon(7, 12, true);
   std::vector<float> u(source.size()), v(2 * source.size()), out(target.size()), other(target.size());
-  EXPECT_THROW(Regridder(source, target, RegridMethod::bilinear).apply_wind(u, v, out, other), Error);
+  const Regridder regridder(source, target, RegridMethod::bilinear);
+  EXPECT_THROW(regridder.apply_wind(u, v, out, other), Error);
+  EXPECT_THROW(regridder.apply_wind_rows({0, 7}, u, v, out, other), Error);
 }
 
 }  // namespace
