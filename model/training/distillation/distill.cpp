@@ -83,6 +83,9 @@ json result_keys(const DistillConfig& config, const ForecastLayout& layout, cons
   keys["teacher_identity"] = teacher;
   if (config.levels.empty())
     for (const char* of_levels : {"levels", "level_weight"}) keys.erase(of_levels);
+  if (config.channel_weights.empty()) keys.erase("channel_weights");
+  if (config.losses.spectral_weights.empty()) keys["losses"].erase("spectral_weights");
+  if (!config.student.adapters) keys["student"].erase("adapters");
   keys["student"].erase("from");
   if (config.student.from)
     keys["student_identity"] = sha256(read_file(fs::path(*config.student.from) / "manifest.json"));
@@ -188,6 +191,7 @@ class Distillation {
     ParameterStore& store = network_.parameters();
     start_from_teacher(network_, teacher_->network, config_.student, config_.seed);
     if (config_.student.from) read_model_weights(*config_.student.from, store);
+    if (config_.student.adapters) network_.freeze_base();
     store.allocate_gradients();
     store.allocate_optimiser(true);
     const auto from = newest_checkpoint(directory_);
@@ -219,7 +223,8 @@ class Distillation {
                           config_.seed, "distill " + phase.name);
     log::info("phase {}: {} steps of batch {}, {} examples", phase.name, phase.steps, batch, sampler.size());
     runs_.forget();
-    const std::vector<float> weights = channel_weights(layout_.channels, {});
+    const std::vector<float> weights =
+        channel_weights(layout_.channels, config_.channel_weights, "distill.channel_weights");
     LevelTraining levels(network_, step_, config_.losses, config_.level_weight, weights, levels_, config_.seed,
                          phase.name, batch, phase.count);
     DistillationStep gradient(network_, step_, config_.losses, weights, &maps_, batch, phase.count);

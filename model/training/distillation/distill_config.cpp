@@ -36,6 +36,16 @@ void describe(config::Table& table, StudentConfig& c) {
   table.key("from", c.from,
             "Model folder of a student of these sizes, perhaps of another region, to go on from (default: the "
             "teacher's weights)");
+  table.section("adapters", c.adapters,
+                "Only adapters of low rank beside the blocks' matrices learn; all else stays as it is in `from`");
+  table.check("adapters", [&c] {
+    return c.adapters && !c.from ? std::string("needs from: what the adapters are of") : std::string();
+  });
+}
+
+void describe(config::Table& table, StudentAdapters& c) {
+  table.key("rank", c.rank, "Rank of each matrix's adapter").range(1, 256);
+  table.key("edges", c.edges, "Lead times (days) at which another set of adapters begins");
 }
 
 void describe(config::Table& table, DistillLosses& c) {
@@ -43,6 +53,7 @@ void describe(config::Table& table, DistillLosses& c) {
   table.key("teacher", c.teacher, "Weight of the squared error against the teacher").range(0, 1e6);
   table.key("features", c.features, "Weight of the error of the blocks' tokens, through a linear map").range(0, 1e6);
   table.key("spectral", c.spectral, "Weight of the error of the power spectrum").range(0, 1e6);
+  table.key("spectral_weights", c.spectral_weights, "Of channels within that error, over 1, as `q200=3`");
 }
 
 void describe(config::Table& table, LevelConfig& c) {
@@ -105,6 +116,7 @@ void describe(config::Table& table, DistillConfig& c) {
            "Whose state forces the student in training: the teacher's, the archive's, or either")
       .one_of({"teacher", "truth", "mixed"});
   table.section("losses", c.losses, "Terms of the loss, on the interior");
+  table.key("channel_weights", c.channel_weights, "Weights of the squared errors over the rules, as `z500=2.0`");
   table.list("levels", c.levels,
              "Token levels that are learnt beside all tokens: in every step one, drawn at random, on the same samples");
   table.key("level_weight", c.level_weight, "Weight of the level's loss").range(0, 1e6);

@@ -54,6 +54,7 @@ struct DistillConfig {
   std::vector<Duration> steps_between{Duration{6 * 3600}};
   std::string boundary = "mixed";
   DistillLosses losses;
+  std::vector<std::string> channel_weights;
   std::vector<LevelConfig> levels;
   double level_weight = 1;  ///< of a level's loss beside that of all tokens
   std::optional<Time> start, end;
@@ -76,6 +77,7 @@ struct DistillConfig {
 
 void describe(config::Table& table, RegionConfig& config);
 void describe(config::Table& table, StudentConfig& config);
+void describe(config::Table& table, StudentAdapters& config);
 void describe(config::Table& table, DistillLosses& config);
 void describe(config::Table& table, LevelConfig& config);
 void describe(config::Table& table, DistillRolloutConfig& config);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "model/training/channel_weights.hpp"
 
 namespace zonda::model {
 namespace {
@@ -33,6 +34,9 @@ DistillationStep::DistillationStep(ForecastNetwork& student, const ForecastStep&
       step_(step),
       losses_(losses),
       channel_weights_(std::move(channel_weights)),
+      spectral_weights_(override_weights(std::vector<float>(step.layout().channels.size(), 1.0F),
+                                         step.layout().channels, losses.spectral_weights,
+                                         "distill.losses.spectral_weights")),
       maps_(losses.features > 0 ? maps : nullptr),
       batch_(batch),
       count_(count),
@@ -109,6 +113,10 @@ void DistillationStep::forward(std::span<const DistillationSample> samples, std:
                    of_sample(input_, s, batch_), here, next);
     step_.condition(sample.time + lead, sample.step, lead, of_sample(condition_, s, batch_));
   }
+  std::vector<double> days;  // choose the adapters, where the student has any
+  for (const DistillationSample& sample : samples)
+    days.push_back(std::chrono::duration<double, std::ratio<86400>>(static_cast<int>(k) * sample.step).count());
+  student_.set_leads(days);
   collecting_ = collect && maps_;
   if (collecting_)
     for (std::size_t block = 0; block < wanted_features_.size(); ++block) {
@@ -153,7 +161,8 @@ void DistillationStep::score(std::span<const DistillationSample> samples, std::s
       pairs[s] = {of_sample(bounded_[k], s, batch_).subspan(c * points, points),
                   std::span<const float>(samples[s].truth[k + 2]).subspan(c * points, points),
                   of_sample(own_[k], s, batch_).subspan(c * points, points)};
-    loss.spectral += channel_share * spectral_error(interior_, spectrum_, pairs, channel_share * losses_.spectral);
+    const double weight = channel_share * static_cast<double>(spectral_weights_[c]);
+    loss.spectral += weight * spectral_error(interior_, spectrum_, pairs, weight * losses_.spectral);
   }
 }
 

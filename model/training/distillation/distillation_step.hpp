@@ -15,10 +15,11 @@ namespace zonda::model {
 
 /// Weights of the terms of a student's loss; 0 leaves one out.
 struct DistillLosses {
-  double truth = 1;        ///< squared error of the tendency against the archive's
-  double teacher = 0.5;    ///< against the teacher's
-  double features = 0.1;   ///< of the blocks' tokens, relative to the teacher's power
-  double spectral = 0.01;  ///< of the state's power by bands of wavelength, against the archive's
+  double truth = 1;                           ///< squared error of the tendency against the archive's
+  double teacher = 0.5;                       ///< against the teacher's
+  double features = 0.1;                      ///< of the blocks' tokens, relative to the teacher's power
+  double spectral = 0.01;                     ///< of the state's power by bands of wavelength, against the archive's
+  std::vector<std::string> spectral_weights{};  ///< of channels within `spectral`, over 1: `q200=3`
 };
 
 /// One sample: all on the region, normalised, in memory of the caller.
@@ -38,7 +39,8 @@ class DistillationStep {
     double truth = 0, teacher = 0, features = 0, spectral = 0, total = 0;
   };
   /// `batch` samples of `count` steps. Plans the student for it. `channel_weights [channel]`. `maps` may be null where
-  /// features do not count. All must outlive this.
+  /// features do not count. All must outlive this. Throws Error(usage) for spectral weights of channels that are not
+  /// there.
   DistillationStep(ForecastNetwork& student, const ForecastStep& step, const DistillLosses& losses,
                    std::vector<float> channel_weights, FeatureMaps* maps, std::size_t batch, std::size_t count);
   ~DistillationStep();
@@ -61,7 +63,7 @@ class DistillationStep {
   ForecastNetwork& student_;
   const ForecastStep& step_;
   const DistillLosses losses_;
-  const std::vector<float> channel_weights_;
+  const std::vector<float> channel_weights_, spectral_weights_;
   FeatureMaps* maps_;
   const std::size_t batch_, count_;
   const Interior interior_;

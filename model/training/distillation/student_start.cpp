@@ -50,6 +50,7 @@ NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig&
     fail(ErrorKind::usage, "distill.student.every: {} of the teacher's {} blocks", student.every, shape.blocks);
   NetworkConfig config = teacher;
   config.lora.reset();
+  if (student.adapters) config.lora = LoraConfig{.rank = student.adapters->rank, .edges = student.adapters->edges};
   config.precision = "fp32";
   config.blocks = (shape.blocks + student.every - 1) / student.every;
   const int width = student.width.value_or(shape.width), head = shape.width / shape.heads;

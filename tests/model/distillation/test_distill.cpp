@@ -4,12 +4,15 @@
 
 #include <array>
 #include <csignal>
+#include <map>
 #include <numeric>
+#include <set>
 #include <sstream>
 
 #include "core/error.hpp"
 #include "core/signals.hpp"
 #include "model/forecast_state/forecast_model.hpp"
+#include "model/network/adapter.hpp"
 #include "tests/model/distillation/small_distillation.hpp"
 
 namespace zonda::model {
@@ -107,6 +110,71 @@ TEST_F(DistillTest, AStudentGoesOnFromAnother) {
   EXPECT_NEAR(mean_rmse(distill(idle, "next"), 1), mean_rmse(first, 1), 1e-4 * mean_rmse(first, 1));
   idle.student.width = 16;
   EXPECT_THROW(distill(idle, "another size"), Error);
+}
+
+std::map<std::string, std::vector<float>> parameters_of(const std::filesystem::path& folder) {
+  const auto model = load_model(folder, {.precision = "fp32"});
+  const ParameterStore& store = model->network.parameters();
+  std::map<std::string, std::vector<float>> values;
+  for (ParameterId id = 0; id < static_cast<ParameterId>(store.list().size()); ++id) {
+    const Parameter& p = store.at(id);
+    const float* first = store.value(id).as<float>();
+    values[p.name].assign(first, first + p.count);
+  }
+  return values;
+}
+
+TEST_F(DistillTest, AdaptersAloneLearnAnotherRegion) {
+  const DistillSummary base = distill(small_distillation(2), "base");
+  DistillConfig idle = small_distillation(1);
+  idle.region = {.north = 80, .south = -5, .west = 60, .east = 210};
+  idle.rollout.reset();
+  idle.student.from = base.model.string();
+  idle.student.adapters = StudentAdapters{.rank = 4, .edges = {0.25}};
+  DistillConfig learning = idle;
+  idle.learning_rate = 0;
+  learning.steps = 80;
+  learning.learning_rate = 5e-2;
+  learning.rollout = small_distillation(1).rollout;
+  const DistillSummary before = distill(idle, "as it is"), after = distill(learning, "adapted");
+  EXPECT_LT(mean_rmse(after, 1), 0.99 * mean_rmse(before, 1));
+
+  const auto theirs = parameters_of(base.model), ours = parameters_of(after.model);
+  std::set<std::size_t> turned;  // sets of adapters, by lead
+  for (const auto& [name, values] : ours) {
+    if (!is_adapter(name)) {
+      ASSERT_TRUE(theirs.contains(name)) << name;
+      EXPECT_EQ(values, theirs.at(name)) << name;
+    } else if (name.ends_with("adapter_out")) {
+      const std::size_t half = values.size() / 2;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (values[i] != 0) turned.insert(i / half);
+    }
+  }
+  EXPECT_EQ(turned, (std::set<std::size_t>{0, 1}));
+  EXPECT_GT(ours.size(), theirs.size());
+}
+
+TEST_F(DistillTest, SpectraOfAChannelCanCountMore) {
+  DistillConfig plain = small_distillation(2);
+  plain.losses.spectral = 1;
+  DistillConfig heavy = plain, unknown = plain;
+  heavy.losses.spectral_weights = {"z500=5"};
+  unknown.losses.spectral_weights = {"z501=5"};
+  const auto spectral = [&](const DistillConfig& config, const std::string& where) {
+    distill(config, where);
+    std::istringstream lines(read_file(folder / where / "metrics.jsonl"));
+    std::string first;
+    std::getline(lines, first);
+    return nlohmann::json::parse(first).at("spectral").get<double>();
+  };
+  EXPECT_GT(spectral(heavy, "heavy"), spectral(plain, "plain"));
+  try {
+    distill(unknown, "unknown");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("distill.losses.spectral_weights"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(DistillTest, StoppedAndResumedItIsTheSameBytes) {
