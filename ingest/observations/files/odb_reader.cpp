@@ -1,19 +1,15 @@
 #include "ingest/observations/files/odb_reader.hpp"
 
 #include <fmt/format.h>
-#include <odc/api/odc.h>
 
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <iostream>
-#include <memory>
-#include <mutex>
 #include <optional>
 
 #include "core/error.hpp"
+#include "core/mapped_file.hpp"
+#include "ingest/observations/files/odb2_frames.hpp"
 
 namespace zonda::ingest {
 namespace {
@@ -30,7 +26,7 @@ constexpr std::array codes{VariableCode{1, "z"},    VariableCode{2, "t"},    Var
                            VariableCode{110, "sp"}};
 
 ReportKind kind_of(double obstype) {
-  switch (std::isfinite(obstype) ? static_cast<int>(obstype) : 0) {
+  switch (obstype >= 1 && obstype < 8 ? static_cast<int>(obstype) : 0) {
     case 1:
       return ReportKind::synop;
     case 2:
@@ -78,16 +74,6 @@ constexpr std::array<std::array<const char*, 2>, column_count> column_names{
      {"vertco_reference_1", "vertco_reference_1"},
      {"final_obs_error", "obs_error"}}};
 
-struct ReaderClose {
-  void operator()(odc_reader_t* reader) const { odc_close(reader); }
-};
-struct FrameFree {
-  void operator()(odc_frame_t* frame) const { odc_free_frame(frame); }
-};
-struct DecoderFree {
-  void operator()(odc_decoder_t* decoder) const { odc_free_decoder(decoder); }
-};
-
 std::optional<Time> time_of(double yyyymmdd, double hhmmss) {
   if (!(yyyymmdd >= 1e4 && yyyymmdd < 1e8 && hhmmss >= 0 && hhmmss < 240000)) return std::nullopt;
   const auto d = static_cast<unsigned>(yyyymmdd), t = static_cast<unsigned>(hhmmss);
@@ -100,125 +86,69 @@ std::optional<Time> time_of(double yyyymmdd, double hhmmss) {
 
 class OdbFile {
  public:
-  explicit OdbFile(const std::filesystem::path& path) : file_(path.string()) {
+  OdbFile(std::string_view bytes, std::string file) : file_(std::move(file)), frames_(bytes, file_) {
     file_number_ = result_.table.file_number(file_);
-    odc_reader_t* reader = nullptr;
-    check(odc_open_path(&reader, file_.c_str()), "cannot be opened");
-    reader_.reset(reader);
-    odc_missing_double(&missing_double_);
-    long missing = 0;
-    odc_missing_integer(&missing);
-    missing_integer_ = static_cast<double>(missing);
   }
 
   ReadObservations read() && {
-    odc_frame_t* raw = nullptr;
-    check(odc_new_frame(&raw, reader_.get()), "cannot be read");
-    const std::unique_ptr<odc_frame_t, FrameFree> frame(raw);
-    constexpr long rows_at_once = 100'000;
     bool any = false;
-    for (int status = 0; (status = odc_next_frame_aggregated(frame.get(), rows_at_once)) != ODC_ITERATION_COMPLETE;) {
-      check(status, "a frame cannot be read");
-      any = true;
-      read_frame(frame.get());
+    for (; frames_.next_frame(); any = true) {
+      find_columns();
+      while (frames_.next_row()) read_row(++row_);
     }
     if (!any) fail(ErrorKind::data, "{}: no ODB-2 frame in this file", file_);
     return std::move(result_);
   }
 
  private:
-  struct Field {
-    std::size_t offset = 0, bytes = 0;  ///< in a decoded row
-    bool text = false;
-  };
-
-  void check(int status, const char* what) const {
-    if (status != ODC_SUCCESS) fail(ErrorKind::data, "{}: {}: odc says: {}", file_, what, odc_error_string(status));
-  }
-
-  void find_columns(const odc_frame_t* frame) {
-    int count = 0;
-    check(odc_frame_column_count(frame, &count), "columns");
-    fields_.fill({});
-    std::size_t offset = 0;
-    for (int c = 0; c < count; ++c) {
-      const char* full_name = nullptr;
-      int type = 0, bytes = 0, bits = 0;
-      check(odc_frame_column_attributes(frame, c, &full_name, &type, &bytes, &bits), "columns");
-      const std::string_view name = std::string_view(full_name).substr(0, std::string_view(full_name).find('@'));
+  void find_columns() {
+    fields_.fill(std::nullopt);
+    for (std::size_t c = 0; c < frames_.columns(); ++c) {
+      const std::string_view full = frames_.name(c), name = full.substr(0, full.find('@'));
       for (std::size_t k = 0; k < column_count; ++k)
-        if (fields_[k].bytes == 0 && (name == column_names[k][0] || name == column_names[k][1]))
-          fields_[k] = {offset, static_cast<std::size_t>(bytes), type == ODC_STRING};
-      offset += static_cast<std::size_t>(bytes);
+        if (!fields_[k] && (name == column_names[k][0] || name == column_names[k][1])) fields_[k] = c;
     }
     for (std::size_t k = 0; k < required_columns; ++k)
-      if (fields_[k].bytes == 0) fail(ErrorKind::data, "{}: no column '{}'", file_, column_names[k][0]);
+      if (!fields_[k]) fail(ErrorKind::data, "{}: no column '{}'", file_, column_names[k][0]);
   }
 
-  void read_frame(odc_frame_t* frame) {
-    find_columns(frame);
-    odc_decoder_t* raw = nullptr;
-    check(odc_new_decoder(&raw), "decoder");
-    const std::unique_ptr<odc_decoder_t, DecoderFree> decoder(raw);
-    check(odc_decoder_defaults_from_frame(decoder.get(), frame), "decoder");
-    long rows = 0;
-    check(odc_decode(decoder.get(), frame, &rows), "a frame cannot be decoded");
-    const void* data = nullptr;
-    long width = 0, height = 0;
-    bool column_major = false;
-    check(odc_decoder_data_array(decoder.get(), &data, &width, &height, &column_major), "a frame cannot be decoded");
-    if (column_major) fail(ErrorKind::failure, "{}: odc gave columns where rows were expected", file_);
-    for (long r = 0; r < rows; ++r) read_row(static_cast<const char*>(data) + r * width, ++row_);
+  double number(Column column) const { return fields_[column] ? frames_.number(*fields_[column]) : not_known; }
+
+  std::string text(Column column) const {
+    const std::size_t field = *fields_[column];
+    return frames_.is_text(field) ? std::string(frames_.text(field)) : fmt::format("{:.0f}", frames_.number(field));
   }
 
-  double number(const char* row, Column column) const {
-    const Field& field = fields_[column];
-    if (field.bytes != sizeof(double) || field.text) return not_known;
-    double value = 0;
-    std::memcpy(&value, row + field.offset, sizeof(value));
-    return value == missing_double_ || value == missing_integer_ ? not_known : value;
-  }
-
-  std::string text(const char* row, Column column) const {
-    const Field& field = fields_[column];
-    if (!field.text) return fmt::format("{:.0f}", number(row, column));
-    std::string result(row + field.offset, field.bytes);
-    result.resize(std::min(result.find('\0'), result.size()));
-    while (!result.empty() && result.back() == ' ') result.pop_back();
-    result.erase(0, std::min(result.find_first_not_of(' '), result.size()));
-    return result;
-  }
-
-  void read_row(const char* row, std::size_t number_of_row) {
+  void read_row(std::size_t number_of_row) {
     Observation entry;
-    const std::string station = text(row, statid);
+    const std::string station = text(statid);
     entry.station = station;
-    entry.kind = kind_of(number(row, obstype));
+    entry.kind = kind_of(number(obstype));
     entry.source = {file_number_, static_cast<std::uint32_t>(number_of_row), 0};
     const auto reject = [&](QualityFlag reason, const std::string& why) {
       result_.account.rejected(file_, name(entry.kind), reason,
                                fmt::format("{}, row {}, station {}: {}", file_, number_of_row, station, why));
     };
-    const double code = number(row, varno), latitude = settled_latitude(number(row, lat)), longitude = number(row, lon);
+    const double code = number(varno), latitude = settled_latitude(number(lat)), longitude = number(lon);
     if (!is_position(latitude, longitude))
       return reject(QualityFlag::position, fmt::format("latitude {:g} and longitude {:g}", latitude, longitude));
-    const auto time = time_of(number(row, date), number(row, time_of_day));
+    const auto time = time_of(number(date), number(time_of_day));
     if (!time) return reject(QualityFlag::time, "no valid date and time");
     const VariableCode* known = nullptr;
     for (const VariableCode& candidate : codes)
       if (candidate.varno == code) known = &candidate;
     if (known == nullptr) return reject(QualityFlag::unsupported, fmt::format("varno {:g} is not read", code));
-    entry.value = number(row, obsvalue);
+    entry.value = number(obsvalue);
     if (!std::isfinite(entry.value)) return reject(QualityFlag::missing, "no value");
     entry.variable = variable_number(known->variable);
     entry.latitude = latitude;
     entry.longitude = turned_longitude(longitude);
-    entry.height = number(row, stalt);
+    entry.height = number(stalt);
     entry.time = *time;
-    entry.error = number(row, error);
+    entry.error = number(error);
     if (variable_table()[entry.variable].level_kind == LevelKind::pressure) {
-      const double type = number(row, vertco_type);
-      entry.pressure = !(type > 1) ? number(row, vertco) : not_known;  // 1: pressure
+      const double type = number(vertco_type);
+      entry.pressure = !(type > 1) ? number(vertco) : not_known;  // 1: pressure
       if (!(entry.pressure > 0 && entry.pressure < 2e5)) entry.flag = QualityFlag::level;
     }
     result_.table.add(entry);
@@ -226,45 +156,22 @@ class OdbFile {
   }
 
   std::string file_;
+  Odb2Frames frames_;
   std::uint32_t file_number_ = 0;
-  std::unique_ptr<odc_reader_t, ReaderClose> reader_;
-  std::array<Field, column_count> fields_{};
-  double missing_double_ = 0, missing_integer_ = 0;
+  std::array<std::optional<std::size_t>, column_count> fields_;
   std::size_t row_ = 0;
   ReadObservations result_;
 };
 
-/// odc and eckit tell of their exceptions on std::cout, which is for results: while this lives it is silent.
-class QuietOutput {
- public:
-  QuietOutput() : before_(std::cout.rdbuf(nullptr)) {}
-  ~QuietOutput() {
-    std::cout.rdbuf(before_);
-    std::cout.clear();
-  }
-  QuietOutput(const QuietOutput&) = delete;
-  QuietOutput& operator=(const QuietOutput&) = delete;
-
- private:
-  std::streambuf* before_;
-};
-
-int start_odc() {
-  for (const char* setting :
-       {"ECKIT_EXCEPTION_IS_SILENT", "ECKIT_ASSERT_FAILED_IS_SILENT", "ECKIT_SERIOUS_BUG_IS_SILENT"})
-    ::setenv(setting, "1", 0);
-  return odc_initialise_api();
-}
-
 }  // namespace
 
+ReadObservations read_odb(std::string_view bytes, const std::string& file) {
+  return OdbFile(bytes, file).read();
+}
+
 ReadObservations read_odb(const std::filesystem::path& path) {
-  static std::mutex mutex;  // the library's settings are global
-  const std::lock_guard lock(mutex);
-  const QuietOutput quiet;
-  static const int started = start_odc();
-  if (started != ODC_SUCCESS) fail(ErrorKind::failure, "odc cannot be started: {}", odc_error_string(started));
-  return OdbFile(path).read();
+  const auto file = MappedFile::open(path);
+  return read_odb({reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()}, path.string());
 }
 
 }  // namespace zonda::ingest
