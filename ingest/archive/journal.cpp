@@ -1,9 +1,11 @@
 #include "ingest/archive/journal.hpp"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_reader.hpp"
 
 namespace zonda::ingest {
 
@@ -41,18 +43,22 @@ std::optional<JournalEntry> read_journal(const fs::path& archive, const std::str
   std::error_code error;
   if (!fs::exists(path, error)) return std::nullopt;
   try {
-    const Json json = Json::parse(read_file(path));
-    JournalEntry entry{json.at("file").get<std::string>(),
-                       json.at("configuration").get<std::string>(),
+    const auto content = parse_json(read_file(path), path.string());
+    const JsonReader json(content, path.string());
+    const auto checksum = [&json](const char* key) {
+      return static_cast<std::uint32_t>(json.integer(key, 0, std::numeric_limits<std::uint32_t>::max()));
+    };
+    const std::int64_t bytes = json.integer("bytes", 0, std::numeric_limits<std::int64_t>::max());
+    JournalEntry entry{json.text("file"),
+                       json.text("configuration"),
                        {},
-                       {json.at("bytes").get<std::uint64_t>(), json.at("crc32c").get<std::uint32_t>(),
-                        json.at("index_crc32c").get<std::uint32_t>()},
-                       json.at("moments_crc32c").get<std::uint32_t>()};
-    for (const Json& time : json.at("times")) entry.times.push_back(parse_time(time.get<std::string>()));
+                       {static_cast<std::uint64_t>(bytes), checksum("crc32c"), checksum("index_crc32c")},
+                       checksum("moments_crc32c")};
+    constexpr std::size_t most_times = 10'000'000;
+    for (const std::string& time : json.texts("times", most_times)) entry.times.push_back(parse_time(time));
     const bool whole = entry.file == file && fs::file_size(archive / file, error) == entry.files.bytes &&
                        fs::exists(index_path(archive / file), error) && fs::exists(moments_path(archive, file), error);
     if (whole) return entry;
-  } catch (const Json::exception&) {
   } catch (const Error&) {
   }
   return std::nullopt;  // a unit with a damaged entry is loaded again
@@ -60,17 +66,15 @@ std::optional<JournalEntry> read_journal(const fs::path& archive, const std::str
 
 std::vector<std::string> unfinished_units(const fs::path& archive) {
   const fs::path path = archive / kPlanName;
-  try {
-    const Json json = Json::parse(read_file(path));
-    std::vector<std::string> missing;
-    for (const Json& unit : json.at("units")) {
-      auto file = unit.at("file").get<std::string>();
-      if (!read_journal(archive, file)) missing.push_back(std::move(file));
-    }
-    return missing;
-  } catch (const Json::exception& error) {
-    fail(ErrorKind::data, "{}: {}", path.string(), error.what());
+  const auto content = parse_json(read_file(path), path.string());
+  const JsonReader json(content, path.string());
+  std::vector<std::string> missing;
+  constexpr std::size_t most_units = 10'000'000;
+  for (const auto& unit : json.array("units", most_units)) {
+    const std::string& file = JsonReader(unit, json.name("units")).text("file");
+    if (!read_journal(archive, file)) missing.push_back(file);
   }
+  return missing;
 }
 
 }  // namespace zonda::ingest

@@ -1,6 +1,7 @@
 #include "ingest/archive/layout_json.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "core/error.hpp"
 
@@ -8,7 +9,8 @@ namespace zonda::ingest {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMostTimes = 100'000'000;
+constexpr std::int64_t kMostTimes = 10'000'000;  // a thousand years by the hour
+constexpr std::int64_t kMostChannels = 100'000;
 
 Json encode_layout(const ArchiveLayout& layout) {
   Json channels = Json::array();
@@ -20,23 +22,25 @@ Json encode_layout(const ArchiveLayout& layout) {
           {"compression_level", layout.compression_level}};
 }
 
-ArchiveLayout decode_layout(const Json& json) {
+ArchiveLayout decode_layout(const JsonReader& json) {
   std::vector<Channel> channels;
-  for (const Json& name : json.at("channels")) channels.push_back(parse_channel(name.get<std::string>()));
-  const Grid grid = Grid::parse(json.at("grid").get<std::string>());
-  const auto rows = json.at("chunk").at("rows").get<std::size_t>(),
-             group = json.at("chunk").at("channels").get<std::size_t>();
+  for (const std::string& name : json.texts("channels", kMostChannels)) channels.push_back(parse_channel(name));
+  const Grid grid = Grid::parse(json.text("grid"));
   const std::size_t count = channels.size();
-  if (count == 0 || rows == 0 || rows > grid.nlat() || group == 0 || group > count) {
-    fail(ErrorKind::data, "chunks of {} channels and {} rows do not fit {} channels on {}", group, rows, count,
-         grid.to_string());
-  }
+  if (count == 0) fail(ErrorKind::data, "{}: none", json.name("channels"));
+  const JsonReader chunk = json.object("chunk");
+  const auto rows = static_cast<std::size_t>(chunk.integer("rows", 1, static_cast<std::int64_t>(grid.nlat())));
+  const auto group = static_cast<std::size_t>(chunk.integer("channels", 1, static_cast<std::int64_t>(count)));
   ArchiveLayout layout{grid,
                        std::move(channels),
-                       json.at("kept_mantissa_bits").get<std::vector<int>>(),
+                       {},
                        {count, grid.nlat(), grid.nlon(), rows, group},
-                       json.at("compression_level").get<int>()};
-  if (layout.kept_bits.size() != count) fail(ErrorKind::data, "kept bits of {} channels wanted", count);
+                       static_cast<int>(json.integer("compression_level", -131072, 22))};
+  for (const std::int64_t bits : json.integers("kept_mantissa_bits", 0, 23, kMostChannels))
+    layout.kept_bits.push_back(static_cast<int>(bits));
+  if (layout.kept_bits.size() != count)
+    fail(ErrorKind::data, "{}: of {} channels, there are {}", json.name("kept_mantissa_bits"), layout.kept_bits.size(),
+         count);
   return layout;
 }
 
@@ -49,15 +53,14 @@ Json encode_axis(const TimeAxis& axis) {
           {"missing", missing}};
 }
 
-TimeAxis decode_axis(const Json& json) {
-  TimeAxis axis{parse_time(json.at("first").get<std::string>()),
-                parse_time(json.at("last").get<std::string>()),
-                parse_duration(json.at("step").get<std::string>()),
-                {}};
-  for (const Json& time : json.at("missing")) axis.missing.push_back(parse_time(time.get<std::string>()));
-  if (axis.step.count() <= 0 || axis.last < axis.first || (axis.last - axis.first) / axis.step >= kMostTimes) {
-    fail(ErrorKind::data, "the times make no sense");
-  }
+TimeAxis decode_axis(const JsonReader& json) {
+  TimeAxis axis{parse_time(json.text("first")), parse_time(json.text("last")), parse_duration(json.text("step")), {}};
+  if (axis.step.count() <= 0 || axis.last < axis.first || (axis.last - axis.first) / axis.step >= kMostTimes)
+    fail(ErrorKind::data, "{}: the times make no sense", json.name("step"));
+  for (const std::string& time : json.texts("missing", static_cast<std::size_t>(kMostTimes)))
+    axis.missing.push_back(parse_time(time));
+  if (std::ranges::adjacent_find(axis.missing, std::greater_equal()) != axis.missing.end())
+    fail(ErrorKind::data, "{}: the times do not ascend", json.name("missing"));
   return axis;
 }
 

@@ -1,11 +1,11 @@
 #include "ingest/archive/manifest.hpp"
 
-#include <algorithm>
-#include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/checksum.hpp"
 #include "core/error.hpp"
+#include "core/json_reader.hpp"
 #include "ingest/archive/layout_json.hpp"
 
 namespace zonda::ingest {
@@ -20,13 +20,9 @@ std::string hexadecimal(std::uint32_t value) {
   return fmt::format("{:08x}", value);
 }
 
-std::uint32_t parse_hexadecimal(const std::string& text) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (error != std::errc() || end != text.data() + text.size() || text.size() != 8) {
-    fail(ErrorKind::data, "'{}' is not a checksum", text);
-  }
-  return value;
+std::uint32_t checksum(const JsonReader& json, const char* key) {
+  constexpr std::size_t digits = 8;
+  return static_cast<std::uint32_t>(std::stoul(json.hexadecimal(key, digits), nullptr, 16));
 }
 
 Json encode(const Statistics& statistics) {
@@ -45,23 +41,30 @@ Json encode(const Statistics& statistics) {
   return json;
 }
 
-std::vector<double> decode_numbers(const Json& json, const char* name, std::size_t channels) {
-  auto numbers = json.at(name).get<std::vector<double>>();
-  if (numbers.size() != channels)
-    fail(ErrorKind::data, "'{}' has {} numbers for {} channels", name, numbers.size(), channels);
+std::vector<double> decode_numbers(const JsonReader& json, const char* name, std::size_t channels) {
+  const auto& values = json.array(name, channels);
+  if (values.size() != channels)
+    fail(ErrorKind::data, "{}: {} numbers for {} channels", json.name(name), values.size(), channels);
+  std::vector<double> numbers;
+  for (const auto& value : values) {
+    if (!value.is_number()) fail(ErrorKind::data, "{}: expected numbers, found {}", json.name(name), value.type_name());
+    numbers.push_back(value.get<double>());
+  }
   return numbers;
 }
 
-Statistics decode_statistics(const Json& json, std::size_t channels) {
+Statistics decode_statistics(const JsonReader& json, std::size_t channels) {
   Statistics statistics;
-  statistics.first = parse_time(json.at("first").get<std::string>());
-  statistics.last = parse_time(json.at("last").get<std::string>());
+  statistics.first = parse_time(json.text("first"));
+  statistics.last = parse_time(json.text("last"));
   statistics.mean = decode_numbers(json, "mean", channels);
   statistics.stddev = decode_numbers(json, "stddev", channels);
   statistics.minimum = decode_numbers(json, "minimum", channels);
   statistics.maximum = decode_numbers(json, "maximum", channels);
   statistics.finite_fraction = decode_numbers(json, "finite_fraction", channels);
-  for (const auto& [step, tendency] : json.at("tendencies").items()) {
+  const JsonReader tendencies = json.object("tendencies");
+  for (const auto& [step, value] : tendencies.value().items()) {
+    const JsonReader tendency = tendencies.object(step);
     statistics.tendencies[parse_duration(step)] = {decode_numbers(tendency, "mean", channels),
                                                    decode_numbers(tendency, "stddev", channels)};
   }
@@ -93,19 +96,21 @@ Json encode_content(const Manifest& manifest) {
   return json;
 }
 
-std::vector<UnitRecord> decode_units(const Json& json, std::size_t times) {
+std::vector<UnitRecord> decode_units(const JsonReader& json, std::size_t times) {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
   std::vector<UnitRecord> units;
   std::size_t next = 0;
-  for (const Json& item : json) {
-    UnitRecord unit{item.at("file").get<std::string>(),
-                    item.at("first").get<std::size_t>(),
-                    item.at("count").get<std::size_t>(),
-                    {item.at("bytes").get<std::uint64_t>(), parse_hexadecimal(item.at("crc32c").get<std::string>()),
-                     parse_hexadecimal(item.at("index_crc32c").get<std::string>())}};
+  for (const auto& item : json.array("units", times)) {
+    const JsonReader entry(item, json.name("units"));
+    UnitRecord unit{entry.text("file"),
+                    static_cast<std::size_t>(entry.integer("first", 0, most)),
+                    static_cast<std::size_t>(entry.integer("count", 1, most)),
+                    {static_cast<std::uint64_t>(entry.integer("bytes", 0, most)), checksum(entry, "crc32c"),
+                     checksum(entry, "index_crc32c")}};
     if (unit.file.empty() || unit.file.find('/') != std::string::npos || unit.file.front() == '.') {
       fail(ErrorKind::data, "'{}' is not the name of a unit's file", unit.file);
     }
-    if (unit.first != next || unit.count == 0 || unit.count > times - next) {
+    if (unit.first != next || unit.count > times - next) {
       fail(ErrorKind::data, "the units do not cover the times one after the other");
     }
     next += unit.count;
@@ -115,16 +120,25 @@ std::vector<UnitRecord> decode_units(const Json& json, std::size_t times) {
   return units;
 }
 
-Manifest decode_content(const Json& json) {
-  Manifest manifest{
-      decode_layout(json.at("layout")), decode_axis(json.at("times")), {}, {}, 0, {}, json.at("provenance").dump(), ""};
-  manifest.units = decode_units(json.at("units"), manifest.axis.times().size());
-  manifest.static_crc32c = parse_hexadecimal(json.at("statics").at("crc32c").get<std::string>());
-  for (const Json& field : json.at("statics").at("fields")) {
-    manifest.statics.push_back(
-        {parse_channel(field.at("channel").get<std::string>()), field.at("offset").get<std::uint64_t>()});
+Manifest decode_content(const JsonReader& json, std::string provenance) {
+  Manifest manifest{decode_layout(json.object("layout")),
+                    decode_axis(json.object("times")),
+                    {},
+                    {},
+                    0,
+                    {},
+                    std::move(provenance),
+                    ""};
+  manifest.units = decode_units(json, manifest.axis.times().size());
+  const JsonReader statics = json.object("statics");
+  manifest.static_crc32c = checksum(statics, "crc32c");
+  constexpr std::size_t most_fields = 10'000;
+  for (const auto& item : statics.array("fields", most_fields)) {
+    const JsonReader field(item, statics.name("fields"));
+    const std::int64_t offset = field.integer("offset", 0, std::numeric_limits<std::int64_t>::max());
+    manifest.statics.push_back({parse_channel(field.text("channel")), static_cast<std::uint64_t>(offset)});
   }
-  manifest.statistics = decode_statistics(json.at("statistics"), manifest.layout.channels.size());
+  manifest.statistics = decode_statistics(json.object("statistics"), manifest.layout.channels.size());
   return manifest;
 }
 
@@ -142,24 +156,28 @@ std::string encode_manifest(Manifest& manifest) {
 }
 
 Manifest decode_manifest(const std::string& text, const std::string& file) {
+  const nlohmann::json content = parse_json(text, file);
+  if (!content.is_object() || content.value("format", nlohmann::json()) != kFormat)
+    fail(ErrorKind::data, "{}: not a {}", file, kFormat);
+  const JsonReader reader(content, file);
+  if (reader.integer("version", 0, std::numeric_limits<int>::max()) != kVersion) {
+    fail(ErrorKind::data, "{}: version {}, this program reads version {}", file, content.at("version").dump(),
+         kVersion);
+  }
+  // Read from the text alone: a byte that differs, were it only a blank, is damage.
+  Json ordered = Json::parse(text);
+  const bool canonical = text_of(ordered) == text;
+  ordered.erase("identity");
+  const std::string& identity = reader.text("identity");
+  if (!canonical || sha256(text_of(ordered)) != identity)
+    fail(ErrorKind::data, "{}: checksum is wrong: the file is damaged", file);
+  reader.object("provenance");
   try {
-    Json json = Json::parse(text);
-    if (!json.is_object() || json.value("format", "") != kFormat) fail(ErrorKind::data, "not a {}", kFormat);
-    if (json.at("version") != kVersion) {
-      fail(ErrorKind::data, "version {}, this program reads version {}", json.at("version").dump(), kVersion);
-    }
-    // Read from the text alone: a byte that differs, were it only a blank, is damage.
-    const auto identity = json.at("identity").get<std::string>();
-    const bool canonical = text_of(json) == text;
-    json.erase("identity");
-    if (!canonical || sha256(text_of(json)) != identity)
-      fail(ErrorKind::data, "checksum is wrong: the file is damaged");
-    Manifest manifest = decode_content(json);
+    Manifest manifest = decode_content(reader, ordered.at("provenance").dump());
     manifest.identity = identity;
     return manifest;
-  } catch (const Json::exception& error) {
-    fail(ErrorKind::data, "{}: {}", file, error.what());
   } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with(file)) throw Error(ErrorKind::data, error.what());
     fail(ErrorKind::data, "{}: {}", file, error.what());
   }
 }

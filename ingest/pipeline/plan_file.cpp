@@ -18,16 +18,22 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "zonda archive plan";
 
-PlanFile decode_plan(const Json& json) {
-  if (!json.is_object() || json.value("format", "") != kFormat) fail(ErrorKind::data, "not a {}", kFormat);
-  IngestPlan plan{decode_layout(json.at("layout")), {}, decode_axis(json.at("times")), {}, {}, {}};
-  for (const Json& name : json.at("statics")) plan.statics.push_back(parse_channel(name.get<std::string>()));
-  for (const Json& unit : json.at("units")) {
-    plan.units.push_back(
-        {unit.at("file").get<std::string>(), unit.at("first").get<std::size_t>(), unit.at("count").get<std::size_t>()});
+PlanFile decode_plan(const std::string& text, const std::string& file) {
+  const nlohmann::json content = parse_json(text, file);
+  if (!content.is_object() || content.value("format", nlohmann::json()) != kFormat)
+    fail(ErrorKind::data, "not a {}", kFormat);
+  const JsonReader json(content, file);
+  IngestPlan plan{decode_layout(json.object("layout")), {}, decode_axis(json.object("times")), {}, {}, {}};
+  constexpr std::size_t most = 10'000'000;
+  for (const std::string& name : json.texts("statics", most)) plan.statics.push_back(parse_channel(name));
+  for (const auto& item : json.array("units", most)) {
+    const JsonReader unit(item, json.name("units"));
+    plan.units.push_back({unit.text("file"), static_cast<std::size_t>(unit.integer("first", 0, most)),
+                          static_cast<std::size_t>(unit.integer("count", 0, most))});
   }
-  plan.sources = json.at("sources").get<std::vector<std::string>>();
-  return {std::move(plan), json.at("configuration")};
+  plan.sources = json.texts("sources", most);
+  json.object("configuration");
+  return {std::move(plan), Json::parse(text).at("configuration")};
 }
 
 bool may_differ(const std::string& key, Change change) {
@@ -66,10 +72,9 @@ std::optional<PlanFile> read_plan(const fs::path& archive) {
   const fs::path path = archive / kPlanName;
   if (!fs::exists(path)) return std::nullopt;
   try {
-    return decode_plan(Json::parse(read_file(path)));
-  } catch (const Json::exception& error) {
-    fail(ErrorKind::data, "{}: {}", path.string(), error.what());
+    return decode_plan(read_file(path), path.string());
   } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with(path.string())) throw Error(ErrorKind::data, error.what());
     fail(ErrorKind::data, "{}: {}", path.string(), error.what());
   }
 }

@@ -1,7 +1,10 @@
 #include "ingest/pipeline/unit_loading.hpp"
 
+#include <limits>
+
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_reader.hpp"
 #include "core/signals.hpp"
 #include "ingest/archive/bit_rounding.hpp"
 #include "ingest/archive/journal.hpp"
@@ -84,18 +87,21 @@ std::optional<StaticFile> read_static_journal(const PlanFile& file, const fs::pa
   if (file.plan.statics.empty()) return StaticFile{};
   if (!fs::exists(static_journal(archive)) || !fs::exists(archive / kStaticName)) return std::nullopt;
   try {
-    const Json json = Json::parse(read_file(static_journal(archive)));
-    if (json.at("configuration") != unit_configuration(file)) return std::nullopt;
-    StaticFile result{{}, json.at("crc32c").get<std::uint32_t>()};
-    for (const Json& field : json.at("fields")) {
-      result.records.push_back(
-          {parse_channel(field.at("channel").get<std::string>()), field.at("offset").get<std::uint64_t>()});
+    const std::string name = static_journal(archive).string();
+    const auto content = parse_json(read_file(name), name);
+    const JsonReader json(content, name);
+    if (json.text("configuration") != unit_configuration(file)) return std::nullopt;
+    StaticFile result{{},
+                      static_cast<std::uint32_t>(json.integer("crc32c", 0, std::numeric_limits<std::uint32_t>::max()))};
+    for (const auto& item : json.array("fields", file.plan.statics.size())) {
+      const JsonReader field(item, json.name("fields"));
+      const std::int64_t offset = field.integer("offset", 0, std::numeric_limits<std::int64_t>::max());
+      result.records.push_back({parse_channel(field.text("channel")), static_cast<std::uint64_t>(offset)});
     }
     bool same = result.records.size() == file.plan.statics.size();
     for (std::size_t i = 0; same && i < result.records.size(); ++i)
       same = result.records[i].channel == file.plan.statics[i];
     if (same) return result;
-  } catch (const Json::exception&) {
   } catch (const Error&) {
   }
   return std::nullopt;

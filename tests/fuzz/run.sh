@@ -8,6 +8,7 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned 
   exit 77
 fi
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz --target fuzz_config fuzz_words fuzz_zarr fuzz_grib fuzz_netcdf fuzz_bufr fuzz_csv \
+cmake --build --preset fuzz --target fuzz_config fuzz_words fuzz_zarr fuzz_grib fuzz_netcdf fuzz_bufr fuzz_csv fuzz_odb \
+  fuzz_archive_manifest fuzz_archive_chunks \
   fuzz_bundle fuzz_feed fuzz_forecast_file fuzz_sensor_reports fuzz_trust fuzz_delta
 ctest --test-dir build/fuzz --output-on-failure -L fuzz

@@ -71,18 +71,37 @@ TEST(Manifest, RefusesNonsenseWithTheRightChecksum) {
   EXPECT_THAT(complains([](Json& j) { j["version"] = 2; }), testing::HasSubstr("version 2"));
   EXPECT_THAT(complains([](Json& j) { j["layout"]["grid"] = "hexagonal 7"; }), testing::HasSubstr("archive.json"));
   EXPECT_THAT(complains([](Json& j) { j["layout"]["channels"][0] = "zz500"; }), testing::HasSubstr("zz"));
-  EXPECT_THAT(complains([](Json& j) { j["layout"]["chunk"]["rows"] = 0; }), testing::HasSubstr("chunks"));
-  EXPECT_THAT(complains([](Json& j) { j["layout"]["chunk"]["rows"] = -1; }), testing::Not(testing::IsEmpty()));
+  for (const Json& rows : {Json(0), Json(-1), Json(1e300), Json(4.5), Json("4")}) {
+    EXPECT_THAT(complains([&](Json& j) { j["layout"]["chunk"]["rows"] = rows; }),
+                testing::HasSubstr("archive.json: layout: chunk: rows: expected an integer"));
+  }
+  EXPECT_THAT(complains([](Json& j) { j["layout"]["kept_mantissa_bits"][0] = 1e300; }), testing::HasSubstr("kept_"));
+  EXPECT_THAT(complains([](Json& j) { j["units"][0]["first"] = 1e300; }),
+              testing::HasSubstr("archive.json: units: first: expected an integer"));
+  EXPECT_THAT(complains([](Json& j) { j["units"][0]["crc32c"] = "0x123456"; }), testing::HasSubstr("8 hexadecimal"));
   EXPECT_THAT(complains([](Json& j) { j["units"][0]["count"] = 2; }), testing::HasSubstr("2 of 3 times"));
   EXPECT_THAT(complains([](Json& j) { j["units"][0]["count"] = 4; }), testing::HasSubstr("units"));
   EXPECT_THAT(complains([](Json& j) { j["units"][0]["file"] = "../fields.h5"; }), testing::HasSubstr("name"));
   EXPECT_THAT(complains([](Json& j) { j["times"]["step"] = "0s"; }), testing::HasSubstr("times"));
   EXPECT_THAT(complains([](Json& j) { j["times"]["last"] = "1900-01-01"; }), testing::HasSubstr("times"));
+  EXPECT_THAT(complains([](Json& j) { j["times"]["step"] = "1s", j["times"]["last"] = "2019-01-01"; }),
+              testing::HasSubstr("times"));  // more than any archive has: they would be listed in memory
+  EXPECT_THAT(complains([](Json& j) {
+                j["times"]["missing"] = {"2017-07-15", "2017-07-14T08:40"};
+              }),
+              testing::HasSubstr("ascend"));
+  EXPECT_THAT(complains([](Json& j) { j["statistics"]["mean"][0] = nullptr; }), testing::HasSubstr("mean"));
   EXPECT_THAT(complains([](Json& j) { j["statistics"]["mean"] = {1.0}; }), testing::HasSubstr("mean"));
   EXPECT_THAT(complains([](Json& j) { j.erase("units"); }), testing::HasSubstr("units"));
   EXPECT_THAT(complaint(""), testing::HasSubstr("archive.json"));
   EXPECT_THAT(complaint("[1, 2]"), testing::HasSubstr("not a zonda archive"));
   EXPECT_THAT(complaint(text + "\n"), testing::HasSubstr("damaged"));
+}
+
+TEST(Manifest, DeepNestingIsRefusedBeforeTheStackEnds) {
+  const std::string deep = std::string(300'000, '[') + std::string(300'000, ']');
+  EXPECT_THAT(complaint("{\"format\": \"zonda archive\", \"version\": 1, \"provenance\": " + deep + "}"),
+              testing::HasSubstr("nested deeper than 32 levels"));
 }
 
 TEST(Manifest, AnUnfinishedArchiveSaysWhatIsMissing) {
