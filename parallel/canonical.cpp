@@ -13,44 +13,57 @@
 namespace zonda::parallel {
 namespace {
 
-/// Columns travel in blocks, so that the buffers stay small however wide the terms are.
-constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
+/// Columns travel in blocks, so that the buffers stay small however wide the terms are; of so many ranks that messages
+/// would be too short, in larger ones.
+constexpr std::size_t buffer_bytes = std::size_t{2} << 20, most_buffer_bytes = std::size_t{64} << 20,
+                      fewest_columns = 8192;
 
 using Node = TreeNode;
 
 /// Sums of nodes to columns: `fill(n, columns, to)` writes those columns of the sum of this rank's node n;
-/// `as_it_is`, where not null, is its only node's sum.
-template <class T, class Fill>
+/// `as_it_is`, where not null, is its only node's sum. `spent(columns)`: they will not be read again.
+template <class T, class Fill, class Spent>
 void reduce_scatter_nodes(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,
-                          const T* as_it_is, Fill&& fill, std::span<T> share) {
+                          const T* as_it_is, Fill&& fill, Spent&& spent, std::span<T> share) {
   const auto ranks = static_cast<std::size_t>(communicator.size()),
              rank = static_cast<std::size_t>(communicator.rank());
   const auto columns_of = [&](std::size_t r) { return Range{cuts[r], cuts[r + 1]}; };
   std::vector<std::vector<Node>> nodes(ranks);  // what each rank sums alone
-  std::size_t node_count = 0, widest = 0;
+  std::size_t node_count = 0, most_nodes = 0, widest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
     nodes[r] = tree_nodes(terms, partition(terms, ranks, r));
     node_count += nodes[r].size();
+    most_nodes = std::max(most_nodes, nodes[r].size());
     widest = std::max(widest, columns_of(r).size());
   }
   if (terms == 0) {
     std::fill(share.begin(), share.end(), T{0});
     return;
   }
-  // The same block on all ranks, so from numbers that all of them know: so many columns of each share.
-  const std::size_t deepest = 2 * static_cast<std::size_t>(std::bit_width(terms));
-  const std::size_t per_column = sizeof(T) * (deepest * ranks + node_count + 2);
-  const std::size_t block = std::max(buffer_bytes / per_column, std::size_t{1});
+  // The same block on all ranks, so from numbers that all of them know: so many columns of each share. Held of a column
+  // are what goes out, what comes in and what is being added.
+  const std::size_t per_column =
+      sizeof(T) * (most_nodes * ranks + node_count + static_cast<std::size_t>(std::bit_width(terms)) + 1);
+  const std::size_t block =
+      std::max({buffer_bytes / per_column, std::min(most_buffer_bytes / per_column, fewest_columns), std::size_t{1}});
+  // One node and all columns at once: it goes out from where it is.
+  const bool direct = as_it_is && nodes[rank].size() == 1 && widest <= block;
+  std::vector<T> sums, received;
   for (std::size_t first = 0; first < widest; first += block) {
     const auto in_block = [&](std::size_t r) {
       const Range all = columns_of(r);
       const std::size_t begin = std::min(all.begin + first, all.end);
       return Range{begin, std::min(begin + block, all.end)};
     };
+    const auto block_is_spent = [&] {
+      for (std::size_t r = 0; r < ranks; ++r)
+        if (const Range theirs = in_block(r); theirs.size() > 0) spent(theirs);
+    };
     if (const Levels* levels = communicator.transport()->levels()) {
       std::vector<Range> columns;
       for (std::size_t r = 0; r < ranks; ++r) columns.push_back(in_block(r));
       const std::vector<T> sum = LevelledSum<T>(*communicator.transport(), *levels, terms, columns).run(fill);
+      block_is_spent();
       std::ranges::copy(sum, share.data() + first);
       continue;
     }
@@ -61,19 +74,21 @@ void reduce_scatter_nodes(const Communicator& communicator, std::size_t terms, s
       send_offset[r + 1] = send_offset[r] + nodes[rank].size() * in_block(r).size() * sizeof(T);
       receive_offset[r + 1] = receive_offset[r] + nodes[r].size() * mine_columns * sizeof(T);
     }
-    // One node and all columns at once: it goes out from where it is.
-    const bool direct = as_it_is && nodes[rank].size() == 1 && widest <= block;
-    std::vector<T> sums(direct ? 0 : send_offset[ranks] / sizeof(T));
-    for (std::size_t n = 0; n < (direct ? 0 : nodes[rank].size()); ++n)
-      for (std::size_t r = 0; r < ranks; ++r)
-        if (const Range theirs = in_block(r); theirs.size() > 0)
-          fill(n, theirs, sums.data() + send_offset[r] / sizeof(T) + n * theirs.size());
+    if (!direct) {
+      sums.resize(send_offset[ranks] / sizeof(T));
+      for (std::size_t n = 0; n < nodes[rank].size(); ++n)
+        for (std::size_t r = 0; r < ranks; ++r)
+          if (const Range theirs = in_block(r); theirs.size() > 0)
+            fill(n, theirs, sums.data() + send_offset[r] / sizeof(T) + n * theirs.size());
+      block_is_spent();
+    }
     // Every rank finishes its columns in the order of the tree.
-    std::vector<T> received(receive_offset[ranks] / sizeof(T));
+    received.resize(receive_offset[ranks] / sizeof(T));
     const std::span<const T> sent = direct ? std::span<const T>(as_it_is, cuts[ranks]) : std::span<const T>(sums);
     communicator
         .all_to_all(std::as_bytes(sent), send_offset, std::as_writable_bytes(std::span(received)), receive_offset)
         .wait();
+    if (direct) block_is_spent();
     if (mine_columns == 0) continue;
     TreeAdder<T> adder(terms, mine_columns);
     std::size_t at = 0;
@@ -116,7 +131,8 @@ void reduce_scatter(const Communicator& communicator, std::size_t terms, std::si
     for (std::size_t leaf = node.begin; leaf < node.end; ++leaf) adder.add({leaf, leaf + 1}, row(leaf));
     std::copy_n(adder.sum().data(), columns.size(), to);
   };
-  reduce_scatter_nodes<T>(communicator, terms, cuts, own.size() == 1 ? mine.data() : nullptr, fill, share);
+  reduce_scatter_nodes<T>(
+      communicator, terms, cuts, own.size() == 1 ? mine.data() : nullptr, fill, [](Range) {}, share);
 }
 
 template <class T>
@@ -180,7 +196,8 @@ void canonical_reduce_scatter(const Communicator& communicator, std::size_t term
 }
 
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,
-                              std::span<const std::span<const float>> sums, std::span<float> share) {
+                              std::span<const std::span<const float>> sums, std::span<float> share,
+                              const std::function<void(Range)>& spent) {
   const auto ranks = static_cast<std::size_t>(communicator.size()),
              rank = static_cast<std::size_t>(communicator.rank());
   const std::size_t nodes = tree_nodes(terms, partition(terms, ranks, rank)).size();
@@ -193,7 +210,11 @@ void canonical_reduce_scatter(const Communicator& communicator, std::size_t term
   const auto fill = [&](std::size_t n, Range columns, float* to) {
     std::copy_n(sums[n].data() + columns.begin, columns.size(), to);
   };
-  reduce_scatter_nodes<float>(communicator, terms, cuts, sums.size() == 1 ? sums[0].data() : nullptr, fill, share);
+  const auto tell = [&](Range columns) {
+    if (spent) spent(columns);
+  };
+  reduce_scatter_nodes<float>(communicator, terms, cuts, sums.size() == 1 ? sums[0].data() : nullptr, fill, tell,
+                              share);
 }
 
 }  // namespace zonda::parallel

@@ -37,8 +37,11 @@ void canonical_reduce_scatter(const Communicator& communicator, std::size_t term
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
                               std::span<const double> mine, std::span<double> share);
 /// The same sum from nodes that this rank has added up: `sums[i]` [cuts.back()] is that of node i of tree_nodes(terms,
-/// partition(terms, size, rank)). This rank gets columns [cuts[rank], cuts[rank + 1]); cuts ascend from 0.
+/// partition(terms, size, rank)). This rank gets columns [cuts[rank], cuts[rank + 1]); cuts ascend from 0. Columns go
+/// some at a time: `spent(columns)` says which of `sums` will not be read again, so that their memory may go. `share`
+/// may lie in its place within one of the sums; its columns are written after they were said to be spent.
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,
-                              std::span<const std::span<const float>> sums, std::span<float> share);
+                              std::span<const std::span<const float>> sums, std::span<float> share,
+                              const std::function<void(Range columns)>& spent = {});
 
 }  // namespace zonda::parallel

@@ -65,9 +65,9 @@ void GradientSum::begin_term(Context&) {
 }
 
 void GradientSum::reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums,
-                                  std::span<float> share) const {
+                                  std::span<float> share, const Spent& spent) const {
   const std::vector<std::size_t> cuts = shares_.data_cuts(bucket);
-  if (!options_.fast) return parallel::canonical_reduce_scatter(data(), terms_, cuts, sums, share);
+  if (!options_.fast) return parallel::canonical_reduce_scatter(data(), terms_, cuts, sums, share, spent);
   std::vector<float> total(cuts.back());
   for (const auto sum : sums) add_to(total, sum);
   data().all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
@@ -75,24 +75,16 @@ void GradientSum::reduce_to_share(std::size_t bucket, std::span<const std::span<
               share.begin());
 }
 
-/// What of the bucket this slab finishes, in `sum` or where it is.
-std::span<const float> GradientSum::sum_over_slabs(std::size_t bucket, std::span<const float> mine,
-                                                   std::vector<float>& sum) const {
-  if (slabs().size() == 1) return mine;
-  const ArenaRange share = shares_.slab_share(bucket);
-  const auto first = static_cast<std::size_t>(share.first - shares_.buckets()[bucket].first);
-  const auto count = static_cast<std::size_t>(share.count);
-  if (shares_.buckets()[bucket].replicated) return mine.subspan(first, count);
-  sum.resize(count);
-  if (options_.fast) {
-    std::vector<float> total(mine.begin(), mine.end());
-    slabs().all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
-    std::copy_n(total.begin() + static_cast<std::ptrdiff_t>(first), count, sum.begin());
-    return sum;
-  }
-  parallel::canonical_reduce_scatter(slabs(), static_cast<std::size_t>(slabs().size()), shares_.slab_cuts(bucket),
-                                     std::span(&mine, 1), sum);
-  return sum;
+/// What of the bucket this slab finishes, of `mine`, all of it: written to `sum`, which may lie in its place there.
+void GradientSum::sum_over_slabs(std::size_t bucket, std::span<const float> mine, std::span<float> sum,
+                                 const Spent& spent) const {
+  if (!options_.fast)
+    return parallel::canonical_reduce_scatter(slabs(), static_cast<std::size_t>(slabs().size()),
+                                              shares_.slab_cuts(bucket), std::span(&mine, 1), sum, spent);
+  std::vector<float> total(mine.begin(), mine.end());
+  slabs().all_reduce(std::span(total), parallel::Reduction::sum, parallel::Order::any).wait();
+  std::copy_n(total.begin() + (shares_.slab_share(bucket).first - shares_.buckets()[bucket].first), sum.size(),
+              sum.begin());
 }
 
 const parallel::Communicator& GradientSum::data() const {
@@ -136,15 +128,30 @@ void GradientSum::gradients_ready(std::size_t bucket) {
 void GradientSum::take(const Found& found) {
   BucketSum& b = buckets_[found.bucket];
   const Bucket& range = shares_.buckets()[found.bucket];
-  const auto release = [&] { store_.discard(store_.gradients(), range.first, range.count); };
+  const ArenaRange own = shares_.own(found.bucket), of_slab = shares_.slab_share(found.bucket);
+  const bool kept = !found.first || !found.last || own_terms() > 1;
+  // Gradients go while they are sent: the next bucket's are found meanwhile.
+  const Spent spent = [&](parallel::Range columns) {
+    store_.discard(store_.gradients(), range.first + static_cast<std::int64_t>(columns.begin),
+                   static_cast<std::int64_t>(columns.size()));
+  };
+  const std::span<const float> mine = gradients({range.first, range.count});
   std::vector<float> received;
-  const std::span<const float> sum = sum_over_slabs(found.bucket, gradients({range.first, range.count}), received);
-  const ArenaRange own = shares_.own(found.bucket);
-  if (found.first && found.last && own_terms() == 1) {  // nothing to keep it for
-    std::vector<float> share(static_cast<std::size_t>(own.count));
-    reduce_to_share(found.bucket, std::span(&sum, 1), share);
-    release();
-    std::copy(share.begin(), share.end(), gradients(own).begin());
+  std::span<float> sum = gradients(of_slab);
+  if (slabs().size() > 1 && !range.replicated) {
+    if (kept || data().size() > 1) {
+      received.resize(sum.size());
+      sum = received;
+    }
+    sum_over_slabs(found.bucket, mine, sum, spent);
+  }
+  if (!kept) {
+    const std::span<const float> term = sum;
+    if (data().size() > 1)
+      reduce_to_share(found.bucket, std::span(&term, 1), gradients(own), slabs().size() == 1 ? spent : Spent());
+    const std::int64_t end = range.first + range.count, own_end = own.first + own.count;
+    store_.discard(store_.gradients(), range.first, own.first - range.first);
+    store_.discard(store_.gradients(), own_end, end - own_end);
     return;
   }
   if (found.first) {
@@ -154,7 +161,7 @@ void GradientSum::take(const Found& found) {
   } else {
     add_to(b.sums[b.nodes.size() - 1], sum);
   }
-  release();
+  store_.discard(store_.gradients(), range.first, range.count);
   if (!found.last) return;
   for (std::size_t n = b.nodes.size(); n > 1 && parallel::are_siblings(terms_, b.nodes[n - 2], b.nodes[n - 1]); --n) {
     add_to(b.sums[n - 2], b.sums[n - 1]);

@@ -2,6 +2,7 @@
 // The gradient of a batch as a sum over its micro-batches, and over the chunks of latitude that slabs hold, on one
 // fixed tree: the same bits on any ranks.
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "model/training/parameter_shares.hpp"
 #include "parallel/canonical.hpp"
 #include "parallel/communication_stream.hpp"
+#include "parallel/partition.hpp"
 
 namespace zonda::model {
 
@@ -60,6 +62,8 @@ class GradientSum {
     bool first, last;          // of the micro-batch's passes that are taken
     bool ends;                 // behind it nothing comes of this rank's
   };
+  /// Columns of a bucket that nobody reads any more.
+  using Spent = std::function<void(parallel::Range columns)>;
   void take(const Found& found);
   void wait();
   const parallel::Communicator& data() const;
@@ -68,8 +72,9 @@ class GradientSum {
   std::span<float> gradients(ArenaRange range) const;
   std::size_t own_terms() const { return end_ - begin_; }
   /// Over the data ranks, to this rank's share.
-  void reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums, std::span<float> share) const;
-  std::span<const float> sum_over_slabs(std::size_t bucket, std::span<const float> mine, std::vector<float>& sum) const;
+  void reduce_to_share(std::size_t bucket, std::span<const std::span<const float>> sums, std::span<float> share,
+                       const Spent& spent = {}) const;
+  void sum_over_slabs(std::size_t bucket, std::span<const float> mine, std::span<float> sum, const Spent& spent) const;
   void join(Context& ctx);
   void finish_whole(Context& ctx);
 

@@ -1,6 +1,7 @@
 #include "model/training/parameter_shares.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "core/error.hpp"
@@ -15,13 +16,12 @@ std::int64_t distance_of_cuts(const Parameter& p) {
 }
 
 /// Where a bucket may be cut, counted from its first number: before each piece, and at its end.
-std::vector<std::size_t> places_of(const ParameterStore& store, const Bucket& bucket) {
-  std::vector<std::size_t> places;
+std::vector<std::int64_t> places_of(const ParameterStore& store, const Bucket& bucket) {
+  std::vector<std::int64_t> places;
   for (const Parameter& p : store.list())
     if (p.offset >= bucket.first && p.offset < bucket.first + bucket.count)
-      for (std::int64_t at = 0; at < p.count; at += distance_of_cuts(p))
-        places.push_back(static_cast<std::size_t>(p.offset + at - bucket.first));
-  places.push_back(static_cast<std::size_t>(bucket.count));
+      for (std::int64_t at = 0; at < p.count; at += distance_of_cuts(p)) places.push_back(p.offset + at - bucket.first);
+  places.push_back(bucket.count);
   return places;
 }
 
@@ -34,17 +34,28 @@ ParameterShares::ParameterShares(const ParameterStore& store, std::vector<Bucket
       ranks_.all.rank() != ranks_.slabs.rank() * ranks_.data.size() + ranks_.data.rank())
     fail(ErrorKind::failure, "rank {} of {} is not slab {} of {} and data rank {} of {}", ranks_.all.rank(),
          ranks_.all.size(), ranks_.slabs.rank(), ranks_.slabs.size(), ranks_.data.rank(), ranks_.data.size());
+  // A bucket has few places to cut it: who got less than an equal part of those before gets more of the next.
+  const auto n = static_cast<std::int64_t>(parts);
+  std::map<int, std::vector<std::int64_t>> of_stages;  // what ranks are owed, in parts of a number
   for (const Bucket& bucket : buckets_) {
-    const std::vector<std::size_t> places = places_of(store, bucket);
-    const auto count = static_cast<std::size_t>(bucket.count);
+    const std::vector<std::int64_t> places = places_of(store, bucket);
+    std::vector<std::int64_t>& owed = of_stages.try_emplace(bucket.stage, parts).first->second;
     std::vector<std::size_t> cuts{0};
-    for (std::size_t r = 1; r < parts; ++r) {
-      const std::size_t even = count / parts * r + count % parts * r / parts;
-      auto place = std::lower_bound(places.begin(), places.end(), even);
-      if (place != places.begin() && even - *(place - 1) < *place - even) --place;
-      cuts.push_back(*place);
+    std::int64_t cut = 0, wanted = 0;
+    for (std::size_t r = 0; r < parts; ++r) {
+      owed[r] += bucket.count;
+      wanted += owed[r];
+      std::int64_t next = bucket.count;
+      if (r + 1 < parts) {
+        auto place = std::ranges::lower_bound(places, wanted, {}, [&](std::int64_t at) { return at * n; });
+        if (place == places.end() || (place != places.begin() && wanted - *(place - 1) * n < *place * n - wanted))
+          --place;
+        next = std::max(*place, cut);
+      }
+      owed[r] -= (next - cut) * n;
+      cut = next;
+      cuts.push_back(static_cast<std::size_t>(cut));
     }
-    cuts.push_back(count);
     cuts_.push_back(std::move(cuts));
   }
 }

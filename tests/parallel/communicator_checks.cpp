@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -414,6 +415,39 @@ void canonical_nodes(const Communicator& c) {
   }
 }
 
+/// Wide sums go some columns at a time; what was said to be spent is not read again, and the share may lie there.
+void canonical_columns_are_spent(const Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
+  const std::size_t width = 150'001;
+  std::vector<std::size_t> cuts{0};
+  for (std::size_t r = 0; r < ranks; ++r) cuts.push_back(r + 1 == ranks ? width : (cuts.back() + width + 1) / 2);
+  for (const std::size_t of_rank : {1, 3}) {
+    const std::size_t count = of_rank * ranks;
+    const Range own = partition(count, ranks, rank);
+    const std::vector<float> mine = terms<float>(c.rank(), own.size() * width);
+    std::vector<float> total(width);
+    canonical_all_reduce(c, count, width, std::span<const float>(mine), std::span(total));
+    std::vector<std::vector<float>> sums;
+    for (const TreeNode node : tree_nodes(count, own)) {
+      ASSERT_LE(node.end - node.begin, 3U);  // leaf after leaf is the tree then
+      const float* row = mine.data() + (node.begin - own.begin) * width;
+      std::vector<float>& sum = sums.emplace_back(row, row + width);
+      for (std::size_t i = width; i < (node.end - node.begin) * width; ++i) sum[i % width] += row[i];
+    }
+    const std::vector<std::span<const float>> views(sums.begin(), sums.end());
+    std::vector<int> times(width);
+    const std::span<float> share = std::span(sums[0]).subspan(cuts[rank], cuts[rank + 1] - cuts[rank]);
+    canonical_reduce_scatter(c, count, cuts, views, share, [&](Range columns) {
+      for (std::size_t i = columns.begin; i < columns.end; ++i) {
+        ++times[i];
+        for (std::vector<float>& sum : sums) sum[i] = std::nanf("");
+      }
+    });
+    EXPECT_THAT(times, testing::Each(1));
+    expect_equal_bits<float>(share, std::span(total).subspan(cuts[rank], share.size()), "share in its place");
+  }
+}
+
 /// Each rank's share of the canonical sum holds the bits of the whole one.
 void canonical_shares(const Communicator& c) {
   const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
@@ -484,6 +518,7 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"uneven_gather", uneven_gather},
       {"canonical_shares", canonical_shares},
       {"canonical_nodes", canonical_nodes},
+      {"canonical_columns_are_spent", canonical_columns_are_spent},
       {"traffic_equals_the_formulas", traffic_equals_the_formulas},
       {"wrong_use_is_refused", wrong_use_is_refused},
   };

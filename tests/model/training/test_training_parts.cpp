@@ -108,6 +108,26 @@ TEST(ParameterShares, CutEveryBucketBetweenPieces) {
   }
 }
 
+TEST(ParameterShares, EvenOutOverTheBuckets) {
+  // Of 3 3/7 pieces a rank and bucket: alone, each bucket would leave some ranks a fifth more than others.
+  ParameterStore store;
+  std::vector<Bucket> buckets;
+  for (int b = 0; b < 40; ++b) {
+    store.add("block" + std::to_string(b) + ".matrix", {24 * optimiser_piece}, true, 1);
+    buckets.push_back({"block" + std::to_string(b), b * 24 * optimiser_piece, 24 * optimiser_piece, false, b / 20});
+  }
+  parallel::run_on_threads(7, [&](const parallel::Communicator& all) {
+    const ParameterShares shares(store, buckets, TrainingRanks::of_data(all));
+    for (const int stage : {0, 1})
+      for (int rank = 0; rank < 7; ++rank) {
+        std::int64_t numbers = 0;
+        for (std::size_t b = 0; b < buckets.size(); ++b)
+          if (buckets[b].stage == stage) numbers += shares.share(b, rank).count;
+        EXPECT_NEAR(static_cast<double>(numbers) / optimiser_piece, 20 * 24 / 7., 1) << "rank " << rank;
+      }
+  });
+}
+
 /// Micro-batches of two passes each over a sample of `chunks` chunks; what a pass adds follows from the numbers alone.
 struct FakeTraining {
   std::size_t terms, chunks;
