@@ -16,7 +16,7 @@ namespace {
 /// Columns travel in blocks, so that the buffers stay small however wide the terms are; of so many ranks that messages
 /// would be too short, in larger ones.
 constexpr std::size_t buffer_bytes = std::size_t{2} << 20, most_buffer_bytes = std::size_t{64} << 20,
-                      fewest_columns = 8192;
+                      fewest_columns = 16384;
 
 using Node = TreeNode;
 

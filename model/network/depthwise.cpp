@@ -13,30 +13,44 @@ Depthwise::Depthwise(ParameterStore& store, const std::string& name, const Token
       weight_(store.add(name + ".weight", {9, width}, true, 0)),
       bias_(store.add(name + ".bias", {width}, false, 0)) {}
 
-void Depthwise::convolve(Context& ctx, const Tensor& x, const Tensor& bias, const Tensor& y) const {
-  Tensor from = halo_.widened(ctx, x), to = halo_.take(ctx, y);
-  ctx->depthwise(ctx, raster(halo_.wide_rows()), from, store_->value(weight_), bias, to);
+void Depthwise::convolve(Context& ctx, const Tensor& x, const Tensor& bias, const Tensor& y,
+                         const WorkWatch& watch) const {
+  Tensor from = halo_.placed(ctx, x), to = halo_.take(ctx, y);
+  Halo::Arrival coming = halo_.begin(ctx, from);
+  halo_.map_meanwhile(ctx, coming, from, to, "forward, convolution", watch,
+                      [&](const Tensor& in, const Tensor& out, std::int64_t rows) {
+                        ctx->depthwise(ctx, raster(rows), in, store_->value(weight_), bias, out);
+                      });
   halo_.narrow(ctx, to, y);
   halo_.release(ctx, from);
   halo_.release(ctx, to);
   ctx->add(ctx, x, y);
 }
 
-void Depthwise::forward(Context& ctx, const Tensor& x, const Tensor& y) const {
-  convolve(ctx, x, store_->value(bias_), y);
+void Depthwise::forward(Context& ctx, const Tensor& x, const Tensor& y, const WorkWatch& watch) const {
+  convolve(ctx, x, store_->value(bias_), y, watch);
 }
 
-void Depthwise::backward(Context& ctx, const Tensor& x, const Tensor& d) const {
-  Tensor dy = halo_.widened(ctx, d);
-  if (ctx.weight_gradients && !store_->at(weight_).frozen) {
-    Tensor from = halo_.widened(ctx, x);
+void Depthwise::backward(Context& ctx, const Tensor& x, const Tensor& d, const WorkWatch& watch) const {
+  const bool learning = ctx.weight_gradients && !store_->at(weight_).frozen;
+  Tensor dy = halo_.placed(ctx, d), from;
+  Halo::Arrival coming = halo_.begin(ctx, dy), of_input;
+  if (learning) {
+    from = halo_.placed(ctx, x);
+    of_input = halo_.begin(ctx, from);
+  }
+  Tensor through = ctx.take(d.shape), to = halo_.take(ctx, through);
+  halo_.map_meanwhile(ctx, coming, dy, to, "backward, convolution", watch,
+                      [&](const Tensor& in, const Tensor& out, std::int64_t rows) {
+                        ctx->depthwise_backward_input(ctx, raster(rows), store_->value(weight_), in, out);
+                      });
+  halo_.narrow(ctx, to, through);
+  halo_.release(ctx, to);
+  if (learning) {
+    halo_.finish(ctx, of_input);
     add_weight_gradient(ctx, from, dy);
     halo_.release(ctx, from);
   }
-  Tensor through = ctx.take(d.shape), to = halo_.take(ctx, through);
-  ctx->depthwise_backward_input(ctx, raster(halo_.wide_rows()), store_->value(weight_), dy, to);
-  halo_.narrow(ctx, to, through);
-  halo_.release(ctx, to);
   halo_.release(ctx, dy);
   ctx->add(ctx, through, d);
   ctx.release(through);
@@ -71,7 +85,7 @@ void Depthwise::add_weight_gradient(Context& ctx, const Tensor& x, const Tensor&
 }
 
 void Depthwise::tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const {
-  convolve(ctx, dx, {}, dy);
+  convolve(ctx, dx, {}, dy, {});
 }
 
 Depthwise::Traffic Depthwise::backward_traffic(const Shape& x, DType dtype, bool learning) const {

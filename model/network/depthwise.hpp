@@ -14,9 +14,9 @@ class Depthwise {
  public:
   Depthwise(ParameterStore& store, const std::string& name, const TokenGrid& grid, const Slab& slab, int width);
   /// y = x + conv(x); x, y [B T, D], the slab's tokens row after row.
-  void forward(Context& ctx, const Tensor& x, const Tensor& y) const;
+  void forward(Context& ctx, const Tensor& x, const Tensor& y, const WorkWatch& watch = {}) const;
   /// `d` holds dy and becomes dx.
-  void backward(Context& ctx, const Tensor& x, const Tensor& d) const;
+  void backward(Context& ctx, const Tensor& x, const Tensor& d, const WorkWatch& watch = {}) const;
   void tangent(Context& ctx, const Tensor& dx, const Tensor& dy) const;
 
   using Traffic = parallel::HaloExchange::Traffic;
@@ -26,7 +26,7 @@ class Depthwise {
   Traffic backward_traffic(const Shape& x, DType dtype, bool learning) const;
 
  private:
-  void convolve(Context& ctx, const Tensor& x, const Tensor& bias, const Tensor& y) const;
+  void convolve(Context& ctx, const Tensor& x, const Tensor& bias, const Tensor& y, const WorkWatch& watch) const;
   /// Of wide tensors.
   void add_weight_gradient(Context& ctx, const Tensor& x, const Tensor& dy) const;
   TokenRaster raster(std::int64_t rows) const { return {rows, columns_, periodic_}; }

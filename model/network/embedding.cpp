@@ -29,7 +29,11 @@ Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const Slab& s
 }
 
 void Embedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens) const {
-  Tensor image = halo_.widened(ctx, x);
+  Tensor image = halo_.placed(ctx, x);
+  Halo::Arrival coming = halo_.begin(ctx, image);
+  Tensor position = ctx.take({tokens_, width_});
+  position_.forward(ctx, features_, position);
+  halo_.finish(ctx, coming);
   if (levels_) {
     levels_->forward(ctx, image, tokens);
   } else {
@@ -39,13 +43,18 @@ void Embedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens) con
     ctx.release(patches);
   }
   halo_.release(ctx, image);
-  Tensor position = ctx.take({tokens_, width_});
-  position_.forward(ctx, features_, position);
   ctx->add_rows(ctx, tokens, position, tokens);
   ctx.release(position);
 }
 
 void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, const Tensor& dx) const {
+  const bool seen_again = levels_ || patch_->learns(ctx);
+  Tensor image;
+  Halo::Arrival coming;
+  if (seen_again) {
+    image = halo_.placed(ctx, x);
+    coming = halo_.begin(ctx, image);
+  }
   if (position_.learns(ctx)) {
     Tensor dposition = ctx.take({tokens_, width_});
     ctx->sum_rows(ctx, dtokens, dposition, false);
@@ -54,17 +63,12 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
   }
   Tensor room = halo_.take(ctx, dx.none() ? x : dx);  // the plan's, whether dx is wanted in this pass or not
   const Tensor dimage = dx.none() ? Tensor{} : room;
+  halo_.finish(ctx, coming);
   if (levels_) {
-    Tensor image = halo_.widened(ctx, x);
     levels_->backward(ctx, image, dtokens, dimage);
-    halo_.release(ctx, image);
   } else {
     Tensor patches = ctx.take({dtokens.shape[0], patch_->in()});
-    if (patch_->learns(ctx)) {
-      Tensor image = halo_.widened(ctx, x);
-      ctx->patch_gather(ctx, geometry_, image, patches, false);
-      halo_.release(ctx, image);
-    }
+    if (seen_again) ctx->patch_gather(ctx, geometry_, image, patches, false);
     patch_->backward_weight(ctx, patches, dtokens);
     if (!dx.none()) {
       patch_->backward_input(ctx, dtokens, patches);
@@ -72,6 +76,7 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
     }
     ctx.release(patches);
   }
+  if (seen_again) halo_.release(ctx, image);
   if (!dx.none()) {
     halo_.add_back(ctx, dimage);
     halo_.narrow(ctx, dimage, dx);

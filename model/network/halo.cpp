@@ -8,18 +8,19 @@ namespace {
 
 constexpr std::int64_t kEdges = 2;  // rows of a slab that travel: its first and its last, which may be the same
 
-/// `move(from, to)` on spans of the host.
+/// `move(from, to)`, which begins an exchange, on spans of the host; of a device it is over then.
 template <class T, class Move>
-void on_host(Memory& memory, const Tensor& from, const Tensor& to, Move&& move) {
+parallel::Event on_host(Memory& memory, const Tensor& from, const Tensor& to, Move&& move) {
   if (from.device == Device::cpu) return move(std::span<const T>(from.span<T>()), to.span<T>());
   std::vector<T> sent(static_cast<std::size_t>(from.count())), received(static_cast<std::size_t>(to.count()));
   memory.copy_out(sent.data(), from.data, from.bytes());
-  move(std::span<const T>(sent), std::span(received));
+  move(std::span<const T>(sent), std::span(received)).wait();
   memory.copy_in(to.data, received.data(), to.bytes());
+  return {};
 }
 
 template <class Move>
-void on_host(Context& ctx, const Tensor& from, const Tensor& to, Move&& move) {
+parallel::Event on_host(Context& ctx, const Tensor& from, const Tensor& to, Move&& move) {
   if (from.dtype == DType::f64) return on_host<double>(ctx->memory(), from, to, move);
   if (from.dtype == DType::f32) return on_host<float>(ctx->memory(), from, to, move);
   fail(ErrorKind::failure, "halo: rows of {}", name_of(from.dtype));
@@ -62,10 +63,19 @@ Band Halo::band(parallel::Range rows) const {
   return band;
 }
 
-Tensor Halo::widened(Context& ctx, const Tensor& x) const {
-  if (none_) return x;
+Shape Halo::shape_of_rows(const Tensor& wide, std::int64_t n) const {
+  if (columns_ == 0) return {wide.shape[0], wide.shape[1], n, wide.shape[3]};
+  return {wide.shape[0] / wide_rows() * n, wide.shape[1]};
+}
+
+Tensor Halo::placed(Context& ctx, const Tensor& x) const {
   const Tensor wide = take(ctx, x);
   place(ctx, x, wide);
+  return wide;
+}
+
+Tensor Halo::widened(Context& ctx, const Tensor& x) const {
+  const Tensor wide = placed(ctx, x);
   refresh(ctx, wide);
   return wide;
 }
@@ -85,21 +95,38 @@ void Halo::place(Context& ctx, const Tensor& x, const Tensor& wide) const {
   if (!none_) copy_rows(ctx, by_rows(x, rows()), 0, rows(), by_rows(wide, wide_rows()), north());
 }
 
-void Halo::refresh(Context& ctx, const Tensor& wide) const {
-  if (none_) return;
+Halo::Arrival Halo::begin(Context& ctx, const Tensor& wide) const {
+  Arrival coming;
+  if (none_) return coming;
   const Tensor whole = by_rows(wide, wide_rows());
   const std::int64_t outer = whole.shape[0], inner = whole.shape[2];
-  Tensor edges = ctx.take({outer, kEdges, inner}, wide.dtype);
-  Tensor extended = ctx.take({outer, north() + kEdges + south(), inner}, wide.dtype);
-  copy_rows(ctx, whole, north(), 1, edges, 0);
-  copy_rows(ctx, whole, north() + rows() - 1, 1, edges, 1);
+  coming.wide = wide;
+  coming.edges = ctx.take({outer, kEdges, inner}, wide.dtype);
+  coming.extended = ctx.take({outer, north() + kEdges + south(), inner}, wide.dtype);
+  copy_rows(ctx, whole, north(), 1, coming.edges, 0);
+  copy_rows(ctx, whole, north() + rows() - 1, 1, coming.edges, 1);
   if (!ctx.planning())
-    on_host(ctx, edges, extended, [&](auto slab, auto with_halo) {
-      exchange_.exchange(static_cast<std::size_t>(outer), static_cast<std::size_t>(inner), slab, with_halo).wait();
+    coming.event = on_host(ctx, coming.edges, coming.extended, [&](auto slab, auto with_halo) {
+      return exchange_.exchange(static_cast<std::size_t>(outer), static_cast<std::size_t>(inner), slab, with_halo);
     });
-  copy_rows(ctx, extended, 0, north(), whole, 0);
-  copy_rows(ctx, extended, north() + kEdges, south(), whole, north() + rows());
-  ctx.release(edges, extended);
+  copy_rows(ctx, coming.edges, 0, north(), whole, 0);
+  copy_rows(ctx, coming.edges, 1, south(), whole, north() + rows());
+  return coming;
+}
+
+void Halo::finish(Context& ctx, Arrival& coming) const {
+  if (!coming.under_way()) return;
+  if (!ctx.planning()) coming.event.wait();
+  const Tensor whole = by_rows(coming.wide, wide_rows());
+  copy_rows(ctx, coming.extended, 0, north(), whole, 0);
+  copy_rows(ctx, coming.extended, north() + kEdges, south(), whole, north() + rows());
+  ctx.release(coming.edges, coming.extended);
+  coming = {};
+}
+
+void Halo::refresh(Context& ctx, const Tensor& wide) const {
+  Arrival coming = begin(ctx, wide);
+  finish(ctx, coming);
 }
 
 void Halo::add_back(Context& ctx, const Tensor& wide) const {
@@ -113,8 +140,8 @@ void Halo::add_back(Context& ctx, const Tensor& wide) const {
   copy_rows(ctx, whole, north() + rows(), south(), extended, north() + kEdges);
   if (!ctx.planning())
     on_host(ctx, extended, edges, [&](auto with_halo, auto slab) {
-      exchange_.adjoint(static_cast<std::size_t>(outer), static_cast<std::size_t>(inner), with_halo, slab).wait();
-    });
+      return exchange_.adjoint(static_cast<std::size_t>(outer), static_cast<std::size_t>(inner), with_halo, slab);
+    }).wait();
   ctx.release(extended);
   Tensor own = ctx.take({outer, 1, inner}, wide.dtype), given = ctx.take({outer, 1, inner}, wide.dtype);
   const auto add = [&](std::int64_t edge, std::int64_t row) {

@@ -1,6 +1,7 @@
 #pragma once
 // Halo: the rows next to a slab of images or tokens, from the ranks that hold them.
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "model/network/slab.hpp"
@@ -17,6 +18,12 @@ struct Band {
   std::int64_t north = 0, rows = 0, south = 0;
   std::int64_t count() const { return north + rows + south; }
 };
+
+/// Rows [first, first + n) of `from` become rows of `to` from `at` on; both [outer, rows, inner].
+void copy_rows(Context& ctx, const Tensor& from, std::int64_t first, std::int64_t n, const Tensor& to, std::int64_t at);
+
+/// Is told when work begins and ends that goes on while rows travel.
+using WorkWatch = std::function<void(const char* what, bool begins)>;
 
 /// Images [B, C, H, W], or tokens [B H columns, D] row after row. A "wide" tensor has a row more on the sides where
 /// another rank has one; where there is none anywhere, it is the tensor itself. Every method that takes a context is
@@ -48,6 +55,29 @@ class Halo {
   void place(Context& ctx, const Tensor& x, const Tensor& wide) const;
   /// The halo's rows once more, from what their ranks hold in `wide` now.
   void refresh(Context& ctx, const Tensor& wide) const;
+
+  /// Rows on their way into a wide tensor.
+  struct Arrival {
+    Tensor wide, edges, extended;
+    parallel::Event event;
+    bool under_way() const { return !wide.none(); }
+    /// Carries on what is on its way; never blocks.
+    void look() {
+      if (under_way()) event.test();
+    }
+  };
+  /// As widened() and refresh() in two steps: the rows at the slab's edge leave, and those beside them stand in for the
+  /// halo's until finish().
+  Tensor placed(Context& ctx, const Tensor& x) const;
+  Arrival begin(Context& ctx, const Tensor& wide) const;
+  void finish(Context& ctx, Arrival& arrival) const;
+  /// Calls map(in, out, rows) for out = f(in) of wide tensors, each of whose rows follows from the rows of `in` above,
+  /// at and below it, alike in every tensor: of the slab while the rows of `coming` travel into `in`, and then, of
+  /// three rows at each edge, for the row between them. The halo's rows of `out` mean nothing.
+  template <class Map>
+  void map_meanwhile(Context& ctx, Arrival& coming, const Tensor& in, const Tensor& out, const char* what,
+                     const WorkWatch& watch, Map&& map) const;
+
   /// The adjoint of refresh(): what lies in the halo is added to the rows it belongs to.
   void add_back(Context& ctx, const Tensor& wide) const;
   /// Multiplies the rows that two ranks know of, with Sides::south: this rank's first and the halo.
@@ -58,6 +88,10 @@ class Halo {
   parallel::HaloExchange::Traffic add_back_traffic(const Shape& slab, DType dtype) const;
 
  private:
+  /// Whether there is enough to do inside to be worth working on the edges once more.
+  bool has_inside(const Tensor& x) const { return !none_ && x.device == Device::cpu && rows() >= fewest_rows; }
+  static constexpr std::int64_t fewest_rows = 16;
+  Shape shape_of_rows(const Tensor& wide, std::int64_t n) const;
   /// The tensor, of that many rows, as [outer, rows, inner].
   Tensor by_rows(const Tensor& x, std::int64_t rows) const;
   parallel::Communicator slabs_;
@@ -72,7 +106,26 @@ class Halo {
 /// Of the row of grid points that neighbouring slabs' patches have in common, where kernels overlap; else none.
 Halo shared_rows(const Slab& slab);
 
-/// Rows [first, first + n) of `from` become rows of `to` from `at` on; both [outer, rows, inner].
-void copy_rows(Context& ctx, const Tensor& from, std::int64_t first, std::int64_t n, const Tensor& to, std::int64_t at);
+template <class Map>
+void Halo::map_meanwhile(Context& ctx, Arrival& coming, const Tensor& in, const Tensor& out, const char* what,
+                         const WorkWatch& watch, Map&& map) const {
+  const bool inside = has_inside(in);
+  if (!inside) finish(ctx, coming);
+  if (watch) watch(what, true);
+  map(in, out, wide_rows());
+  if (watch) watch(what, false);
+  if (!inside) return;
+  finish(ctx, coming);
+  constexpr std::int64_t around = 3;
+  Tensor from = ctx.take(shape_of_rows(in, around), in.dtype), to = ctx.take(shape_of_rows(out, around), out.dtype);
+  const auto at_edge = [&](std::int64_t row) {
+    copy_rows(ctx, by_rows(in, wide_rows()), row - 1, around, by_rows(from, around), 0);
+    map(from, to, around);
+    copy_rows(ctx, by_rows(to, around), 1, 1, by_rows(out, wide_rows()), row);
+  };
+  if (north() > 0) at_edge(north());
+  if (south() > 0) at_edge(north() + rows() - 1);
+  ctx.release(from, to);
+}
 
 }  // namespace zonda::model

@@ -1,6 +1,7 @@
 #include "model/network/head.hpp"
 
 #include <cmath>
+#include <functional>
 
 #include "model/network/chunk_sum.hpp"
 
@@ -27,8 +28,11 @@ Shape Head::image(std::int64_t samples) const {
   return {samples, channels_, halo_.rows(), geometry_.token_columns * geometry_.size};
 }
 
-void Head::scatter(Context& ctx, const Tensor& patches, const Tensor& wide) const {
-  if (halo_.none()) return ctx->patch_scatter(ctx, geometry_, patches, wide, true);
+Halo::Arrival Head::scatter(Context& ctx, const Tensor& patches, const Tensor& wide) const {
+  if (halo_.none()) {
+    ctx->patch_scatter(ctx, geometry_, patches, wide, true);
+    return {};
+  }
   Tensor own = ctx.take(shared_.wide(image(wide.shape[0])));
   ctx->patch_scatter(ctx, geometry_, patches, own, true);
   shared_.scale_shared(ctx, own, 0.5);
@@ -37,23 +41,29 @@ void Head::scatter(Context& ctx, const Tensor& patches, const Tensor& wide) cons
   const std::int64_t planes = wide.shape[0] * wide.shape[1], columns = wide.shape[3];
   copy_rows(ctx, own.reshaped({planes, own.shape[2], columns}), 0, halo_.rows(),
             wide.reshaped({planes, wide.shape[2], columns}), halo_.north());
-  halo_.refresh(ctx, wide);
   ctx.release(own);
+  return halo_.begin(ctx, wide);
 }
 
-void Head::gather(Context& ctx, const Tensor& wide, const Tensor& patches) const {
-  if (halo_.none()) return ctx->patch_gather(ctx, geometry_, wide, patches, true);
+void Head::gather(Context& ctx, const Tensor& wide, const Tensor& patches,
+                  const std::function<void()>& meanwhile) const {
+  if (halo_.none()) {
+    ctx->patch_gather(ctx, geometry_, wide, patches, true);
+    return meanwhile();
+  }
   Tensor own = ctx.take(shared_.wide(image(wide.shape[0])));
   const std::int64_t planes = wide.shape[0] * wide.shape[1], columns = wide.shape[3];
   copy_rows(ctx, wide.reshaped({planes, wide.shape[2], columns}), halo_.north(), halo_.rows(),
             own.reshaped({planes, own.shape[2], columns}), 0);
-  shared_.refresh(ctx, own);
+  Halo::Arrival coming = shared_.begin(ctx, own);
+  meanwhile();
+  shared_.finish(ctx, coming);
   shared_.scale_shared(ctx, own, 0.5);
   ctx->patch_gather(ctx, geometry_, own, patches, true);
   ctx.release(own);
 }
 
-void Head::forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& saved) const {
+void Head::forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& saved, const WorkWatch& watch) const {
   saved.statistics = ctx.take({tokens.shape[0], 2});
   Tensor normed = ctx.take(tokens.shape);
   ctx->norm_modulate(ctx, NormKind::rms, tokens, norm(), normed, saved.statistics);
@@ -62,41 +72,62 @@ void Head::forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& s
   ctx.release(normed);
   const Shape wide = halo_.wide(y.shape);
   saved.image = ctx.take(wide);
-  scatter(ctx, patches, saved.image);
+  Halo::Arrival coming = scatter(ctx, patches, saved.image);
   ctx.release(patches);
   saved.hidden = ctx.take(wide);
-  ctx->convolution(ctx, periodic_, saved.image, store_->value(first_weight_), store_->value(first_bias_), saved.hidden);
-  halo_.refresh(ctx, saved.hidden);
-  Tensor active = ctx.take(wide), sum = halo_.take(ctx, y);
-  ctx->gelu(ctx, saved.hidden, active);
-  ctx->convolution(ctx, periodic_, active, store_->value(second_weight_), store_->value(second_bias_), sum);
+  halo_.map_meanwhile(ctx, coming, saved.image, saved.hidden, "forward, first convolution", watch,
+                      [&](const Tensor& in, const Tensor& out, std::int64_t) {
+                        ctx->convolution(ctx, periodic_, in, store_->value(first_weight_), store_->value(first_bias_),
+                                         out);
+                      });
+  coming = halo_.begin(ctx, saved.hidden);
+  Tensor sum = halo_.take(ctx, y);
+  halo_.map_meanwhile(ctx, coming, saved.hidden, sum, "forward, second convolution", watch,
+                      [&](const Tensor& in, const Tensor& out, std::int64_t) {
+                        Tensor active = ctx.take(in.shape);
+                        ctx->gelu(ctx, in, active);
+                        ctx->convolution(ctx, periodic_, active, store_->value(second_weight_),
+                                         store_->value(second_bias_), out);
+                        ctx.release(active);
+                      });
   ctx->add(ctx, saved.image, sum);
   halo_.narrow(ctx, sum, y);
   halo_.release(ctx, sum);
-  ctx.release(active);
   if (!ctx.keep) ctx.release(saved.statistics, saved.image, saved.hidden);
 }
 
-void Head::backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tensor& dy, const Tensor& dtokens) const {
+void Head::backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tensor& dy, const Tensor& dtokens,
+                    const WorkWatch& watch) const {
   const Shape wide = halo_.wide(dy.shape);
-  Tensor given = halo_.widened(ctx, dy);
+  Tensor given = halo_.placed(ctx, dy);
+  Halo::Arrival coming = halo_.begin(ctx, given);
+  const auto through = [&](ParameterId weight) {
+    return [this, &ctx, weight](const Tensor& in, const Tensor& out, std::int64_t) {
+      ctx->convolution_backward_input(ctx, periodic_, store_->value(weight), in, out);
+    };
+  };
   Tensor dhidden = ctx.take(wide), active = ctx.take(wide);
-  ctx->convolution_backward_input(ctx, periodic_, store_->value(second_weight_), given, dhidden);
+  halo_.map_meanwhile(ctx, coming, given, dhidden, "backward, second convolution", watch, through(second_weight_));
   ctx->gelu_backward(ctx, saved.hidden, dhidden, dhidden, active);
+  coming = halo_.begin(ctx, dhidden);
   if (learns(ctx, second_weight_)) add_convolution_gradient(ctx, active, given, second_weight_, second_bias_);
+  coming.look();
   ctx.release(active, saved.hidden);
-  halo_.refresh(ctx, dhidden);
   Tensor dimage = ctx.take(wide);
-  ctx->convolution_backward_input(ctx, periodic_, store_->value(first_weight_), dhidden, dimage);
+  halo_.map_meanwhile(ctx, coming, dhidden, dimage, "backward, first convolution", watch, through(first_weight_));
   if (learns(ctx, first_weight_)) add_convolution_gradient(ctx, saved.image, dhidden, first_weight_, first_bias_);
   ctx.release(dhidden, saved.image);
   ctx->add(ctx, given, dimage);
   halo_.release(ctx, given);
-  Tensor dpatches = ctx.take({tokens.shape[0], linear_.out()});
-  gather(ctx, dimage, dpatches);
+  Tensor dpatches = ctx.take({tokens.shape[0], linear_.out()}), normed = ctx.take(tokens.shape);
+  const auto norm_again = [&] {
+    if (!linear_.learns(ctx)) return;
+    if (watch) watch("backward, norm", true);
+    ctx->norm_modulate(ctx, NormKind::rms, tokens, norm(), normed, saved.statistics);
+    if (watch) watch("backward, norm", false);
+  };
+  gather(ctx, dimage, dpatches, std::ref(norm_again));
   ctx.release(dimage);
-  Tensor normed = ctx.take(tokens.shape);
-  if (linear_.learns(ctx)) ctx->norm_modulate(ctx, NormKind::rms, tokens, norm(), normed, saved.statistics);
   linear_.backward_weight(ctx, normed, dpatches);
   linear_.backward_input(ctx, dpatches, normed);
   ctx.release(dpatches);
@@ -156,9 +187,12 @@ void Head::tangent(Context& ctx, const Tensor& tokens, const Saved& saved, const
   ctx.release(normed);
   const Shape wide = halo_.wide(dy.shape);
   Tensor image = ctx.take(wide), hidden = ctx.take(wide);
-  scatter(ctx, patches, image);
+  Halo::Arrival coming = scatter(ctx, patches, image);
   ctx.release(patches);
-  ctx->convolution(ctx, periodic_, image, store_->value(first_weight_), {}, hidden);
+  halo_.map_meanwhile(ctx, coming, image, hidden, "tangent, first convolution", {},
+                      [&](const Tensor& in, const Tensor& out, std::int64_t) {
+                        ctx->convolution(ctx, periodic_, in, store_->value(first_weight_), {}, out);
+                      });
   halo_.refresh(ctx, hidden);
   ctx->gelu_backward(ctx, saved.hidden, hidden, hidden);
   Tensor sum = halo_.take(ctx, dy);

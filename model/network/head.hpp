@@ -17,9 +17,10 @@ class Head {
     Tensor statistics, image, hidden;
   };
   /// tokens [B T, D], the slab's row after row -> y [B, C, H, W].
-  void forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& saved) const;
+  void forward(Context& ctx, const Tensor& tokens, const Tensor& y, Saved& saved, const WorkWatch& watch = {}) const;
   /// dtokens overwritten.
-  void backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tensor& dy, const Tensor& dtokens) const;
+  void backward(Context& ctx, const Tensor& tokens, Saved& saved, const Tensor& dy, const Tensor& dtokens,
+                const WorkWatch& watch = {}) const;
   void tangent(Context& ctx, const Tensor& tokens, const Saved& saved, const Tensor& dtokens, const Tensor& dy) const;
 
   using Traffic = parallel::HaloExchange::Traffic;
@@ -32,9 +33,10 @@ class Head {
   bool learns(const Context& ctx, ParameterId id) const { return ctx.weight_gradients && !store_->at(id).frozen; }
   Backend::Modulation norm() const { return {store_->value(norm_), 0, width_}; }
   Shape image(std::int64_t samples) const;
-  /// Patches to a wide image; where patches share a row, its mean. The adjoint takes the image without halo.
-  void scatter(Context& ctx, const Tensor& patches, const Tensor& wide) const;
-  void gather(Context& ctx, const Tensor& wide, const Tensor& patches) const;
+  /// Patches to a wide image, whose halo is on its way then; where patches share a row, its mean.
+  Halo::Arrival scatter(Context& ctx, const Tensor& patches, const Tensor& wide) const;
+  /// The adjoint, of the image without halo. `meanwhile()` is called while rows travel.
+  void gather(Context& ctx, const Tensor& wide, const Tensor& patches, const std::function<void()>& meanwhile) const;
   /// Of wide tensors; chunk by chunk in bands of rows.
   void add_convolution_gradient(Context& ctx, const Tensor& x, const Tensor& dy, ParameterId weight,
                                 ParameterId bias) const;

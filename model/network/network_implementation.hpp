@@ -62,6 +62,7 @@ struct ForecastNetwork::Implementation {
   void end_use(Context& ctx, std::size_t number, bool gradients = false);
   /// Around each layer.
   Trunk::Watch watch(Context& ctx, bool gradients);
+  WorkWatch watch_of_head(const Context& ctx) const;
 
   // --- passes through the layers of this stage
   void forward(Context& ctx, Lane& lane, std::int64_t n, const Tensor& x, const Tensor& condition, const Tensor& noise,

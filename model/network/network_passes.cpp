@@ -48,6 +48,11 @@ Trunk::Watch ForecastNetwork::Implementation::watch(Context& ctx, bool gradients
   return watch;
 }
 
+WorkWatch ForecastNetwork::Implementation::watch_of_head(const Context& ctx) const {
+  if (!at_work || ctx.planning()) return {};
+  return [this](const char* what, bool begins) { at_work("head", what, begins); };
+}
+
 void ForecastNetwork::Implementation::forward(Context& ctx, Lane& lane, std::int64_t n, const Tensor& x,
                                               const Tensor& condition, const Tensor& noise, const Tensor& y,
                                               Use purpose, const RecomputePolicy& policy) {
@@ -81,7 +86,7 @@ void ForecastNetwork::Implementation::forward(Context& ctx, Lane& lane, std::int
   }
   if (!ctx.keep) ctx.release(a.modulation);
   begin_use(ctx, head_bucket);
-  head.forward(ctx, a.trunk.output, y, a.head);
+  head.forward(ctx, a.trunk.output, y, a.head, watch_of_head(ctx));
   end_use(ctx, head_bucket);
   if (!ctx.keep) ctx.release(a.trunk.output);
 }
@@ -95,7 +100,7 @@ void ForecastNetwork::Implementation::backward(Context& ctx, Lane& lane, std::in
     begin_use(ctx, head_bucket, true);
     {
       const ChunkScope scope(ctx, raster_chunks());
-      head.backward(ctx, a.trunk.output, a.head, dy, d);
+      head.backward(ctx, a.trunk.output, a.head, dy, d, watch_of_head(ctx));
     }
     end_use(ctx, head_bucket, true);
     ctx->fill(ctx, dmodulation, 0);

@@ -121,6 +121,7 @@ class Trunk {
   /// Starts a move of rows that are all there.
   TokenMove::Passage started(Context& ctx, const TokenMove& move, std::int64_t samples, TokenMove::Way way,
                              Tensor& rows, Dispatch dispatch = Dispatch::at_once) const;
+  static WorkWatch convolution_watch(std::size_t layer, const Watch& watch);
   void show(Context& ctx, std::size_t i, const Activations& a, const TokenTap* tap) const;
   void collect(Context& ctx, std::size_t i, const Activations& a, const Tensor& d, const TokenTap* tap) const;
   MergedBlocks::Use use_of(const Watch& watch) const;

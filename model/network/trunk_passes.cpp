@@ -33,6 +33,11 @@ TokenMove::Passage Trunk::started(Context& ctx, const TokenMove& move, std::int6
   return passage;
 }
 
+WorkWatch Trunk::convolution_watch(std::size_t layer, const Watch& watch) {
+  if (!watch.work) return {};
+  return [layer, &watch](const char* what, bool begins) { watch.work(layer, what, begins); };
+}
+
 const TokenMove* Trunk::onward(std::size_t layer) const {
   if (merged_behind(layer)) return nullptr;  // merged from this order
   if (layer + 1 < end_) return &moves_[layers_[layer + 1].arrive];
@@ -72,7 +77,7 @@ void Trunk::forward(Context& ctx, std::size_t i, const Tensor& modulation, Activ
   if (layer.convolution) {
     TokenMove::finish(ctx, coming);
     saved.convolved = ctx.take(saved.input.shape);
-    layer.convolution->forward(ctx, saved.input, saved.convolved);
+    layer.convolution->forward(ctx, saved.input, saved.convolved, convolution_watch(i, watch));
     coming = started(ctx, moves_[layer.enter], a.samples, TokenMove::Way::forward, saved.convolved,
                      dispatch(moves_[layer.enter], a.samples));
     saved.convolved = coming.moved;
@@ -218,7 +223,7 @@ void Trunk::backward(Context& ctx, Activations& a, Tensor& d, const Tensor& dmod
       d = going.moved;
       {
         const ChunkScope chunks(ctx, raster_chunks_);
-        layer.convolution->backward(ctx, saved.input, d);
+        layer.convolution->backward(ctx, saved.input, d, convolution_watch(i, watch));
       }
       ctx.release(saved.convolved);
       going = started(ctx, moves_[layer.arrive], a.samples, back, d);

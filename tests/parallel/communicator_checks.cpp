@@ -418,7 +418,7 @@ void canonical_nodes(const Communicator& c) {
 /// Wide sums go some columns at a time; what was said to be spent is not read again, and the share may lie there.
 void canonical_columns_are_spent(const Communicator& c) {
   const auto ranks = static_cast<std::size_t>(c.size()), rank = static_cast<std::size_t>(c.rank());
-  const std::size_t width = 150'001;
+  const std::size_t width = 100'001;
   std::vector<std::size_t> cuts{0};
   for (std::size_t r = 0; r < ranks; ++r) cuts.push_back(r + 1 == ranks ? width : (cuts.back() + width + 1) / 2);
   for (const std::size_t of_rank : {1, 3}) {

@@ -125,6 +125,7 @@ std::vector<Case> cases() {
   // 19 rows of tokens: slabs differ.
   const Grid even = Grid::latlon(38, 12, false), odd = Grid::latlon(39, 12, true),
              region = Grid::regional(50, 12, 39, 0, 20, 14);
+  const Grid tall = Grid::latlon(76, 6, false);  // slabs whose edges are worked on behind the rest
   return {{"embedding, even rows", even, embedding_by_levels(false)},
           {"embedding, shared rows", odd, embedding_by_levels(false)},
           {"embedding of a region", region, embedding_by_levels(false)},
@@ -136,7 +137,9 @@ std::vector<Case> cases() {
           {"head of pixels", Grid::latlon(9, 12, false), head_of(2), 1},
           {"head of many channels", Grid::latlon(19, 6, true), head_of(32)},
           {"depthwise", even, depthwise},
-          {"depthwise of a region", region, depthwise}};
+          {"depthwise of a region", region, depthwise},
+          {"head of tall slabs", tall, head_of(3)},
+          {"depthwise of tall slabs", tall, depthwise}};
 }
 
 /// Of all ranks together; numbers as f64, which holds the others exactly.
