@@ -238,7 +238,7 @@ void ForecastNetwork::merge_adapters(int bucket) {
 }
 
 void ForecastNetwork::set_merging(const std::optional<TokenMerging>& merging) {
-  self_->blocks.set_merging(merging);
+  self_->blocks.set_merging(merging, self_->merged_response ? &*self_->merged_response : nullptr);
   self_->forget_plan();
 }
 
@@ -310,7 +310,8 @@ std::int64_t ForecastNetwork::parameter_count() const {
 }
 
 bool is_addition(std::string_view parameter) {
-  return is_adapter(parameter) || parameter.starts_with("lift") || parameter.starts_with("conditioning.noise");
+  return is_adapter(parameter) || parameter.starts_with("lift") || parameter.starts_with("conditioning.noise") ||
+         parameter.starts_with(merged_response_name);
 }
 
 void draw_noise(std::uint64_t seed, std::uint64_t step, std::uint64_t first_member, std::span<float> out,

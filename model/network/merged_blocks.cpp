@@ -39,8 +39,9 @@ class BucketOf {
 
 }  // namespace
 
-MergedBlocks::MergedBlocks(const TokenMerging& merging, const NetworkShape& shape, const TokenGrid& grid)
-    : merging_(merging), grid_(grid), width_(shape.width) {
+MergedBlocks::MergedBlocks(const TokenMerging& merging, const NetworkShape& shape, const TokenGrid& grid,
+                           const Linear* response)
+    : merging_(merging), grid_(grid), width_(shape.width), response_(response) {
   std::map<Mixing, std::size_t> known;
   for (int i = merging.first; i < merging.last; ++i) {
     const Mixing mixing = mixing_of(shape, i);
@@ -80,6 +81,14 @@ void MergedBlocks::forward(Context& ctx, const Use& use, const Tensor& modulatio
   }
   saved.inputs[0] = ctx.take({modulation.shape[0] * merging_.tokens, width_});
   if (!ctx.planning()) ctx.dtype() == DType::f64 ? merge<double>(x, saved) : merge<float>(x, saved);
+  if (responds()) {
+    saved.departures = take_given_up(ctx, samples);
+    for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+      using T = decltype(zero);
+      gather_departures<T>(groups, part<T>(x, s, samples), part<T>(saved.inputs[0], s, samples), width_,
+                           part<T>(saved.departures, s, samples));
+    });
+  }
   for (std::size_t i = 0; i < blocks(); ++i) {
     if (use.before) use.before(block(i));
     saved.inputs[i + 1] = ctx.take(saved.inputs[0].shape);
@@ -99,6 +108,22 @@ void MergedBlocks::forward(Context& ctx, const Use& use, const Tensor& modulatio
   });
   ctx.release(saved.inputs.back());
   if (!ctx.keep) ctx.release(saved.inputs[0]);
+  if (!responds()) return;
+  respond(ctx, saved.groups, x, [&](const Tensor& answer) { response_->forward(ctx, saved.departures, answer); });
+  if (!ctx.keep) ctx.release(saved.departures);
+}
+
+template <class Product>
+void MergedBlocks::respond(Context& ctx, const std::vector<TokenGroups>& groups, const Tensor& x,
+                           Product&& product) const {
+  const std::size_t samples = groups.size();
+  Tensor answer = take_given_up(ctx, samples);
+  product(answer);
+  for_samples(ctx, groups, [&](const TokenGroups& of_sample, std::size_t s, auto zero) {
+    using T = decltype(zero);
+    add_given_up<T>(of_sample, part<T>(answer, s, samples), width_, part<T>(x, s, samples));
+  });
+  ctx.release(answer);
 }
 
 void MergedBlocks::backward(Context& ctx, const Use& use, Saved& saved, const Tensor& d,
@@ -121,13 +146,35 @@ void MergedBlocks::backward(Context& ctx, const Use& use, Saved& saved, const Te
     if (i > 0) ctx.release(saved.inputs[i]);
     if (use.after) use.after(block(i));
   }
-  for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+  for_samples(ctx, saved.groups, [&](const TokenGroups&, std::size_t s, auto zero) {
     using T = decltype(zero);
     const std::span<T> into = part<T>(dx, s, samples), changes = part<T>(change, s, samples);
     for (std::size_t k = 0; k < into.size(); ++k) into[k] -= changes[k];
-    add_survivors<T>(groups, into, width_, part<T>(d, s, samples));
+  });
+  if (responds()) respond_back(ctx, saved, d, dx);
+  for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+    using T = decltype(zero);
+    add_survivors<T>(groups, part<T>(dx, s, samples), width_, part<T>(d, s, samples));
   });
   ctx.release(change, dx, saved.inputs[0]);
+  if (responds()) ctx.release(saved.departures);
+}
+
+void MergedBlocks::respond_back(Context& ctx, const Saved& saved, const Tensor& d, const Tensor& dsurvivors) const {
+  const std::size_t samples = saved.groups.size();
+  Tensor danswer = take_given_up(ctx, samples), departures = take_given_up(ctx, samples);
+  for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+    using T = decltype(zero);
+    gather_given_up<T>(groups, part<T>(d, s, samples), width_, part<T>(danswer, s, samples));
+  });
+  response_->backward_weight(ctx, saved.departures, danswer);
+  response_->backward_input(ctx, danswer, departures);
+  for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+    using T = decltype(zero);
+    add_departures<T>(groups, part<T>(departures, s, samples), width_, part<T>(d, s, samples),
+                      part<T>(dsurvivors, s, samples));
+  });
+  ctx.release(danswer, departures);
 }
 
 void MergedBlocks::tangent(Context& ctx, const Use& use, const Saved& saved, const Tensor& d) const {
@@ -137,6 +184,15 @@ void MergedBlocks::tangent(Context& ctx, const Use& use, const Saved& saved, con
     using T = decltype(zero);
     gather_survivors<T>(groups, part<T>(d, s, samples), width_, part<T>(before, s, samples));
   });
+  Tensor departures;
+  if (responds()) {
+    departures = take_given_up(ctx, samples);
+    for_samples(ctx, saved.groups, [&](const TokenGroups& groups, std::size_t s, auto zero) {
+      using T = decltype(zero);
+      gather_departures<T>(groups, part<T>(d, s, samples), part<T>(before, s, samples), width_,
+                           part<T>(departures, s, samples));
+    });
+  }
   Tensor dx = before;
   for (std::size_t i = 0; i < blocks(); ++i) {
     if (use.before) use.before(block(i));
@@ -155,6 +211,9 @@ void MergedBlocks::tangent(Context& ctx, const Use& use, const Saved& saved, con
     spread_changes<T>(groups, part<T>(before, s, samples), part<T>(dx, s, samples), width_, part<T>(d, s, samples));
   });
   ctx.release(dx, before);
+  if (!responds()) return;
+  respond(ctx, saved.groups, d, [&](const Tensor& answer) { response_->tangent(ctx, departures, answer); });
+  ctx.release(departures);
 }
 
 }  // namespace zonda::model

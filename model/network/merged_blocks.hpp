@@ -1,11 +1,13 @@
 #pragma once
 // MergedBlocks: blocks in the middle of a trunk that see fewer tokens of each sample, those that stand for their
-// groups; behind them every token takes what these have changed by. Which token stands for which is taken as given by
-// the derivatives: it changes at single points of the tokens' space alone.
+// groups; behind them every token takes what these have changed by. A network may answer besides, to first order, to
+// how a token departs from those that stand for it: a learnt matrix times the departure. Which token stands for which
+// is taken as given by the derivatives: it changes at single points of the tokens' space alone.
 #include <functional>
 #include <vector>
 
 #include "model/network/block.hpp"
+#include "model/network/linear.hpp"
 #include "model/network/network_config.hpp"
 #include "model/network/token_merging.hpp"
 
@@ -13,7 +15,8 @@ namespace zonda::model {
 
 class MergedBlocks {
  public:
-  MergedBlocks(const TokenMerging& merging, const NetworkShape& shape, const TokenGrid& grid);
+  /// `response [D, D]`: the answer to departures, or null. All must outlive this.
+  MergedBlocks(const TokenMerging& merging, const NetworkShape& shape, const TokenGrid& grid, const Linear* response);
   const TokenMerging& merging() const { return merging_; }
 
   /// What forward() keeps for backward() and tangent().
@@ -22,6 +25,7 @@ class MergedBlocks {
     std::vector<MergedSequences> sequences;  // [samples, kinds of blocks]
     std::vector<Tensor> inputs;              // [blocks + 1] of [samples groups, D]: their inputs, the last one's output
     std::vector<Block::Saved> blocks;        // [blocks, samples]
+    Tensor departures;                       // [samples (tokens - groups), D], where there is an answer to them
   };
   /// The trunk's blocks, and who is told of their use.
   struct Use {
@@ -48,10 +52,21 @@ class MergedBlocks {
   }
   template <class T>
   void merge(const Tensor& x, Saved& saved) const;
+  /// Of tokens given up, in all samples.
+  Tensor take_given_up(Context& ctx, std::size_t samples) const {
+    return ctx.take({static_cast<std::int64_t>(samples) * (grid_.count() - merging_.tokens), width_});
+  }
+  /// x += what `product` makes of the departures, at the tokens given up.
+  template <class Product>
+  void respond(Context& ctx, const std::vector<TokenGroups>& groups, const Tensor& x, Product&& product) const;
+  /// The gradient `d` behind the blocks is joined by that of the departures; survivors have theirs in `dsurvivors`.
+  void respond_back(Context& ctx, const Saved& saved, const Tensor& d, const Tensor& dsurvivors) const;
+  bool responds() const { return response_ && merging_.tokens < grid_.count(); }
 
   TokenMerging merging_;
   TokenGrid grid_;
   std::int64_t width_;
+  const Linear* response_;
   std::vector<SequenceDraft> drafts_;  // of each kind of block
   std::vector<std::size_t> kind_of_;   // [blocks]
 };

@@ -85,6 +85,7 @@ NetworkShape resolve(const NetworkConfig& config) {
   s.mlp_ratio = config.mlp_ratio.value_or(s.mlp_ratio);
   s.global_every = config.global_every.value_or(s.global_every);
   s.noise = config.noise;
+  s.merged_response = config.merged_response;
   if (config.embedding) s.by_level = *config.embedding == "levels";
   if (config.window_rows || config.window_columns) {
     if (!config.windows.empty())
@@ -149,6 +150,9 @@ void describe(config::Table& table, NetworkConfig& c) {
   table.key("mlp_ratio", c.mlp_ratio, "Hidden width of the MLP over the width").range(1, 64);
   table.section("lift", c.lift, "Lift of a coarse network to a finer grid: its blocks work on interleaved sub-fields");
   table.section("lora", c.lora, "Corrections of low rank to the blocks' matrices, by lead time");
+  table.key("merged_response", c.merged_response,
+            "Tokens that others stand for answer, to first order, to how they differ from these, by a learnt matrix; "
+            "students with levels have one");
   table.key("noise", c.noise, "Random numbers by which ensemble members differ; 0: none").range(0, 4096);
   table
       .key("precision", c.precision,

@@ -37,6 +37,7 @@ struct NetworkConfig {
   std::optional<int> mlp_ratio;
   std::optional<LiftConfig> lift;
   std::optional<LoraConfig> lora;
+  bool merged_response = false;    ///< a matrix by which tokens that were merged answer (merged_blocks.hpp)
   int noise = 0;                   ///< random numbers that tell ensemble members apart
   std::string precision = "fp32";  ///< of the trunk's matrix products: fp32 or bf16; in inference int8 as well
   std::string recompute = "auto";  ///< what backward computes again: none, mlp, block, or auto, as memory asks for
@@ -57,6 +58,7 @@ struct NetworkShape {
   int rank = 0;
   std::vector<double> lead_edges = {};  ///< days; one adapter more than edges
   int noise = 0;
+  bool merged_response = false;
 
   /// Blocks of both kinds.
   int layers() const { return blocks + lift_blocks; }

@@ -42,6 +42,9 @@ ForecastNetwork::Implementation::Implementation(const NetworkConfig& configurati
                                            shape.width, type, backend->memory(), shape.lift)
                                : Embedding(store, tokens, slab, in, shape.width, type, backend->memory(), shape.lift)),
       conditioning(store, conditions, shape.width, shape.noise),
+      merged_response(shape.merged_response ? std::optional<Linear>(std::in_place, store, merged_response_name,
+                                                                    shape.width, shape.width, 0, false)
+                                            : std::nullopt),
       head(store, tokens, slab, shape.width, out),
       blocks(store, shape, tokens, slab, type, backend->memory(), sharding.heads),
       link(sharding.stages),

@@ -110,6 +110,7 @@ struct ForecastNetwork::Implementation {
   Slab slab;
   Embedding embedding;
   Conditioning conditioning;
+  std::optional<Linear> merged_response;  // in the bucket of the conditioning
   Head head;
   Trunk blocks;
   StageLink link;

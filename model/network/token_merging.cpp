@@ -140,6 +140,8 @@ TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, st
     if (ends[index(t)] == t) {
       group[index(t)] = static_cast<std::int32_t>(result.survivors.size());
       result.survivors.push_back(static_cast<std::int32_t>(t));
+    } else {
+      result.given_up.push_back(static_cast<std::int32_t>(t));
     }
   result.sizes.assign(result.survivors.size(), 0);
   for (const std::int64_t end : ends) {
@@ -163,14 +165,19 @@ TokenGroups merge_neighbours(const TokenGrid& grid, std::span<const float> x, st
 
 namespace {
 
-/// Calls use(token, group, share) for all groups that a token's change comes from, token by token.
+/// Calls use(group, share) for all groups that a token's change comes from.
+template <class Use>
+void for_shares_of(const TokenGroups& groups, std::size_t token, Use&& use) {
+  const auto& from = groups.taken_from[token];
+  const auto count = std::find(from.begin(), from.end(), -1) - from.begin();
+  for (std::ptrdiff_t i = 0; i < count; ++i) use(index(from[index(i)]), 1.0F / static_cast<float>(count));
+}
+
+/// The same for all tokens, use(token, group, share).
 template <class Use>
 void for_shares(const TokenGroups& groups, Use&& use) {
-  for (std::size_t t = 0; t < groups.taken_from.size(); ++t) {
-    const auto& from = groups.taken_from[t];
-    const auto count = std::find(from.begin(), from.end(), -1) - from.begin();
-    for (std::ptrdiff_t i = 0; i < count; ++i) use(t, index(from[index(i)]), 1.0F / static_cast<float>(count));
-  }
+  for (std::size_t t = 0; t < groups.taken_from.size(); ++t)
+    for_shares_of(groups, t, [&](std::size_t g, float share) { use(t, g, share); });
 }
 
 }  // namespace
@@ -207,12 +214,55 @@ void collect_changes(const TokenGroups& groups, std::span<const T> x, std::int64
   });
 }
 
-#define ZONDA_MERGING_OF(T)                                                                              \
-  template void gather_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);    \
-  template void add_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);       \
-  template void spread_changes(const TokenGroups&, std::span<const T>, std::span<const T>, std::int64_t, \
-                               std::span<T>);                                                            \
-  template void collect_changes(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);
+template <class T>
+void gather_departures(const TokenGroups& groups, std::span<const T> x, std::span<const T> survivors,
+                       std::int64_t width, std::span<T> departures) {
+  const std::size_t n = index(width);
+  for (std::size_t i = 0; i < groups.given_up.size(); ++i) {
+    const std::size_t t = index(groups.given_up[i]);
+    std::copy_n(&x[t * n], n, &departures[i * n]);
+    for_shares_of(groups, t, [&](std::size_t g, float share) {
+      for (std::size_t d = 0; d < n; ++d) departures[i * n + d] -= T(share) * survivors[g * n + d];
+    });
+  }
+}
+
+template <class T>
+void add_departures(const TokenGroups& groups, std::span<const T> departures, std::int64_t width, std::span<T> x,
+                    std::span<T> survivors) {
+  const std::size_t n = index(width);
+  add_given_up<T>(groups, departures, width, x);
+  for (std::size_t i = 0; i < groups.given_up.size(); ++i)
+    for_shares_of(groups, index(groups.given_up[i]), [&](std::size_t g, float share) {
+      for (std::size_t d = 0; d < n; ++d) survivors[g * n + d] -= T(share) * departures[i * n + d];
+    });
+}
+
+template <class T>
+void gather_given_up(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> given_up) {
+  const std::size_t n = index(width);
+  for (std::size_t i = 0; i < groups.given_up.size(); ++i)
+    std::copy_n(&x[index(groups.given_up[i]) * n], n, &given_up[i * n]);
+}
+
+template <class T>
+void add_given_up(const TokenGroups& groups, std::span<const T> given_up, std::int64_t width, std::span<T> x) {
+  const std::size_t n = index(width);
+  for (std::size_t i = 0; i < groups.given_up.size(); ++i)
+    for (std::size_t d = 0; d < n; ++d) x[index(groups.given_up[i]) * n + d] += given_up[i * n + d];
+}
+
+#define ZONDA_MERGING_OF(T)                                                                                       \
+  template void gather_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);             \
+  template void add_survivors(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);                \
+  template void spread_changes(const TokenGroups&, std::span<const T>, std::span<const T>, std::int64_t,          \
+                               std::span<T>);                                                                     \
+  template void collect_changes(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);              \
+  template void gather_departures(const TokenGroups&, std::span<const T>, std::span<const T>, std::int64_t,       \
+                                  std::span<T>);                                                                  \
+  template void add_departures(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>, std::span<T>); \
+  template void gather_given_up(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);              \
+  template void add_given_up(const TokenGroups&, std::span<const T>, std::int64_t, std::span<T>);
 ZONDA_MERGING_OF(float)
 ZONDA_MERGING_OF(double)
 #undef ZONDA_MERGING_OF

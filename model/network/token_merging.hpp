@@ -20,10 +20,14 @@ struct TokenMerging {
   friend bool operator==(const TokenMerging&, const TokenMerging&) = default;
 };
 
+/// Name of the matrix by which a network answers to the departures of merged tokens.
+inline constexpr const char* merged_response_name = "conditioning.merged_response";
+
 /// Which token stands for which.
 struct TokenGroups {
   std::vector<std::int32_t> of_token;   ///< [tokens] its group
   std::vector<std::int32_t> survivors;  ///< [groups] the token that stands for it, ascending
+  std::vector<std::int32_t> given_up;   ///< [tokens - groups] the others, ascending
   std::vector<std::int32_t> sizes;      ///< [groups]
   /// [tokens] the groups whose changes a token takes the mean of: its own if it stands for it, else those that
   /// survivors beside it stand for, at its corners where none is beside it, its own where there is none at all; filled
@@ -53,6 +57,22 @@ void spread_changes(const TokenGroups& groups, std::span<const T> before, std::s
 /// The adjoint of the spreading: changes [groups, width] = the shares of x that each group's change went into.
 template <class T>
 void collect_changes(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> changes);
+
+/// How tokens given up depart from those that they take their change from: x less the mean of survivors [groups, width]
+/// -> departures [tokens - groups, width].
+template <class T>
+void gather_departures(const TokenGroups& groups, std::span<const T> x, std::span<const T> survivors,
+                       std::int64_t width, std::span<T> departures);
+/// Its adjoint: x and survivors take their parts of `departures`.
+template <class T>
+void add_departures(const TokenGroups& groups, std::span<const T> departures, std::int64_t width, std::span<T> x,
+                    std::span<T> survivors);
+/// The tokens given up: x [tokens, width] -> given_up [tokens - groups, width].
+template <class T>
+void gather_given_up(const TokenGroups& groups, std::span<const T> x, std::int64_t width, std::span<T> given_up);
+/// Its adjoint: x += given_up at their places.
+template <class T>
+void add_given_up(const TokenGroups& groups, std::span<const T> given_up, std::int64_t width, std::span<T> x);
 
 /// The sequences of a draft restricted to survivors, which are numbered in their order; some may be empty. Tables of
 /// one draft and number of groups ask operations for the same scratch.

@@ -119,7 +119,7 @@ void Trunk::keep_to(std::size_t begin, std::size_t end) {
   end_ = end;
 }
 
-void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
+void Trunk::set_merging(const std::optional<TokenMerging>& merging, const Linear* response) {
   merged_.reset();
   if (!merging) return;
   const auto blocks = static_cast<int>(layers_.size());
@@ -132,7 +132,7 @@ void Trunk::set_merging(const std::optional<TokenMerging>& merging) {
   if (merging->tokens < fewest_groups(grid_) || merging->tokens > grid_.count())
     fail(ErrorKind::usage, "network: {} merged tokens, {} to {} are possible", merging->tokens, fewest_groups(grid_),
          grid_.count());
-  Merged merged{MergedBlocks(*merging, shape_, grid_), {}, {}};
+  Merged merged{MergedBlocks(*merging, shape_, grid_, response), {}, {}};
   const auto order_of = [&](int block) {
     const Mixing mixing = mixing_of(shape_, block);
     return tokens_of(mixing, draft_of(mixing, shape_, grid_), shape_, slab_, dtype_, *memory_).order();

@@ -63,9 +63,9 @@ class Trunk {
   /// `d` holds the input's tangent; returns the output's, in memory of the arena.
   Tensor tangent(Context& ctx, const Activations& a, Tensor d, const Watch& watch) const;
 
-  /// From now on tokens are merged; none: no longer. Of samples on the host, not shared, without a lift. Throws
-  /// Error(usage) for blocks or tokens that are not there.
-  void set_merging(const std::optional<TokenMerging>& merging);
+  /// From now on tokens are merged, `response` as MergedBlocks'; none: no longer. Of samples on the host, not shared,
+  /// without a lift. Throws Error(usage) for blocks or tokens that are not there.
+  void set_merging(const std::optional<TokenMerging>& merging, const Linear* response);
 
   void merge_adapters(Context& ctx, int bucket) const;
   void keep_precise(const std::function<bool(std::string_view parameter)>& choose) {

@@ -59,6 +59,7 @@ json result_keys(const TrainConfig& config, const ForecastLayout& layout) {
                               "trace", "replay_check", "ranks_per_node"})
     keys.erase(neutral);
   keys["network"].erase("recompute");
+  if (!config.network.merged_response) keys["network"].erase("merged_response");
   keys["model"] = layout.to_json();
   return keys;
 }

@@ -21,6 +21,7 @@
 #include "model/training/checkpoint.hpp"
 #include "model/training/distillation/acceptance.hpp"
 #include "model/training/distillation/int8_gate.hpp"
+#include "model/training/distillation/merged_response.hpp"
 #include "model/training/distillation/teacher_runs.hpp"
 #include "model/training/metrics_log.hpp"
 #include "model/training/sampler.hpp"
@@ -126,7 +127,8 @@ class Distillation {
         periods_(model::periods_of(config, archive_.statistics())),
         blocks_(matched_blocks(teacher_->network.shape().blocks, config.student.every)),
         runs_(*teacher_, archive_, crop_, blocks_, static_cast<std::size_t>(config.cache)),
-        network_(network_of_layout(student_network(teacher_->network.config(), config.student), layout_)),
+        network_(network_of_layout(student_network(teacher_->network.config(), config.student, !config.levels.empty()),
+                                   layout_)),
         levels_(token_levels(config.levels, network_)),
         step_(layout_),
         maps_(blocks_.size(), network_.shape().width, teacher_->network.shape().width,
@@ -205,8 +207,20 @@ class Distillation {
                                 {arena.as<float>(), static_cast<std::size_t>(arena.count())});
       }
       log::info("continuing from {}", (directory_ / fmt::format("step-{}", *from)).string());
+    } else if (!levels_.empty()) {
+      fit_response();
     }
     metrics_ = std::make_unique<MetricsLog>(directory_ / "metrics.jsonl", position_.metrics_bytes);
+  }
+
+  /// Of merged tokens, by what passes of all tokens do over the period learnt from.
+  void fit_response() {
+    const std::vector<Example> examples = judged(periods_.first, periods_.last, config_.acceptance.samples);
+    const double explained = fit_merged_response(network_, levels_, [&] {
+      judge(network_, layout_, runs_, archive_.times(), examples, config_.acceptance.lead);
+    });
+    log::info("merged tokens answer to {:.0f} % of what they do beyond the tokens that stand for them",
+              100 * explained);
   }
 
   std::array<Tensor, 3> map_arenas() {

@@ -15,10 +15,10 @@ namespace zonda::model {
 
 /// Weights of the terms of a student's loss; 0 leaves one out.
 struct DistillLosses {
-  double truth = 1;                           ///< squared error of the tendency against the archive's
-  double teacher = 0.5;                       ///< against the teacher's
-  double features = 0.1;                      ///< of the blocks' tokens, relative to the teacher's power
-  double spectral = 0.01;                     ///< of the state's power by bands of wavelength, against the archive's
+  double truth = 1;                             ///< squared error of the tendency against the archive's
+  double teacher = 0.5;                         ///< against the teacher's
+  double features = 0.1;                        ///< of the blocks' tokens, relative to the teacher's power
+  double spectral = 0.01;                       ///< of the state's power by bands of wavelength, against the archive's
   std::vector<std::string> spectral_weights{};  ///< of channels within `spectral`, over 1: `q200=3`
 };
 

@@ -42,7 +42,7 @@ void take_leading(const Matrix& from, const float* teacher, const Matrix& to, fl
 
 }  // namespace
 
-NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig& student) {
+NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig& student, bool levels) {
   const NetworkShape shape = resolve(teacher);
   if (shape.lift > 1)
     fail(ErrorKind::usage, "distill: a lifted network cannot be a teacher of a student of its blocks");
@@ -50,6 +50,7 @@ NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig&
     fail(ErrorKind::usage, "distill.student.every: {} of the teacher's {} blocks", student.every, shape.blocks);
   NetworkConfig config = teacher;
   config.lora.reset();
+  config.merged_response = levels;
   if (student.adapters) config.lora = LoraConfig{.rank = student.adapters->rank, .edges = student.adapters->edges};
   config.precision = "fp32";
   config.blocks = (shape.blocks + student.every - 1) / student.every;

@@ -25,9 +25,9 @@ struct StudentConfig {
   std::optional<StudentAdapters> adapters{};
 };
 
-/// The student's network. Throws Error(usage) for a lifted teacher, or a width that is no whole number of the teacher's
-/// heads.
-NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig& student);
+/// The student's network; of one with token levels (`levels`) merged tokens answer. Throws Error(usage) for a lifted
+/// teacher, or a width that is no whole number of the teacher's heads.
+NetworkConfig student_network(const NetworkConfig& teacher, const StudentConfig& student, bool levels = false);
 
 /// Blocks of the teacher whose output the student's blocks are to give: the last of each group of `every`.
 std::vector<std::size_t> matched_blocks(int teacher_blocks, int every);

@@ -156,22 +156,61 @@ TEST(TokenMerging, GivesTheSameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(results[0], results[1]);
 }
 
+/// Merged tokens answer.
+NetworkConfig answering_network() {
+  NetworkConfig config = smallest_network();
+  config.merged_response = true;
+  return config;
+}
+
+TEST(TokenMerging, DeparturesAreFromTheMeanAndTheirSpreadingIsTheAdjoint) {
+  const TokenGrid grid(Grid::gaussian(16, 24), 2);
+  const std::int64_t width = 3;
+  const auto size = [&](std::size_t tokens) { return tokens * static_cast<std::size_t>(width); };
+  const std::vector<float> noisy = noise(size(static_cast<std::size_t>(grid.count())));
+  const TokenGroups groups = merge_neighbours(grid, noisy, width, 37);
+  const std::vector<double> x(noisy.begin(), noisy.end());
+  std::vector<double> survivors(size(37)), departures(size(groups.given_up.size()));
+  EXPECT_EQ(groups.given_up.size() + groups.survivors.size(), static_cast<std::size_t>(grid.count()));
+  gather_survivors<double>(groups, x, width, survivors);
+  gather_departures<double>(groups, x, survivors, width, departures);
+  for (std::size_t i = 0; i < groups.given_up.size(); ++i) {
+    const auto t = static_cast<std::size_t>(groups.given_up[i]);
+    for (std::size_t d = 0; d < 3; ++d) {
+      double mean = 0;
+      int count = 0;
+      for (const std::int32_t g : groups.taken_from[t])
+        if (g >= 0) mean += survivors[static_cast<std::size_t>(g) * 3 + d], ++count;
+      ASSERT_NEAR(departures[i * 3 + d], x[t * 3 + d] - mean / count, 1e-6);
+    }
+  }
+  const std::vector<float> other = noise(departures.size());
+  const std::vector<double> w(other.begin(), other.end());
+  std::vector<double> dx(x.size()), dsurvivors(survivors.size());
+  add_departures<double>(groups, w, width, dx, dsurvivors);
+  const auto dot = [](const std::vector<double>& a, const std::vector<double>& b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  };
+  EXPECT_NEAR(dot(departures, w), dot(x, dx) + dot(survivors, dsurvivors), 1e-12 * std::sqrt(dot(w, w) * dot(x, x)));
+}
+
 /// Blocks at the trunk's start, middle and end; numbers of tokens that leave no choice, and one that does.
 class MergedDerivatives : public ::testing::TestWithParam<TokenMerging> {};
 
 TEST_P(MergedDerivatives, GradientsAdjointAndTangentAgree) {
-  for (const Grid& grid : {Grid::gaussian(16, 24), Grid::regional(60, 20, 16, 350, 40, 24)}) {
-    Sample s(smallest_network(), grid, 2, DType::f64, Use::tangent);
-    randomise(s.network.parameters());
-    s.network.set_merging(GetParam());
-    s.network.plan(2, Use::tangent);
-    expect_derivatives_agree(s);
-  }
+  for (const Grid& grid : {Grid::gaussian(16, 24), Grid::regional(60, 20, 16, 350, 40, 24)})
+    for (const NetworkConfig& config : {smallest_network(), answering_network()}) {
+      Sample s(config, grid, 2, DType::f64, Use::tangent);
+      randomise(s.network.parameters());
+      s.network.set_merging(GetParam());
+      s.network.plan(2, Use::tangent);
+      expect_derivatives_agree(s);
+    }
 }
 
 TEST_P(MergedDerivatives, ABatchIsItsSamples) {
   const Grid grid = Grid::regional(60, 20, 16, 350, 40, 24);
-  Sample both(smallest_network(), grid, 2, DType::f64, Use::training);
+  Sample both(answering_network(), grid, 2, DType::f64, Use::training);
   randomise(both.network.parameters());
   both.network.set_merging(GetParam());
   both.network.plan(2, Use::training);
@@ -180,7 +219,7 @@ TEST_P(MergedDerivatives, ABatchIsItsSamples) {
   const Tensor gradients = both.network.parameters().gradients();
   std::vector<double> sum(static_cast<std::size_t>(gradients.count()));
   for (std::int64_t sample = 0; sample < 2; ++sample) {
-    Sample one(smallest_network(), grid, 1, DType::f64, Use::training);
+    Sample one(answering_network(), grid, 1, DType::f64, Use::training);
     randomise(one.network.parameters());
     one.network.set_merging(GetParam());
     one.network.set_recompute({2, 1});
@@ -197,7 +236,7 @@ TEST_P(MergedDerivatives, ABatchIsItsSamples) {
 }
 
 TEST_P(MergedDerivatives, TheFastBackendAgreesWithTheReference) {
-  NetworkConfig config = smallest_network();
+  NetworkConfig config = answering_network();
   config.width = 128;
   const Grid grid = Grid::regional(60, 20, 16, 350, 40, 24);
   Sample truth(config, grid, 2, DType::f64, Use::training), fast(config, grid, 2, DType::f32, Use::training);
