@@ -70,13 +70,15 @@ MapProjection MapProjection::parse(std::string_view text) {
     if (std::abs(value) > 90) fail(ErrorKind::usage, "projection '{}': +{} is {}, not a latitude", text, key, value);
     return value;
   };
-  static const std::vector<std::string> known{"lcc", "stere", "merc", "tmerc"};
+  static const std::vector<std::string> known{"lcc", "stere", "merc", "tmerc", "ob_tran"};
   const auto named = words.find("proj");
   const std::string name = named == words.end() ? "" : named->second;
   const auto kind = std::find(known.begin(), known.end(), name);
   if (kind == known.end())
-    fail(ErrorKind::usage, "projection '{}': +proj is '{}'; expected a conformal one: lcc, stere, merc, tmerc", text,
-         name);
+    fail(ErrorKind::usage,
+         "projection '{}': +proj is '{}'; expected a conformal one, lcc, stere, merc or tmerc, or a rotated pole, "
+         "ob_tran",
+         text, name);
   words.erase(named);
 
   MapProjection p;
@@ -87,13 +89,28 @@ MapProjection MapProjection::parse(std::string_view text) {
     fail(ErrorKind::usage, "projection '{}': the model's Earth is a sphere; expected +R alone", text);
   if (p.radius_ < 1e6 || p.radius_ > 1e8)
     fail(ErrorKind::usage, "projection '{}': a sphere of {} m; expected metres", text, p.radius_);
-  p.lat_0_ = latitude("lat_0", 0);
+  if (p.kind_ == Kind::rotated_pole) {
+    const auto of = words.find("o_proj");
+    if (of == words.end() || of->second != "eqc")
+      fail(ErrorKind::usage,
+           "projection '{}': +o_proj is '{}'; expected eqc: metres along the rotated equator and meridians", text,
+           of == words.end() ? "" : of->second);
+    words.erase(of);
+    if (!words.contains("o_lat_p"))
+      fail(ErrorKind::usage, "projection '{}': +o_lat_p, the latitude of the rotated pole, is missing", text);
+    p.pole_latitude_ = latitude("o_lat_p", 90);
+    p.pole_longitude_ = std::remainder(take("o_lon_p").value_or(0), 360.0);
+  } else {
+    p.lat_0_ = latitude("lat_0", 0);
+  }
   p.lon_0_ = wrapped(take("lon_0").value_or(0));
   p.x_0_ = take("x_0").value_or(0);
   p.y_0_ = take("y_0").value_or(0);
   if (const auto k = take("k_0")) p.scale_ = *k;
   if (const auto k = take("k")) p.scale_ = *k;
   if (!(p.scale_ > 0)) fail(ErrorKind::usage, "projection '{}': +k_0 is {}, expected more than 0", text, p.scale_);
+  if (p.kind_ == Kind::rotated_pole && (p.scale_ != 1 || p.x_0_ != 0 || p.y_0_ != 0))
+    fail(ErrorKind::usage, "projection '{}': a rotated pole has neither +k_0 nor +x_0 and +y_0", text);
   if (p.kind_ == Kind::lambert) {
     p.lat_1_ = latitude("lat_1", p.lat_0_);
     p.lat_2_ = latitude("lat_2", p.lat_1_);
@@ -165,6 +182,14 @@ PlanePoint MapProjection::forward(const GeographicPoint& point) const {
       x = k_ * radius_ * std::atanh(std::cos(phi) * std::sin(lambda));
       y = k_ * radius_ * (std::atan2(std::tan(phi), std::cos(lambda)) - lat_0_ * radian);
       break;
+    case Kind::rotated_pole: {
+      const double s = std::sin(pole_latitude_ * radian), c = std::cos(pole_latitude_ * radian);
+      const double towards = std::cos(phi) * std::cos(lambda);
+      const double turned = std::atan2(std::cos(phi) * std::sin(lambda), s * towards + c * std::sin(phi));
+      x = radius_ * std::remainder(turned + pole_longitude_ * radian, 2 * pi);
+      y = radius_ * std::asin(std::clamp(s * std::sin(phi) - c * towards, -1.0, 1.0));
+      break;
+    }
   }
   return {x + x_0_, y + y_0_};
 }
@@ -198,47 +223,67 @@ GeographicPoint MapProjection::inverse(const PlanePoint& point) const {
       lambda = std::atan2(std::sinh(e), std::cos(d));
       break;
     }
+    case Kind::rotated_pole: {
+      const double s = std::sin(pole_latitude_ * radian), c = std::cos(pole_latitude_ * radian);
+      const double d = y / radius_, e = x / radius_ - pole_longitude_ * radian, towards = std::cos(d) * std::cos(e);
+      phi = std::asin(std::clamp(s * std::sin(d) + c * towards, -1.0, 1.0));
+      lambda = std::atan2(std::cos(d) * std::sin(e), s * towards - c * std::sin(d));
+      break;
+    }
   }
   return {phi / radian, wrapped(lon_0_ + lambda / radian)};
 }
 
 MapProjection::Local MapProjection::local(const GeographicPoint& point) const {
   const double phi = point.latitude * radian, lambda = eastward(point.longitude, lon_0_);
+  const auto conformal = [](double scale, double east) { return Local{scale, scale, east}; };
   switch (kind_) {
     case Kind::lambert: {
       const double rho = factor_ / std::pow(isometric(phi), cone_);
-      return {cone_ * rho / (radius_ * std::cos(phi)), cone_ * lambda};
+      return conformal(cone_ * rho / (radius_ * std::cos(phi)), cone_ * lambda);
     }
     case Kind::stereographic: {
       // The derivative by longitude, without the factor cos(phi) that vanishes at the pole.
       const double s = std::sin(lat_0_ * radian), c = polar() ? 0 : std::cos(lat_0_ * radian);
       const double k = 2 * k_ / (1 + s * std::sin(phi) + c * std::cos(phi) * std::cos(lambda));
       const double change = k * k / (2 * k_) * c * std::sin(lambda);
-      return {k,
-              std::atan2(k * s * std::sin(lambda) + change * (c * std::sin(phi) - s * std::cos(phi) * std::cos(lambda)),
-                         k * std::cos(lambda) + change * std::cos(phi) * std::sin(lambda))};
+      return conformal(
+          k, std::atan2(k * s * std::sin(lambda) + change * (c * std::sin(phi) - s * std::cos(phi) * std::cos(lambda)),
+                        k * std::cos(lambda) + change * std::cos(phi) * std::sin(lambda)));
     }
     case Kind::mercator:
-      return {k_ / std::cos(phi), 0};
+      return conformal(k_ / std::cos(phi), 0);
     case Kind::transverse_mercator: {
       const double across = std::cos(phi) * std::sin(lambda);
-      return {k_ / std::sqrt(1 - across * across), std::atan2(std::sin(phi) * std::sin(lambda), std::cos(lambda))};
+      return conformal(k_ / std::sqrt(1 - across * across),
+                       std::atan2(std::sin(phi) * std::sin(lambda), std::cos(lambda)));
+    }
+    case Kind::rotated_pole: {
+      // East in the frame of the rotated east and north, each times the cosine of the rotated latitude.
+      const double s = std::sin(pole_latitude_ * radian), c = std::cos(pole_latitude_ * radian);
+      const double along = s * std::cos(phi) + c * std::sin(phi) * std::cos(lambda), across = c * std::sin(lambda);
+      return {1 / std::hypot(along, across), 1, std::atan2(across, along)};
     }
   }
   return {};
 }
 
 std::string MapProjection::to_string() const {
-  constexpr std::array names{"lcc", "stere", "merc", "tmerc"};
+  constexpr std::array names{"lcc", "stere", "merc", "tmerc", "ob_tran +o_proj=eqc"};
   std::string text = fmt::format("+proj={}", names.at(static_cast<std::size_t>(kind_)));
   const auto add = [&](const char* key, double value) { text += fmt::format(" +{}={}", key, value); };
   if (kind_ == Kind::lambert) {
     add("lat_1", lat_1_);
     add("lat_2", lat_2_);
   }
-  if (kind_ != Kind::mercator) add("lat_0", lat_0_);
+  if (kind_ == Kind::rotated_pole) {
+    add("o_lat_p", pole_latitude_);
+    add("o_lon_p", pole_longitude_);
+  } else if (kind_ != Kind::mercator) {
+    add("lat_0", lat_0_);
+  }
   add("lon_0", lon_0_);
-  if (kind_ != Kind::lambert) add(true_scale_ ? "lat_ts" : "k_0", scale_);
+  if (kind_ != Kind::lambert && kind_ != Kind::rotated_pole) add(true_scale_ ? "lat_ts" : "k_0", scale_);
   add("x_0", x_0_);
   add("y_0", y_0_);
   add("R", radius_);
@@ -275,6 +320,13 @@ MapProjection::GridMapping MapProjection::grid_mapping() const {
       add("latitude_of_projection_origin", {lat_0_});
       add("scale_factor_at_central_meridian", {scale_});
       break;
+    case Kind::rotated_pole:
+      mapping.name = "rotated_latitude_longitude";
+      add("grid_north_pole_latitude", {pole_latitude_});
+      add("grid_north_pole_longitude", {std::remainder(lon_0_ + 180, 360.0)});
+      add("north_pole_grid_longitude", {pole_longitude_});
+      add("earth_radius", {radius_});
+      return mapping;
   }
   add("false_easting", {x_0_});
   add("false_northing", {y_0_});

@@ -45,9 +45,9 @@ Grid Grid::projected(const MapProjection& projection, double y_first, double y_l
       double area = 0;
       for (const double across : {-off, off})
         for (const double along : {-off, off}) {
-          const double scale =
-              projection.local(projection.inverse({point.x + across * dx, point.y + along * dy})).scale;
-          area += 0.25 * -dx * dy / (scale * scale);
+          const MapProjection::Local at =
+              projection.local(projection.inverse({point.x + across * dx, point.y + along * dy}));
+          area += 0.25 * -dx * dy / (at.scale_x * at.scale_y);
         }
       t->cell_areas.push_back(area * sphere * sphere);
       if (!std::isfinite(t->cell_areas.back()))

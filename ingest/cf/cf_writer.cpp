@@ -14,6 +14,7 @@
 #include <set>
 
 #include "core/atomic_file.hpp"
+#include "core/constants.hpp"
 #include "core/error.hpp"
 #include "core/provenance.hpp"
 #include "ingest/cf/netcdf_file.hpp"
@@ -158,6 +159,7 @@ struct CfWriter::File {
   }
 
   bool projected() const { return grid.projection() != nullptr; }
+  bool rotated() const { return projected() && grid.projection()->rotated_pole(); }
 
   bool any_accumulated() const {
     return std::any_of(channels.begin(), channels.end(), [](const Channel& c) { return c.info().accumulated; });
@@ -188,8 +190,8 @@ struct CfWriter::File {
 
   void define_axes() {
     time_dimension = netcdf.dimension("time", NetcdfFile::unlimited);
-    lat_dimension = netcdf.dimension(projected() ? "y" : "lat", grid.nlat());
-    lon_dimension = netcdf.dimension(projected() ? "x" : "lon", grid.nlon());
+    lat_dimension = netcdf.dimension(rotated() ? "rlat" : projected() ? "y" : "lat", grid.nlat());
+    lon_dimension = netcdf.dimension(rotated() ? "rlon" : projected() ? "x" : "lon", grid.nlon());
     bounds_dimension = netcdf.dimension("bnds", 2);
 
     time = axis("time", std::array{time_dimension}, "time", time_units, "T");
@@ -224,12 +226,22 @@ struct CfWriter::File {
     coordinates.emplace_back(lon_bounds, std::move(edges));
   }
 
-  /// A projected grid: x and y, the cells' latitudes and longitudes, and the grid mapping (CF 5.6).
+  /// A projected grid: x and y, or degrees of a rotated pole; the cells' latitudes and longitudes; and the grid mapping
+  /// (CF 5.6).
   void define_plane() {
-    const int y = axis("y", std::array{lat_dimension}, "projection_y_coordinate", "m", "Y"),
-              x = axis("x", std::array{lon_dimension}, "projection_x_coordinate", "m", "X");
-    coordinates.emplace_back(y, std::vector<double>(grid.y().begin(), grid.y().end()));
-    coordinates.emplace_back(x, std::vector<double>(grid.x().begin(), grid.x().end()));
+    const MapProjection& projection = *grid.projection();
+    const double unit = rotated() ? projection.radius() * constants::pi / 180 : 1;
+    const auto along = [&](const char* name, const char* standard_name, int dimension, std::span<const double> metres,
+                           const char* letter) {
+      const int id = axis(name, std::array{dimension}, standard_name, rotated() ? "degrees" : "m", letter);
+      std::vector<double> values(metres.begin(), metres.end());
+      for (double& value : values) value /= unit;
+      coordinates.emplace_back(id, std::move(values));
+    };
+    along(rotated() ? "rlat" : "y", rotated() ? "grid_latitude" : "projection_y_coordinate", lat_dimension, grid.y(),
+          "Y");
+    along(rotated() ? "rlon" : "x", rotated() ? "grid_longitude" : "projection_x_coordinate", lon_dimension, grid.x(),
+          "X");
     const std::array cells{lat_dimension, lon_dimension};
     const int lat = axis("lat", cells, "latitude", "degrees_north", ""),
               lon = axis("lon", cells, "longitude", "degrees_east", "");
@@ -241,11 +253,13 @@ struct CfWriter::File {
     coordinates.emplace_back(lat, std::move(latitudes));
     coordinates.emplace_back(lon, std::move(longitudes));
     const int crs = netcdf.int_variable("crs", {});
-    const MapProjection::GridMapping mapping = grid.projection()->grid_mapping();
+    const MapProjection::GridMapping mapping = projection.grid_mapping();
     netcdf.attribute(crs, "grid_mapping_name", mapping.name);
     for (const auto& [name, values] : mapping.attributes) netcdf.attribute(crs, name, std::span(values));
-    netcdf.attribute(crs, "crs_wkt", well_known_text(*grid.projection()));
-    netcdf.attribute(crs, "proj4", grid.projection()->to_string());
+    if (!rotated()) {  // whose coordinates here are degrees, not PROJ's metres
+      netcdf.attribute(crs, "crs_wkt", well_known_text(projection));
+      netcdf.attribute(crs, "proj4", projection.to_string());
+    }
     integers.emplace_back(crs, 0);
   }
 

@@ -43,9 +43,17 @@ def judge_plane(data, grids):
     if crs.get("grid_mapping_name") not in grids:
         bad.append(f"cdo griddes: no {crs.get('grid_mapping_name')}")
     if shutil.which("proj"):
-        x, y = np.meshgrid(data.x.values, data.y.values)
-        text = "\n".join(f"{a:.6f} {b:.6f}" for a, b in zip(x.ravel(), y.ravel()))
-        run = subprocess.run(["proj", "-I", "-f", "%.9f", *crs["proj4"].split()], input=text, capture_output=True, text=True)
+        if crs["grid_mapping_name"] == "rotated_latitude_longitude":
+            # PROJ's angles are radians where it knows no other unit.
+            x, y = np.radians(np.meshgrid(data.rlon.values, data.rlat.values))
+            text = (f"+proj=ob_tran +o_proj=longlat +o_lat_p={crs['grid_north_pole_latitude']} +o_lon_p={crs['north_pole_grid_longitude']} "
+                    f"+lon_0={crs['grid_north_pole_longitude'] + 180} +R={crs['earth_radius']}")
+        else:
+            x, y = np.meshgrid(data.x.values, data.y.values)
+            text = crs["proj4"]
+        projection = text.split()
+        text = "\n".join(f"{a:.12f} {b:.12f}" for a, b in zip(x.ravel(), y.ravel()))
+        run = subprocess.run(["proj", "-I", "-f", "%.9f", *projection], input=text, capture_output=True, text=True)
         found = np.array([line.split()[:2] for line in run.stdout.splitlines()], dtype="f8")
         if found.shape != (x.size, 2):
             return bad + [f"proj: {run.stderr.strip()}"]

@@ -11,8 +11,9 @@ void describe(config::Table& table, RegionConfig& c) {
   table.key("west", c.west, "Degrees east").range(0, 360);
   table.key("east", c.east, "Degrees east; below west the region crosses the prime meridian").range(0, 360);
   table.key("projection", c.projection,
-            "A grid of its own in the plane of a conformal projection instead, as PROJ writes it: +proj=lcc +lat_1=35 "
-            "+lat_2=65 +lat_0=50 +lon_0=10; also stere, merc, tmerc");
+            "A grid of its own in the plane of a projection instead, as PROJ writes it: +proj=lcc +lat_1=35 +lat_2=65 "
+            "+lat_0=50 +lon_0=10; also stere, merc, tmerc; a rotated pole: +proj=ob_tran +o_proj=eqc +o_lat_p=39.25 "
+            "+lon_0=18");
   table.key("spacing", c.spacing, "Metres between the cells of a projected grid").range(1, 1e6);
   table.key("width", c.width, "Metres from west to east, rounded down to whole patches").range(1, 4e7);
   table.key("height", c.height, "Metres from south to north").range(1, 4e7);

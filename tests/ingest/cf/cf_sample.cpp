@@ -59,6 +59,8 @@ int main(int count, char** words) try {
   write(folder / "polar.nc", Grid::parse(size + "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=335"), {"msl", "tp"}, plain);
   write(folder / "mercator.nc", Grid::parse(size + "+proj=merc +lon_0=110 +lat_ts=20"), {"msl"}, plain);
   write(folder / "transverse.nc", Grid::parse(size + "+proj=tmerc +lat_0=36 +lon_0=103"), {"msl"}, plain);
+  write(folder / "rotated.nc", Grid::parse(size + "+proj=ob_tran +o_proj=eqc +o_lat_p=39.25 +o_lon_p=10 +lon_0=18"),
+        {"msl", "u500", "v500"}, plain);
   return 0;
 } catch (const zonda::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());

@@ -23,16 +23,27 @@ const TurningWaves waves{
     .grid = Grid::latlon(16, 32, false), .channels = {{"z", 500}, {"t", 850}, {"u", 850}, {"v", 850}}, .times = 60};
 constexpr Duration step{6 * 3600};
 
-model::DistillConfig lambert() {
+struct Lambert {
+  static constexpr const char* projection = "+proj=lcc +lat_1=35 +lat_2=65 +lat_0=50 +lon_0=10";
+  static constexpr const char* in_wkt = "Lambert Conic Conformal (2SP)";
+  static constexpr const char* in_grid = "+proj=lcc +lat_1=35 +lat_2=65";
+  static constexpr const char* another = "+proj=lcc +lat_1=36 +lat_2=65 +lat_0=50 +lon_0=10";
+};
+struct RotatedPole {
+  static constexpr const char* projection = "+proj=ob_tran +o_proj=eqc +o_lat_p=40 +lon_0=10";
+  static constexpr const char* in_wkt = "ob_tran o_proj=eqc";
+  static constexpr const char* in_grid = "+proj=ob_tran +o_proj=eqc +o_lat_p=40 +o_lon_p=0 +lon_0=10";
+  static constexpr const char* another = "+proj=ob_tran +o_proj=eqc +o_lat_p=41 +lon_0=10";
+};
+
+model::DistillConfig on_plane(const char* projection) {
   model::DistillConfig config = small_distillation(40);
-  config.region = {.projection = "+proj=lcc +lat_1=35 +lat_2=65 +lat_0=50 +lon_0=10",
-                   .spacing = 600'000,
-                   .width = 7'200'000,
-                   .height = 6'000'000};
+  config.region = {.projection = projection, .spacing = 600'000, .width = 7'200'000, .height = 6'000'000};
   config.losses.features = 0.1;
   return config;
 }
 
+template <class Plane>
 class ProjectedStation : public ::testing::Test {
  protected:
   static TemporaryFolder* folder;
@@ -41,8 +52,8 @@ class ProjectedStation : public ::testing::Test {
     folder = new TemporaryFolder;
     waves.write(*folder / "archive");
     const auto teacher = train_teacher(*folder / "archive", *folder / ".", 60);
-    const auto summary = model::run_distill(lambert(), parallel::Communicator::self(), teacher, *folder / "archive",
-                                            *folder / "student", false);
+    const auto summary = model::run_distill(on_plane(Plane::projection), parallel::Communicator::self(), teacher,
+                                            *folder / "archive", *folder / "student", false);
     acceptance = new nlohmann::json(summary.acceptance);
     inference::export_bundle({.model = summary.model, .to = *folder / "bundle", .name = "europe", .precision = "fp32"});
     write_states("states.nc", std::nullopt, {-step, Duration{0}});
@@ -73,23 +84,28 @@ class ProjectedStation : public ::testing::Test {
                      FeedDemand::of_bundle(*folder / "bundle", "europe"), 0);
   }
 };
-TemporaryFolder* ProjectedStation::folder = nullptr;
-nlohmann::json* ProjectedStation::acceptance = nullptr;
+template <class Plane>
+TemporaryFolder* ProjectedStation<Plane>::folder = nullptr;
+template <class Plane>
+nlohmann::json* ProjectedStation<Plane>::acceptance = nullptr;
+using Planes = ::testing::Types<Lambert, RotatedPole>;
+TYPED_TEST_SUITE(ProjectedStation, Planes);
 
-TEST_F(ProjectedStation, StudentIsJudgedOnItsOwnGrid) {
-  EXPECT_THAT(acceptance->at("grid").get<std::string>(), ::testing::StartsWith("projected 2700000..-2700000x10 "));
-  for (const auto& rmse : acceptance->at("rmse"))
+TYPED_TEST(ProjectedStation, StudentIsJudgedOnItsOwnGrid) {
+  const nlohmann::json judged = *TestFixture::acceptance;
+  EXPECT_THAT(judged.at("grid").get<std::string>(), ::testing::StartsWith("projected 2700000..-2700000x10 "));
+  for (const auto& rmse : judged.at("rmse"))
     for (const auto& variable : rmse.at("variables")) {
       EXPECT_GT(variable.at("student_rmse").get<double>(), 0);
       EXPECT_LT(variable.at("student_rmse").get<double>(), 2 * variable.at("stddev").get<double>());
     }
 }
 
-TEST_F(ProjectedStation, BundleNamesItsReferenceSystemAndHoldsItsCells) {
-  const auto bundle = inference::Bundle::open(*folder / "bundle");
+TYPED_TEST(ProjectedStation, BundleNamesItsReferenceSystemAndHoldsItsCells) {
+  const auto bundle = inference::Bundle::open(*this->folder / "bundle");
   const inference::Region& region = bundle.manifest().region;
-  EXPECT_THAT(region.crs_wkt, ::testing::HasSubstr("Lambert Conic Conformal (2SP)"));
-  EXPECT_THAT(region.grid, ::testing::HasSubstr("+proj=lcc +lat_1=35 +lat_2=65"));
+  EXPECT_THAT(region.crs_wkt, ::testing::HasSubstr(TypeParam::in_wkt));
+  EXPECT_THAT(region.grid, ::testing::HasSubstr(TypeParam::in_grid));
   const Grid grid = Grid::parse(region.grid);
   EXPECT_EQ(bundle.entry("static/latitude").shape, (std::vector<std::int64_t>{10, 12}));
   EXPECT_GT(region.west, region.east) << "across the prime meridian";
@@ -98,9 +114,9 @@ TEST_F(ProjectedStation, BundleNamesItsReferenceSystemAndHoldsItsCells) {
   EXPECT_EQ(again.region, region);
 }
 
-TEST_F(ProjectedStation, EdgeIsTheHostsAtEachStepAndWindsAreTrueOnes) {
-  const auto model = RegionalModel::open(*folder / "bundle");
-  const BoundaryFeed given = feed();
+TYPED_TEST(ProjectedStation, EdgeIsTheHostsAtEachStepAndWindsAreTrueOnes) {
+  const auto model = RegionalModel::open(*this->folder / "bundle");
+  const BoundaryFeed given = this->feed();
   const RegionalForecast forecast = model->run(given);
   ASSERT_EQ(forecast.leads.size(), 4U);
   const ingest::RegionRegridder regridder(waves.grid, given.grid, "host");
@@ -128,11 +144,11 @@ TEST_F(ProjectedStation, EdgeIsTheHostsAtEachStepAndWindsAreTrueOnes) {
   }
 }
 
-TEST_F(ProjectedStation, PointsAndFilesKnowTheProjection) {
-  const auto model = RegionalModel::open(*folder / "bundle");
-  const RegionalForecast forecast = model->run(feed());
-  write_forecast(forecast, *folder / "forecast.zfc");
-  const RegionalForecast again = open_forecast(*folder / "forecast.zfc");
+TYPED_TEST(ProjectedStation, PointsAndFilesKnowTheProjection) {
+  const auto model = RegionalModel::open(*this->folder / "bundle");
+  const RegionalForecast forecast = model->run(this->feed());
+  write_forecast(forecast, *this->folder / "forecast.zfc");
+  const RegionalForecast again = open_forecast(*this->folder / "forecast.zfc");
   EXPECT_EQ(again.grid, forecast.grid);
   EXPECT_TRUE(std::equal(again.values.span().begin(), again.values.span().end(), forecast.values.span().begin()));
   const std::size_t cell = 4 * 12 + 7;
@@ -151,15 +167,13 @@ TEST_F(ProjectedStation, PointsAndFilesKnowTheProjection) {
   EXPECT_FALSE(bilinear_weights(again.grid, -60, 200));
 }
 
-TEST_F(ProjectedStation, AFeedOfAnotherPlaneIsRefused) {
-  const auto model = RegionalModel::open(*folder / "bundle");
-  BoundaryFeed other = feed();
-  other.grid = Grid::parse(
-      "projected 2700000..-2700000x10 -3300000..3300000x12 +proj=lcc +lat_1=36 +lat_2=65 "
-      "+lat_0=50 +lon_0=10");
+TYPED_TEST(ProjectedStation, AFeedOfAnotherPlaneIsRefused) {
+  const auto model = RegionalModel::open(*this->folder / "bundle");
+  BoundaryFeed other = this->feed();
+  other.grid = Grid::parse(std::string("projected 2700000..-2700000x10 -3300000..3300000x12 ") + TypeParam::another);
   EXPECT_THROW(model->run(other), Error);
-  const std::string bytes = encode_feed(feed());
-  EXPECT_EQ(decode_feed(bytes, "feed").grid, feed().grid);
+  const std::string bytes = encode_feed(this->feed());
+  EXPECT_EQ(decode_feed(bytes, "feed").grid, this->feed().grid);
 }
 
 }  // namespace
