@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/durable_folder.hpp"
 #include "core/error.hpp"
 
 namespace zonda {
@@ -16,12 +17,7 @@ namespace fs = std::filesystem;
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   temporary_ = target_.parent_path() / ("." + target_.filename().string() + ".tmp");
-  if (!target_.parent_path().empty()) {
-    std::error_code error;
-    fs::create_directories(target_.parent_path(), error);
-    if (error)
-      fail(ErrorKind::failure, "{}: cannot make the folder: {}", target_.parent_path().string(), error.message());
-  }
+  if (!target_.parent_path().empty()) create_durable_folder(target_.parent_path());
   std::error_code ignored;
   fs::remove_all(temporary_, ignored);
 }

@@ -11,6 +11,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
+#include "core/durable_folder.hpp"
 #include "core/error.hpp"
 
 namespace zonda::model {
@@ -77,8 +78,7 @@ void begin_tensor_folder(const fs::path& directory) {
   const fs::path temporary = temporary_of(directory);
   std::error_code error;
   fs::remove_all(temporary, error);
-  if (!fs::create_directories(temporary, error) && error)
-    fail(ErrorKind::failure, "{}: cannot be created: {}", temporary.string(), error.message());
+  create_durable_folder(temporary);
 }
 
 void abandon_tensor_folder(const fs::path& directory) {
@@ -105,8 +105,7 @@ struct TensorPartsWriter::File {
 
 TensorPartsWriter::TensorPartsWriter(const fs::path& directory, int rank) : file_(std::make_unique<File>()) {
   file_->path = temporary_of(directory) / fmt::format("rank-{}.bin", rank);
-  std::error_code error;  // of which opening tells
-  fs::create_directories(file_->path.parent_path(), error);
+  create_durable_folder(file_->path.parent_path());
   file_->stream = std::fopen(file_->path.c_str(), "wb");
   if (!file_->stream) fail(ErrorKind::failure, "{}: cannot be created: {}", file_->path.string(), std::strerror(errno));
 }
@@ -187,20 +186,7 @@ void commit_tensor_folder(const fs::path& directory, const json& header, std::sp
     if (!out) fail(ErrorKind::failure, "{}: cannot be written", (temporary / "manifest.json").string());
   }
   sync_path(temporary / "manifest.json");
-  sync_path(temporary);
-
-  // A folder cannot be renamed over a full one: the old one steps aside under a name that a later start clears away.
-  std::error_code error;
-  if (fs::exists(directory)) {
-    const fs::path aside = directory.string() + ".old.tmp";
-    fs::remove_all(aside, error);
-    fs::rename(directory, aside, error);
-    if (error) fail(ErrorKind::failure, "{}: cannot be replaced: {}", directory.string(), error.message());
-  }
-  fs::rename(temporary, directory, error);
-  if (error) fail(ErrorKind::failure, "{}: cannot be renamed: {}", temporary.string(), error.message());
-  fs::remove_all(directory.string() + ".old.tmp", error);
-  sync_path(directory.parent_path().empty() ? fs::path(".") : directory.parent_path());
+  replace_folder(temporary, directory);
 }
 
 void write_tensor_folder(const fs::path& directory, const json& header, std::span<const NamedTensor> tensors) {

@@ -10,6 +10,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
+#include "core/durable_folder.hpp"
 #include "core/error.hpp"
 #include "core/json_reader.hpp"
 
@@ -27,6 +28,11 @@ Delegation delegation_of(const std::string& role, const PublicKey& key) {
   return {role, {{key.id()}, 1}, {role == "feeds" ? "feeds/*/*" : role + "/*"}, true};
 }
 
+void put_in_place(const fs::path& arriving, const fs::path& file) {
+  fs::rename(arriving, file);
+  sync_path(file.parent_path().empty() ? fs::path(".") : file.parent_path());
+}
+
 /// A key that a rotation wrote and whose root or catalogue stands, but which was not put in place before the process
 /// ended; of one whose root never came nothing stays.
 void settle(const fs::path& file, const std::vector<std::string>& keyids) {
@@ -38,7 +44,7 @@ void settle(const fs::path& file, const std::vector<std::string>& keyids) {
   } catch (const Error&) {  // cut off while it was written
   }
   if (std::find(keyids.begin(), keyids.end(), id) != keyids.end())
-    fs::rename(arriving, file);
+    put_in_place(arriving, file);
   else
     fs::remove(arriving);
 }
@@ -66,7 +72,7 @@ Repository::Repository(fs::path folder, std::string passphrase, bool is_new)
   if (is_new == fs::exists(folder_ / "hub.json"))
     fail(is_new ? ErrorKind::usage : ErrorKind::data, "{}: {}", folder_.string(),
          is_new ? "is a hub already" : "no hub there; `zonda hub init` makes one");
-  fs::create_directories(folder_);
+  create_durable_folder(folder_);
   lock();
 }
 
@@ -353,7 +359,7 @@ void Repository::rotate(const std::string& role, const std::vector<fs::path>& ro
     sign_root(signers);
     if (role == "targets") changed_.insert("targets");
   }
-  fs::rename(arriving, file);
+  put_in_place(arriving, file);
   publish(now, "rotate", {{"role", role}, {"new", open.id()}, {"revoked", old}, {"root_version", root_.version}});
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/checksum.hpp"
+#include "core/durable_folder.hpp"
 #include "core/error.hpp"
 #include "core/json_reader.hpp"
 #include "inference/edge/trust/canonical_json.hpp"
@@ -129,7 +130,8 @@ void SecretKey::write(const std::filesystem::path& path, std::string_view passph
                       {"nonce", to_hexadecimal(nonce)},
                       {"box", to_hexadecimal(box)}};
   }
-  if (!path.parent_path().empty()) std::filesystem::create_directories(path.parent_path());
+  const std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
+  create_durable_folder(folder);
   const std::string text = file.dump(2) + "\n";
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (descriptor < 0)
@@ -139,6 +141,7 @@ void SecretKey::write(const std::filesystem::path& path, std::string_view passph
   const bool synced = ::fsync(descriptor) == 0;
   ::close(descriptor);
   if (!whole || !synced) fail(ErrorKind::failure, "{}: the key cannot be written", path.string());
+  sync_path(folder);
 }
 
 SecretKey SecretKey::read(const std::filesystem::path& path, std::string_view passphrase) {
