@@ -48,6 +48,12 @@ bool is_trunk_matrix(std::string_view parameter) {
   return false;
 }
 
+bool is_outer_matrix(std::string_view parameter) {
+  for (const char* name : {"embedding.patch.weight", "embedding.position.weight", "head.linear.weight"})
+    if (parameter == name) return true;
+  return false;
+}
+
 void LentParameters::lend(model::ParameterStore& store, const StoredTensors& stored) {
   for (model::ParameterId id = 0; id < static_cast<model::ParameterId>(store.list().size()); ++id)
     lend(store, id, stored);
@@ -74,7 +80,7 @@ void LentParameters::lend(model::ParameterStore& store, model::ParameterId id, c
       const std::vector<float> factors = widen<float>(scales.bytes);
       for (std::size_t i = 0; i < held.widened.size(); ++i) held.widened[i] *= factors[i % factors.size()];
     }
-  } else if (found.dtype == DType::f32 || (found.dtype == DType::bf16 && trunk)) {
+  } else if (found.dtype == DType::f32 || (found.dtype == DType::bf16 && (trunk || is_outer_matrix(parameter.name)))) {
     store.lend(id, view(found.bytes, parameter.shape, found.dtype));
   } else if (found.dtype == DType::bf16) {
     held.widened = widen<model::BFloat16>(found.bytes);

@@ -1,6 +1,6 @@
 #pragma once
 // LentParameters: a network reads its parameters where they are stored. Matrices that products read as they are kept
-// (f32; bf16 or int8 of the trunk; int8 of the conditioning, which each pass widens for a moment) are never copied; the
+// (f32; bf16; int8 of the trunk; int8 of the conditioning, which each pass widens for a moment) are never copied; the
 // few others are widened to f32 once.
 #include <cstddef>
 #include <functional>
@@ -27,6 +27,9 @@ using StoredTensors = std::function<StoredTensor(const std::string& name)>;
 
 /// Whether products of the trunk read this parameter in the precision of the network.
 bool is_trunk_matrix(std::string_view parameter);
+
+/// Whether products ahead of the trunk and behind it read this parameter: in bf16 as it lies, or widened as they come.
+bool is_outer_matrix(std::string_view parameter);
 
 /// The names of parameters in a bundle: `weights/block0.qkv.weight`; the scales of an int8 one: `... .scales`.
 inline constexpr const char* weights_prefix = "weights/";

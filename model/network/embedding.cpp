@@ -18,33 +18,24 @@ Embedding::Embedding(ParameterStore& store, const TokenGrid& grid, const Slab& s
                      std::optional<LevelEmbedding> levels, int width, DType dtype, Memory& memory, int lift)
     : geometry_(slab.patches()),
       halo_(shared_rows(slab)),
-      tokens_(slab.token_count()),
       tokens_of_grid_(grid.count()),
       width_(width),
       patch_(std::move(patch)),
       levels_(std::move(levels)),
-      position_(store, "embedding.position", TokenGrid::feature_count, width, 1, false) {
-  storage_ = numbers_in(memory, dtype, grid.position_features(slab.token_rows(), lift));
-  features_ = Tensor(storage_.data(), {tokens_, TokenGrid::feature_count}, dtype, memory.device());
-}
+      position_(store, grid, slab, width, dtype, memory, lift) {}
 
 void Embedding::forward(Context& ctx, const Tensor& x, const Tensor& tokens) const {
   Tensor image = halo_.placed(ctx, x);
   Halo::Arrival coming = halo_.begin(ctx, image);
-  Tensor position = ctx.take({tokens_, width_});
-  position_.forward(ctx, features_, position);
+  Tensor position = position_.begin(ctx);
   halo_.finish(ctx, coming);
   if (levels_) {
     levels_->forward(ctx, image, tokens);
   } else {
-    Tensor patches = ctx.take({tokens.shape[0], patch_->in()});
-    ctx->patch_gather(ctx, geometry_, image, patches, false);
-    patch_->forward(ctx, patches, tokens);
-    ctx.release(patches);
+    patch_->forward_patches(ctx, geometry_, image, tokens);
   }
   halo_.release(ctx, image);
-  ctx->add_rows(ctx, tokens, position, tokens);
-  ctx.release(position);
+  position_.finish(ctx, position, tokens);
 }
 
 void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, const Tensor& dx) const {
@@ -55,12 +46,7 @@ void Embedding::backward(Context& ctx, const Tensor& x, const Tensor& dtokens, c
     image = halo_.placed(ctx, x);
     coming = halo_.begin(ctx, image);
   }
-  if (position_.learns(ctx)) {
-    Tensor dposition = ctx.take({tokens_, width_});
-    ctx->sum_rows(ctx, dtokens, dposition, false);
-    position_.backward_weight(ctx, features_, dposition);
-    ctx.release(dposition);
-  }
+  position_.backward(ctx, dtokens);
   Tensor room = halo_.take(ctx, dx.none() ? x : dx);  // the plan's, whether dx is wanted in this pass or not
   const Tensor dimage = dx.none() ? Tensor{} : room;
   halo_.finish(ctx, coming);

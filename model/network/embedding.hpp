@@ -7,9 +7,9 @@
 #include "model/network/halo.hpp"
 #include "model/network/level_embedding.hpp"
 #include "model/network/linear.hpp"
+#include "model/network/position_embedding.hpp"
 #include "model/network/slab.hpp"
 #include "model/network/token_grid.hpp"
-#include "model/tensor/buffer.hpp"
 
 namespace zonda::model {
 
@@ -26,7 +26,9 @@ class Embedding {
   /// dx [B, C, H, W] overwritten; may be none.
   void backward(Context& ctx, const Tensor& x, const Tensor& dtokens, const Tensor& dx) const;
   void tangent(Context& ctx, const Tensor& x, const Tensor& dx, const Tensor& dtokens) const;
-  std::size_t table_bytes() const { return storage_.bytes() + (levels_ ? levels_->table_bytes() : 0); }
+  std::size_t table_bytes(bool learning) const {
+    return position_.table_bytes(learning) + (levels_ ? levels_->table_bytes() : 0);
+  }
   /// Over all slabs.
   double flops_per_sample() const;
   using Traffic = parallel::HaloExchange::Traffic;
@@ -40,13 +42,11 @@ class Embedding {
             std::optional<LevelEmbedding> levels, int width, DType dtype, Memory& memory, int lift);
   PatchGeometry geometry_;
   Halo halo_;  // of the row that kernels share with the next slab
-  std::int64_t tokens_, tokens_of_grid_;
+  std::int64_t tokens_of_grid_;
   int width_;
-  Buffer storage_;
-  Tensor features_;  // [tokens, features]
   std::optional<Linear> patch_;
   std::optional<LevelEmbedding> levels_;
-  Linear position_;
+  PositionEmbedding position_;
 };
 
 }  // namespace zonda::model

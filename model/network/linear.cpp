@@ -3,10 +3,22 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "core/vectorise.hpp"
 #include "model/network/chunk_sum.hpp"
 #include "model/network/rank_sum.hpp"
 
 namespace zonda::model {
+
+namespace {
+
+ZONDA_CLONES void widen_columns(const std::int8_t* numbers, const float* scales, float* out, std::int64_t rows,
+                                std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) out[i * columns + j] = float(numbers[i * columns + j]) * scales[j];
+  }
+}
+
+}  // namespace
 
 Linear::Linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double gain,
                bool bias, const Split& split)
@@ -47,7 +59,8 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
     return ctx.release(room);
   }
   const auto product = [&](const Tensor& into, const GemmOptions& options) {
-    if (!quantised && store_->quantised(weight_).numbers.none()) return ctx->gemm(ctx, x, operand(ctx), into, options);
+    if (!quantised && store_->quantised(weight_).numbers.none())
+      return ctx->gemm(ctx, x, trunk_ ? operand(ctx) : stored(), into, options);
     if (!quantised) {
       Tensor wide = widened(ctx);
       ctx->gemm(ctx, x, wide, into, options);
@@ -63,13 +76,13 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
           product(sum, {});
           if (corrected(ctx)) adapter_->forward(ctx, x, sum);
         },
-        bias_ >= 0 ? store_->value(bias_).reshaped({1, out_}) : Tensor{});
+        bias_ >= 0 ? bias().reshaped({1, out_}) : Tensor{});
     if (!activated.none()) ctx->gelu(ctx, y, activated);
     return;
   }
   GemmOptions options;
   options.coarse = ctx.int8 && !trunk_;  // a bundle in int8 holds these matrices in bf16
-  if (bias_ >= 0) options.bias = store_->value(bias_);
+  options.bias = bias();
   if (!corrected(ctx)) options.activated = activated;
   product(y, options);
   if (!corrected(ctx)) return;
@@ -77,24 +90,24 @@ void Linear::forward(Context& ctx, const Tensor& x, const Tensor& y, const Tenso
   if (!activated.none()) ctx->gelu(ctx, y, activated);
 }
 
+void Linear::forward_patches(Context& ctx, const PatchGeometry& geometry, const Tensor& image,
+                             const Tensor& tokens) const {
+  ctx->patch_product(ctx, geometry, image, stored(), bias(), ctx.int8, tokens);
+}
+
 Tensor Linear::widened(Context& ctx) const {
   const auto [numbers, scales] = store_->quantised(weight_);
   Tensor wide = ctx.take({in_, out_}, DType::f32);
-  if (ctx.planning()) return wide;
-  const auto* from = numbers.as<std::int8_t>();
-  const float* factors = scales.as<float>();
-  for (std::int64_t i = 0; i < in_; ++i)
-    for (std::int64_t j = 0; j < out_; ++j) wide.as<float>()[i * out_ + j] = float(from[i * out_ + j]) * factors[j];
+  if (!ctx.planning()) widen_columns(numbers.as<std::int8_t>(), scales.as<float>(), wide.as<float>(), in_, out_);
   return wide;
 }
 
 Int8Layer Linear::int8_layer(Context& ctx) const {
-  const Tensor bias = bias_ >= 0 ? store_->value(bias_) : Tensor{};
-  if (const auto lent = store_->quantised(weight_); !lent.numbers.none()) return {lent.numbers, lent.scales, bias};
+  if (const auto lent = store_->quantised(weight_); !lent.numbers.none()) return {lent.numbers, lent.scales, bias()};
   Quantised& q = *quantised_;
   const auto layer = [&] {
     return Int8Layer{Tensor(q.values.data(), {in_, out_}, DType::i8, store_->memory().device()),
-                     Tensor(q.scales.data(), {out_}, DType::f32, store_->memory().device()), bias};
+                     Tensor(q.scales.data(), {out_}, DType::f32, store_->memory().device()), bias()};
   };
   if (!ctx.planning() && q.version != store_->version()) {
     if (!q.values.data()) {

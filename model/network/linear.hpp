@@ -38,6 +38,12 @@ class Linear {
   }
   std::int64_t in() const { return in_; }  ///< this rank's
   std::int64_t out() const { return out_; }
+  /// W as it is kept, and a number that changes with it.
+  Tensor stored() const { return store_->stored(weight_); }
+  std::uint64_t version() const { return store_->version(weight_); }
+  bool is_lent() const { return store_->is_lent(); }
+  /// tokens [B token rows token columns, out] = the layer of an image's patches, of a layer without an adapter.
+  void forward_patches(Context& ctx, const PatchGeometry& geometry, const Tensor& image, const Tensor& tokens) const;
   /// x [N, in] -> y [N, out]; `activated`, when not none, receives GELU(y), and y may then be none.
   void forward(Context& ctx, const Tensor& x, const Tensor& y, const Tensor& activated = {}) const;
   /// dx overwritten, or accumulates; may be none.
@@ -75,6 +81,7 @@ class Linear {
   Tensor operand(const Context& ctx) const {
     return trunk_ && ctx.trunk() != ctx.dtype() ? store_->copy_of(weight_) : store_->value(weight_);
   }
+  Tensor bias() const { return bias_ >= 0 ? store_->value(bias_) : Tensor{}; }
   /// A matrix lent in int8 to a layer that multiplies in f32, for as long as the product takes.
   Tensor widened(Context& ctx) const;
   bool sums(Split::Kind kind) const { return split_.kind == kind && split_.ranks.size() > 1; }

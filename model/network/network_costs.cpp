@@ -68,7 +68,7 @@ MemoryPlan ForecastNetwork::memory_with(const RecomputePolicy& policy, int batch
   MemoryPlan plan;
   plan.parameters = numbers * size_of(self_->dtype);
   plan.activations = lane.arena.peak_bytes();
-  plan.tables = self_->embedding.table_bytes() + self_->blocks.table_bytes();
+  plan.tables = self_->embedding.table_bytes(use != Use::inference) + self_->blocks.table_bytes();
   if (use != Use::tangent && trunk() == DType::bf16) plan.copies = numbers * size_of(DType::bf16);
   if (use == Use::inference && self_->config.precision == "int8")
     for (const Parameter& p : self_->store.list())
@@ -143,8 +143,7 @@ ForecastNetwork::Traffic ForecastNetwork::backward_stage_traffic(int samples, bo
 }
 
 std::int64_t ForecastNetwork::shared_head_sums() const {
-  return 2 * self_->slab.token_count() * self_->shape.width *
-         static_cast<std::int64_t>(layers_of_stage());
+  return 2 * self_->slab.token_count() * self_->shape.width * static_cast<std::int64_t>(layers_of_stage());
 }
 
 double ForecastNetwork::flops_per_sample() const {

@@ -94,7 +94,7 @@ std::int64_t TokenGrid::token_of(int lift, int row, int column, std::int64_t t) 
   return (t / columns * lift + row) * patches.token_columns + t % columns * lift + column;
 }
 
-std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift) const {
+void TokenGrid::write_features(std::size_t i, std::size_t j, int lift, Wanted wanted, double* f) const {
   constexpr int harmonics[wavelengths] = {1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256};
   constexpr double radian = std::numbers::pi / 180;
   double row_step = latitudes.size() > 1 ? lift * std::abs(latitudes[0] - latitudes[1]) : 180;
@@ -105,27 +105,42 @@ std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift)
     row_step = spacing[middle] * patches.size / (constants::earth_radius * 1e-3 * radian);
     column_step = row_step / std::max(std::cos(latitudes[middle] * radian), row_step / 360);
   }
+  for (int w = 0; w < wavelengths; ++w, f += 6) {
+    const int m = harmonics[w];
+    if (wanted.row && m * row_step <= 180) {
+      f[0] = std::sin(m * latitude(i, j) * radian);
+      f[1] = std::cos(m * latitude(i, j) * radian);
+    }
+    if (wanted.column && m * column_step <= 180) {
+      f[2] = std::sin(m * longitude(i, j) * radian);
+      f[3] = std::cos(m * longitude(i, j) * radian);
+    }
+    if (!wanted.row) continue;
+    const double wavelength = 8 * std::exp2(w * 10.0 / (wavelengths - 1));
+    f[4] = std::sin(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
+    f[5] = std::cos(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
+  }
+}
+
+std::vector<double> TokenGrid::position_features(parallel::Range rows, int lift) const {
   const auto columns = static_cast<std::size_t>(patches.token_columns);
   std::vector<double> features(rows.size() * columns * feature_count, 0.0);
-  for (std::size_t t = 0; t < rows.size() * columns; ++t) {
-    const std::size_t i = rows.begin + t / columns, j = t % columns;
-    double* f = &features[t * feature_count];
-    for (int w = 0; w < wavelengths; ++w, f += 6) {
-      const int m = harmonics[w];
-      if (m * row_step <= 180) {
-        f[0] = std::sin(m * latitude(i, j) * radian);
-        f[1] = std::cos(m * latitude(i, j) * radian);
-      }
-      if (m * column_step <= 180) {
-        f[2] = std::sin(m * longitude(i, j) * radian);
-        f[3] = std::cos(m * longitude(i, j) * radian);
-      }
-      const double wavelength = 8 * std::exp2(w * 10.0 / (wavelengths - 1));
-      f[4] = std::sin(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
-      f[5] = std::cos(2 * std::numbers::pi * lift * spacing[rectilinear ? i : at(i, j)] / wavelength);
-    }
-  }
+  for (std::size_t t = 0; t < rows.size() * columns; ++t)
+    write_features(rows.begin + t / columns, t % columns, lift, {}, &features[t * feature_count]);
   return features;
+}
+
+TokenGrid::SplitFeatures TokenGrid::split_features(parallel::Range rows, int lift) const {
+  if (!rectilinear)
+    fail(ErrorKind::failure, "the positions of a projected grid's tokens are not those of rows and columns");
+  SplitFeatures split;
+  split.rows.resize(rows.size() * feature_count);
+  split.columns.resize(static_cast<std::size_t>(patches.token_columns) * feature_count);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    write_features(rows.begin + i, 0, lift, {true, false}, &split.rows[i * feature_count]);
+  for (std::size_t j = 0; j < static_cast<std::size_t>(patches.token_columns); ++j)
+    write_features(0, j, lift, {false, true}, &split.columns[j * feature_count]);
+  return split;
 }
 
 }  // namespace zonda::model

@@ -42,12 +42,23 @@ struct TokenGrid {
   }
   /// Of the tokens of some rows.
   std::vector<double> position_features(parallel::Range rows, int lift) const;
+  /// Of a rectilinear grid a token's features are its row's plus its column's: [rows, feature_count] and [token
+  /// columns, feature_count], each with zeros for the other's.
+  struct SplitFeatures {
+    std::vector<double> rows, columns;
+  };
+  SplitFeatures split_features(parallel::Range rows, int lift) const;
 
  private:
   std::size_t at(std::size_t row, std::size_t column) const {
     return row * static_cast<std::size_t>(patches.token_columns) + column;
   }
   void place_projected(const Grid& grid);
+  /// Writes what a row, a column or both of them give to a token's features.
+  struct Wanted {
+    bool row = true, column = true;
+  };
+  void write_features(std::size_t row, std::size_t column, int lift, Wanted wanted, double* features) const;
 };
 
 }  // namespace zonda::model

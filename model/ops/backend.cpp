@@ -30,6 +30,26 @@ void Backend::gemm_int8(Context&, const Tensor&, const Tensor&, const Tensor&, c
   fail(ErrorKind::usage, "backend {} has no int8 products", name());
 }
 
+void Backend::patch_product(Context& ctx, const PatchGeometry& geometry, const Tensor& image, const Tensor& w,
+                            const Tensor& bias, bool coarse, const Tensor& tokens) {
+  Tensor patches = ctx.take({tokens.shape[0], w.shape[0]});
+  patch_gather(ctx, geometry, image, patches, false);
+  GemmOptions options;
+  options.bias = bias;
+  options.coarse = coarse;
+  gemm(ctx, patches, w, tokens, options);
+  ctx.release(patches);
+}
+
+void Backend::add_raster(Context& ctx, const Tensor& rows, const Tensor& columns, const Tensor& y) {
+  const std::int64_t of_row = columns.shape[0];
+  for (std::int64_t row = 0; row < y.shape[0] / of_row; ++row) {
+    const Tensor part = y.slice(row * of_row, of_row);
+    add_rows(ctx, part, rows.slice(row % rows.shape[0], 1), part);
+  }
+  add_rows(ctx, y, columns, y);
+}
+
 void Backend::branch_int8(Context& ctx, const Tensor& x, const Int8Branch& branch, const Tensor& y) {
   const bool two = !branch.second.numbers.none(), norm = !branch.norm.rows.none(), gated = !branch.onto.none();
   const std::int64_t rows = x.shape[0];

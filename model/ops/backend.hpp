@@ -33,9 +33,9 @@ namespace zonda::model {
 /// first dimension.
 struct GemmOptions {
   bool transpose_a = false, transpose_b = false, accumulate = false;
-  Tensor bias{};       ///< [columns of c]
-  Tensor activated{};  ///< shape of c
-  bool coarse = false;  ///< operands may be rounded to bf16, where that is faster
+  Tensor bias{};        ///< [columns of c]
+  Tensor activated{};   ///< shape of c
+  bool coarse = false;  ///< operands may be rounded to bf16, where that is faster; b may be so already
 };
 
 enum class NormKind {
@@ -152,7 +152,10 @@ class Backend {
   virtual void add(Context&, const Tensor& x, const Tensor& y) = 0;
   /// y[g, r, :] = x[g, r, :] + rows[r, :], with R = rows.shape[0] repeating; y may alias x.
   virtual void add_rows(Context&, const Tensor& x, const Tensor& rows, const Tensor& y) = 0;
-  /// The adjoint: gradient[r, :] (overwritten, or accumulates) = sum over g of dy[g, r, :].
+  /// y[b, i, j, :] = y[b, i, j, :] + rows[i, :] + columns[j, :], in this order; y [B R C, D], rows [R, D], columns [C,
+  /// D].
+  virtual void add_raster(Context&, const Tensor& rows, const Tensor& columns, const Tensor& y);
+  /// The adjoint of add_rows(): gradient[r, :] (overwritten, or accumulates) = sum over g of dy[g, r, :].
   virtual void sum_rows(Context&, const Tensor& dy, const Tensor& gradient, bool accumulate) = 0;
   virtual void fill(Context&, const Tensor& x, double value) = 0;
   virtual void copy(Context&, const Tensor& x, const Tensor& y) = 0;
@@ -166,6 +169,11 @@ class Backend {
   /// The adjoint: image overwritten with the sum (or average) of the patches' pixels.
   virtual void patch_scatter(Context&, const PatchGeometry&, const Tensor& patches, const Tensor& image,
                              bool average) = 0;
+
+  /// tokens [B * token rows * token columns, n] = the patches, not averaged, times w [C * kernel rows * size, n], plus
+  /// bias [n]. `coarse` as GemmOptions'. Here by the operations above.
+  virtual void patch_product(Context&, const PatchGeometry&, const Tensor& image, const Tensor& w, const Tensor& bias,
+                             bool coarse, const Tensor& tokens);
 
   // --- 3x3 convolution, [B, C_in, H, W] -> [B, C_out, H, W], weight [C_out, C_in, 3, 3], bias [C_out] (may be none).
   // Rows beyond the edge repeat the edge row; columns wrap around when `periodic`, else repeat the edge column.

@@ -92,6 +92,8 @@ void ParameterStore::lend(ParameterId id, const Tensor& value, const Tensor& sca
   lent_.resize(parameters_.size());
   lent_[static_cast<std::size_t>(id)] = {value, quantised ? scales : Tensor{}};
   values_changed();
+  lent_versions_.resize(parameters_.size());
+  lent_versions_[static_cast<std::size_t>(id)] = version_;
 }
 
 bool ParameterStore::complete() const {
@@ -128,6 +130,11 @@ ParameterId ParameterStore::find(std::string_view name) const {
 Tensor ParameterStore::value(ParameterId id) const {
   if (const QuantisedValue* value = lent(id); value && value->numbers.dtype == dtype_) return value->numbers;
   return values_.data() ? view(values_, id) : Tensor(nullptr, at(id).shape, dtype_, memory_->device());
+}
+
+Tensor ParameterStore::stored(ParameterId id) const {
+  const QuantisedValue* value = lent(id);
+  return value && !value->numbers.none() ? value->numbers : this->value(id);
 }
 
 Tensor ParameterStore::gradient(ParameterId id) const {

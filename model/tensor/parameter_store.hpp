@@ -104,6 +104,8 @@ class ParameterStore {
 
   /// Shape without memory before allocate_values() or lend(): enough to plan with.
   Tensor value(ParameterId id) const;
+  /// A parameter as it is kept, in whatever type it was lent.
+  Tensor stored(ParameterId id) const;
   /// The bf16 copy of a parameter; shape without memory before allocate_copies().
   Tensor copy_of(ParameterId id) const;
   /// Allocates bf16 copies of the values (idempotent), in an arena with the same offsets.
@@ -112,6 +114,8 @@ class ParameterStore {
   /// Counts changes of the values: whoever writes them says so, and the copies are made again before they are read.
   void values_changed() { ++version_; }
   std::uint64_t version() const { return version_; }
+  /// Of a parameter that is lent: other numbers have another version; else version().
+  std::uint64_t version(ParameterId id) const { return lent_.empty() ? version_ : lent_versions_[std::size_t(id)]; }
   /// Whether copies() as a whole are of the present values; whoever makes them so says it.
   bool copies_stale() const { return copied_ != version_; }
   void copies_made() { copied_ = version_; }
@@ -143,6 +147,7 @@ class ParameterStore {
   SparseArenas sparse_;
   std::vector<Parameter> parameters_;
   std::vector<QuantisedValue> lent_;  // [parameters], or none
+  std::vector<std::uint64_t> lent_versions_;
   std::int64_t count_ = 0, extent_ = 0;
   std::uint64_t version_ = 1, copied_ = 0;
   Buffer values_, gradients_, first_moment_, second_moment_, average_, copies_;

@@ -2,8 +2,6 @@
 // and product without a round trip to memory.
 #include "model/ops/attention.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
@@ -11,6 +9,7 @@
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/attention_head.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 #include "model/ops/cpu/pair_product.hpp"
 
 namespace zonda::model {
@@ -252,14 +251,13 @@ void CpuBackend::attention(Context& ctx, const AttentionShape& shape, const Sequ
     const std::int64_t tasks = shape.batch * table.sequences() * shape.heads;
     for_half_type(qkv.dtype, [&](auto half) {
       using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
-      for (std::int64_t task = 0; task < tasks; ++task) {
+      for_pieces(team(qkv.count() * table.longest), tasks, [&](std::int64_t task, std::int64_t worker) {
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, ctx.keep ? log_sum : Tensor{});
-        if (t.length() == 0) continue;
+        if (t.length() == 0) return;
         H* out = y.as<H>() + task % shape.heads * shape.head_size;
-        float* room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
+        float* room_of_thread = scratch.as<float>() + worker * room;
         paired ? paired_head_forward(t, out, room_of_thread) : head_forward(t, out, room_of_thread);
-      }
+      });
     });
   }
   ctx.release(scratch);
@@ -281,23 +279,21 @@ void CpuBackend::attention_backward(Context& ctx, const AttentionShape& shape, c
   if (!ctx.planning()) {
     for_half_type(qkv.dtype, [&](auto half) {
       using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(qkv.count() * table.longest))
-      for (std::int64_t task = 0; task < tasks; ++task) {
+      for_pieces(team(qkv.count() * table.longest), tasks, [&](std::int64_t task, std::int64_t worker) {
         const Task<H> t = task_of<H>(task, shape, table, qkv, q_gain, k_gain, log_sum);
         const std::int64_t column = task % shape.heads * size;
-        float *sums = gain_sums.as<float>() + task * 2 * size,
-              *room_of_thread = scratch.as<float>() + omp_get_thread_num() * room;
+        float *sums = gain_sums.as<float>() + task * 2 * size, *room_of_thread = scratch.as<float>() + worker * room;
         if (t.length() == 0) {
           std::fill_n(sums, 2 * size, 0.0F);
-          continue;
+          return;
         }
         if constexpr (std::is_same_v<H, BFloat16>)
           if (paired) {
             paired_head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, sums, room_of_thread);
-            continue;
+            return;
           }
         head_backward(t, dy.as<H>() + column, dqkv.as<H>() + column, sums, room_of_thread);
-      }
+      });
     });
     for (int part = 0; part < 2; ++part) {
       const Tensor& gradient = part == 0 ? dq_gain : dk_gain;

@@ -5,12 +5,15 @@
 
 #include "model/ops/attention.hpp"
 #include "model/ops/cpu/mixed.hpp"
+#include "model/ops/cpu/row_reductions.hpp"
 #include "model/ops/cpu/small_product.hpp"
 
 namespace zonda::model::head {
 
 using small::Integers;
 using small::kLanes;
+using small::largest_of;
+using small::sum_of;
 using small::Vector;
 
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
@@ -50,10 +53,7 @@ template <class H, class Out>
   for (std::int64_t i = 0; i < rows.length; ++i) {
     const H* row = x + rows.at(i);
     fetch_ahead(rows, x, i, size);
-    float square = 0;
-#pragma omp simd reduction(+ : square)
-    for (std::int64_t d = 0; d < size; ++d) square += widen(row[d]) * widen(row[d]);
-    const float scale = 1.0f / std::sqrt(square / float(size) + float(AttentionShape::epsilon));
+    const float scale = 1.0f / std::sqrt(small::square_sum(row, size) / float(size) + float(AttentionShape::epsilon));
     inverse[i] = scale;
     const float *c = cosine + i * half, *s = sine + i * half;
     Out* to = out + i * size;
@@ -140,23 +140,6 @@ template <class H>
 [[gnu::always_inline]] inline void cut(Vector& x, std::int64_t n, float other = 0) {
   const Integers lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   x = lane < static_cast<std::int32_t>(n) ? x : Vector{} + other;
-}
-
-[[gnu::always_inline]] inline float sum_of(const Vector& x) {
-  const Vector a = x + __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-  const Vector b = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
-  const Vector c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-  return c[0] + c[1];
-}
-
-[[gnu::always_inline]] inline float largest_of(const Vector& x) {
-  Vector a = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-  a = a > x ? a : x;
-  Vector b = __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
-  b = b > a ? b : a;
-  Vector c = __builtin_shufflevector(b, b, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-  c = c > b ? c : b;
-  return c[0] > c[1] ? c[0] : c[1];
 }
 
 /// p [n, row] holds logits in units of ln 2 and becomes exp(logit - largest of the row), zeros beyond n; share [n] the

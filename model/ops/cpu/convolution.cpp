@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 #include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
 #include "model/ops/cpu/pair_convolution.hpp"
@@ -130,44 +131,49 @@ ZONDA_CLONES void correlate(int channels, const float* x, std::int64_t x_plane, 
 void pad_planes(bool periodic, const float* x, float* out, std::int64_t planes, std::int64_t rows, std::int64_t columns,
                 [[maybe_unused]] int threads) {
   const std::int64_t stride = stride_of(columns + 2);
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
-  for (std::int64_t task = 0; task < planes * (rows + 2); ++task) {
-    const std::int64_t plane = task / (rows + 2), row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
-    const float* from = x + (plane * rows + row) * columns;
-    float* to = out + task * stride;
-    to[0] = periodic ? from[columns - 1] : from[0];
-    std::memcpy(to + 1, from, static_cast<std::size_t>(columns) * sizeof(float));
-    to[columns + 1] = periodic ? from[0] : from[columns - 1];
-    std::memset(to + columns + 2, 0, static_cast<std::size_t>(stride - columns - 2) * sizeof(float));
-  }
+  for_pieces(
+      threads, planes * (rows + 2),
+      [&](std::int64_t task) {
+        const std::int64_t plane = task / (rows + 2),
+                           row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
+        const float* from = x + (plane * rows + row) * columns;
+        float* to = out + task * stride;
+        to[0] = periodic ? from[columns - 1] : from[0];
+        std::memcpy(to + 1, from, static_cast<std::size_t>(columns) * sizeof(float));
+        to[columns + 1] = periodic ? from[0] : from[columns - 1];
+        std::memset(to + columns + 2, 0, static_cast<std::size_t>(stride - columns - 2) * sizeof(float));
+      },
+      16);
 }
 
 /// gradient [channels] (may be none) accumulates the sums of dy's channels.
 void add_channel_sums(const Tensor& dy, const Tensor& gradient, [[maybe_unused]] int threads) {
   if (gradient.none()) return;
   const std::int64_t batch = dy.shape[0], channels = dy.shape[1], points = dy.shape[2] * dy.shape[3];
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (std::int64_t c = 0; c < channels; ++c) {
+  for_pieces(threads, channels, [&](std::int64_t c) {
     double sum = 0;
     for (std::int64_t b = 0; b < batch; ++b) {
       const float* from = dy.as<float>() + (b * channels + c) * points;
       for (std::int64_t i = 0; i < points; ++i) sum += double(from[i]);
     }
     gradient.as<float>()[c] += float(sum);
-  }
+  });
 }
 
 /// Planes -> [rows + 2 border, stride]: zeros around, the image's first pixel at (border, border).
 void pad_zero(std::int64_t border, const float* x, float* out, std::int64_t planes, std::int64_t rows,
               std::int64_t columns, std::int64_t stride, [[maybe_unused]] int threads) {
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
-  for (std::int64_t task = 0; task < planes * (rows + 2 * border); ++task) {
-    const std::int64_t plane = task / (rows + 2 * border), row = task % (rows + 2 * border) - border;
-    float* to = out + task * stride;
-    std::memset(to, 0, static_cast<std::size_t>(stride) * sizeof(float));
-    if (row >= 0 && row < rows)
-      std::memcpy(to + border, x + (plane * rows + row) * columns, static_cast<std::size_t>(columns) * sizeof(float));
-  }
+  for_pieces(
+      threads, planes * (rows + 2 * border),
+      [&](std::int64_t task) {
+        const std::int64_t plane = task / (rows + 2 * border), row = task % (rows + 2 * border) - border;
+        float* to = out + task * stride;
+        std::memset(to, 0, static_cast<std::size_t>(stride) * sizeof(float));
+        if (row >= 0 && row < rows)
+          std::memcpy(to + border, x + (plane * rows + row) * columns,
+                      static_cast<std::size_t>(columns) * sizeof(float));
+      },
+      16);
 }
 
 }  // namespace
@@ -224,21 +230,22 @@ void CpuBackend::convolution_coarse([[maybe_unused]] Context& ctx, [[maybe_unuse
     auto* words = reinterpret_cast<small::Pair*>(padded.as<float>());
     auto* of_weights = reinterpret_cast<small::Pair*>(taps.as<float>());
     small::pair_taps(weight.as<float>(), out, in, of_weights);
-#pragma omp parallel for schedule(dynamic, 16) num_threads(team(x.count()))
-    for (std::int64_t task = 0; task < batch * pairs * (rows + 2); ++task) {
-      const std::int64_t b = task / (rows + 2) / pairs, c = 2 * (task / (rows + 2) % pairs),
-                         row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
-      const float* first = x.as<float>() + ((b * in + c) * rows + row) * columns;
-      small::pair_padded_row(first, c + 1 < in ? first + rows * columns : nullptr, columns, periodic, stride,
-                             words + task * stride);
-    }
-#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
-    for (std::int64_t task = 0; task < batch * rows; ++task) {
+    for_pieces(
+        team(x.count()), batch * pairs * (rows + 2),
+        [&](std::int64_t task) {
+          const std::int64_t b = task / (rows + 2) / pairs, c = 2 * (task / (rows + 2) % pairs),
+                             row = std::clamp<std::int64_t>(task % (rows + 2) - 1, 0, rows - 1);
+          const float* first = x.as<float>() + ((b * in + c) * rows + row) * columns;
+          small::pair_padded_row(first, c + 1 < in ? first + rows * columns : nullptr, columns, periodic, stride,
+                                 words + task * stride);
+        },
+        16);
+    for_pieces(team(batch * out * in * rows * columns), batch * rows, [&](std::int64_t task) {
       const std::int64_t b = task / rows, i = task % rows;
       small::pair_convolve_row(words + b * pairs * plane + i * stride, plane, stride, pairs, of_weights,
                                bias.none() ? nullptr : bias.as<float>(), y.as<float>() + (b * out * rows + i) * columns,
                                rows * columns, out, columns);
-    }
+    });
   }
   ctx.release(padded, taps);
 #endif
@@ -254,13 +261,12 @@ void CpuBackend::convolution(Context& ctx, bool periodic, const Tensor& x, const
   Tensor padded = ctx.take({batch, in, rows + 2, stride});
   if (!ctx.planning()) {
     pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, team(x.count()));
-#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
-    for (std::int64_t task = 0; task < batch * rows; ++task) {
+    for_pieces(team(batch * out * in * rows * columns), batch * rows, [&](std::int64_t task) {
       const std::int64_t b = task / rows, i = task % rows;
       convolve_row(padded.as<float>() + b * in * plane + i * stride, plane, stride, in, weight.as<float>(),
                    bias.none() ? nullptr : bias.as<float>(), y.as<float>() + (b * out * rows + i) * columns,
                    rows * columns, out, columns);
-    }
+    });
   }
   ctx.release(padded);
 }
@@ -281,15 +287,13 @@ void CpuBackend::convolution_backward_input(Context& ctx, bool periodic, const T
           mirrored.as<float>()[(c * out + o) * 9 + t] = weight.as<float>()[(o * in + c) * 9 + 8 - t];
     pad_zero(2, dy.as<float>(), around.as<float>(), batch * out, rows, columns, stride, team(dy.count()));
     const std::int64_t wide = columns + 2, full_plane = (rows + 2) * wide;
-#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
-    for (std::int64_t task = 0; task < batch * (rows + 2); ++task) {
+    for_pieces(team(batch * out * in * rows * columns), batch * (rows + 2), [&](std::int64_t task) {
       const std::int64_t b = task / (rows + 2), i = task % (rows + 2);
       convolve_row(around.as<float>() + b * out * plane + i * stride, plane, stride, out, mirrored.as<float>(), nullptr,
                    full.as<float>() + b * in * full_plane + i * wide, full_plane, in, wide);
-    }
+    });
     // The adjoint of padding: what the borders received goes to the pixels they were copied from.
-#pragma omp parallel for schedule(dynamic) num_threads(team(dx.count()))
-    for (std::int64_t p = 0; p < batch * in; ++p)
+    for_pieces(team(dx.count()), batch * in, [&](std::int64_t p) {
       for (std::int64_t i = 0; i < rows; ++i) {
         float* to = dx.as<float>() + (p * rows + i) * columns;
         std::memset(to, 0, static_cast<std::size_t>(columns) * sizeof(float));
@@ -300,6 +304,7 @@ void CpuBackend::convolution_backward_input(Context& ctx, bool periodic, const T
           to[periodic ? 0 : columns - 1] += from[columns + 1];
         }
       }
+    });
   }
   ctx.release(around, full, mirrored);
 }
@@ -318,8 +323,7 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
     pad_planes(periodic, x.as<float>(), padded.as<float>(), batch * in, rows, columns, team(x.count()));
     pad_zero(0, dy.as<float>(), widened.as<float>(), batch * out, rows, columns, stride, team(dy.count()));
     const std::int64_t triples = (out + 2) / 3;
-#pragma omp parallel for schedule(dynamic) num_threads(team(batch* out* in* rows* columns))
-    for (std::int64_t task = 0; task < triples * in; ++task) {
+    for_pieces(team(batch * out * in * rows * columns), triples * in, [&](std::int64_t task) {
       const std::int64_t o = task / in * 3, c = task % in;
       const int channels = static_cast<int>(std::min<std::int64_t>(3, out - o));
       float sum[27];
@@ -327,7 +331,7 @@ void CpuBackend::convolution_backward_weight(Context& ctx, bool periodic, const 
                 dy_plane, out * dy_plane, stride, batch, rows, columns, sum);
       for (int r = 0; r < channels; ++r)
         for (int t = 0; t < 9; ++t) weight_gradient.as<float>()[((o + r) * in + c) * 9 + t] += sum[r * 9 + t];
-    }
+    });
     add_channel_sums(dy, bias_gradient, team(dy.count()));
   }
   ctx.release(padded, widened);

@@ -45,6 +45,9 @@ class CpuBackend : public ReferenceBackend {
   void cast(Context&, const Tensor& x, const Tensor& y) override;
   void patch_gather(Context&, const PatchGeometry&, const Tensor& image, const Tensor& patches, bool average) override;
   void patch_scatter(Context&, const PatchGeometry&, const Tensor& patches, const Tensor& image, bool average) override;
+  void patch_product(Context&, const PatchGeometry&, const Tensor& image, const Tensor& w, const Tensor& bias,
+                     bool coarse, const Tensor& tokens) override;
+  void add_raster(Context&, const Tensor& rows, const Tensor& columns, const Tensor& y) override;
   void convolution(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const Tensor& y) override;
   void convolution_backward_input(Context&, bool periodic, const Tensor& weight, const Tensor& dy,
@@ -69,6 +72,8 @@ class CpuBackend : public ReferenceBackend {
   bool paired(const AttentionShape&, DType operands) const;
   void convolution_coarse(Context&, bool periodic, const Tensor& x, const Tensor& weight, const Tensor& bias,
                           const Tensor& y);
+  /// Whether a product multiplies pairs of bf16 numbers where its operands may be rounded.
+  bool rounds(bool coarse) const;
   void gemm_coarse(Context&, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options);
   void weight_gradient_by_products(Context&, bool periodic, const Tensor& x, const Tensor& dy,
                                    const Tensor& weight_gradient, const Tensor& bias_gradient);

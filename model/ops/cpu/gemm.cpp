@@ -1,12 +1,12 @@
 // Matrix products, one call per piece of rows on each thread: pieces are fixed, so that the bits do not
 // depend on the number of threads, and the epilogue runs while the piece is in the cache.
-#include <omp.h>
-
 #include <algorithm>
+#include <atomic>
 
 #include "core/error.hpp"
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 #include "model/ops/cpu/matrix_product.hpp"
 #include "model/ops/cpu/mixed.hpp"
 #include "model/ops/cpu/one_thread_each.hpp"
@@ -83,19 +83,18 @@ void CpuBackend::gemm_coarse(Context& ctx, const Tensor& a, const Tensor& b, con
   Tensor left = ctx.take({threads_, kCoarseRows, row}, DType::f32);
   if (!ctx.planning()) {
     auto* words = reinterpret_cast<small::Pair*>(right.as<float>());
-    small::pair_rows(b.as<float>(), k, n, words);
+    for_half_type(b.dtype, [&](auto half) { small::pair_rows(b.as<decltype(half)>(), k, n, words); });
     const float* bias = options.bias.none() ? nullptr : options.bias.as<float>();
-#pragma omp parallel for schedule(dynamic) num_threads(pieces == 1 ? 1 : team(m * n * k / 32))
-    for (std::int64_t p = 0; p < pieces; ++p) {
+    for_pieces(pieces == 1 ? 1 : team(m * n * k / 32), pieces, [&](std::int64_t p, std::int64_t worker) {
       const std::int64_t first = p * kCoarseRows, rows = std::min(kCoarseRows, m - first);
-      auto* rounded = reinterpret_cast<small::Pair*>(left.as<float>() + omp_get_thread_num() * kCoarseRows * row);
+      auto* rounded = reinterpret_cast<small::Pair*>(left.as<float>() + worker * kCoarseRows * row);
       small::round_rows(a.as<float>() + first * k, rows, k, rounded);
       float* sum = c.as<float>() + first * n;
       small::pair_product(rounded, row, 1, words, n, sum, n, rows, n, pairs);
       if (bias || !options.activated.none())
         epilogue(sum, bias, sum, options.activated.none() ? nullptr : options.activated.as<float>() + first * n, rows,
                  n);
-    }
+    });
   }
   ctx.release(right, left);
 }
@@ -105,17 +104,29 @@ void CpuBackend::gemm_coarse(Context&, const Tensor&, const Tensor&, const Tenso
 }
 #endif
 
+bool CpuBackend::rounds(bool coarse) const {
+  return coarse && bf16_products_ && small::has_pair_products();
+}
+
 void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
   if (c.dtype == DType::f64 || c.shape.rank() != 2) return ReferenceBackend::gemm(ctx, a, b, c, options);
-  if (options.coarse && bf16_products_ && small::has_pair_products() && a.dtype == DType::f32 &&
-      c.dtype == DType::f32 && !options.transpose_a && !options.transpose_b && !options.accumulate &&
-      c.shape[1] % small::kLanes == 0)
+  if (rounds(options.coarse) && a.dtype == DType::f32 && c.dtype == DType::f32 && !options.transpose_a &&
+      !options.transpose_b && !options.accumulate && c.shape[1] % small::kLanes == 0)
     return gemm_coarse(ctx, a, b, c, options);
+  if (a.dtype == DType::f32 && b.dtype == DType::bf16) {
+    Tensor wide = ctx.take(b.shape, DType::f32);
+    cast(ctx, b, wide);
+    gemm(ctx, a, wide, c, options);
+    return ctx.release(wide);
+  }
   const std::int64_t m = c.shape[0], n = c.shape[1], k = options.transpose_a ? a.shape[0] : a.shape[1];
   const std::int64_t piece = options.transpose_a ? kGradientRows : piece_rows(m), pieces = (m + piece - 1) / piece;
   const bool wide_result = c.dtype == DType::f32,
              widened = a.dtype == DType::bf16 && !(bf16_products_ && has_bf16_products());
-  const bool filled_up = !options.transpose_a && m % piece > 0 && m % piece < kFewestRows;
+  const MatrixProduct all{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', m, n, k,
+                          options.transpose_a ? m : k,     options.transpose_b ? k : n};
+  const bool rows_alike = options.transpose_a || (a.dtype == DType::f32 && by_tiles(all));
+  const bool filled_up = !rows_alike && m % piece > 0 && m % piece < kFewestRows;
   Tensor sums, wide_a, wide_b;
   // Not of the arena: whoever leaves out a product must not change its plan by the number of rows.
   if (filled_up) few_rows_.resize(std::max(few_rows_.size(), static_cast<std::size_t>(kFewestRows * (k + n))));
@@ -129,16 +140,15 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
     const int threads = pieces == 1 ? 1 : team(m * n * k / 32);
     const OneThreadEach one_thread_each;
     const float* bias = options.bias.none() ? nullptr : options.bias.as<float>();
-    bool failed = false;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(|| : failed)
-    for (std::int64_t p = 0; p < pieces; ++p) {
-      const std::int64_t first = p * piece, rows = std::min(piece, m - first), worker = omp_get_thread_num();
+    std::atomic<bool> failed = false;
+    for_pieces(threads, pieces, [&](std::int64_t p, std::int64_t worker) {
+      const std::int64_t first = p * piece, rows = std::min(piece, m - first);
       const std::int64_t from = options.transpose_a ? first : first * k;
-      MatrixProduct part{options.transpose_a ? 'T' : 'N', options.transpose_b ? 'T' : 'N', rows, n, k,
-                         options.transpose_a ? m : k,     options.transpose_b ? k : n};
+      MatrixProduct part = all;
+      part.rows = rows;
       float* sum = wide_result ? c.as<float>() + first * n : sums.as<float>() + worker * piece * n;
       const auto product = [&]<class T>(const T* left, const T* right) {
-        if (options.transpose_a || rows >= kFewestRows) return multiply(part, left, right, options.accumulate, sum);
+        if (rows_alike || rows >= kFewestRows) return multiply(part, left, right, options.accumulate, sum);
         float* few_c = few_rows_.data();
         T* few = reinterpret_cast<T*>(few_c + kFewestRows * n);
         std::fill(std::copy_n(left, rows * k, few), few + kFewestRows * k, T(0.0f));
@@ -155,19 +165,19 @@ void CpuBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tens
           widen_block(a.as<BFloat16>() + from, m, left, k, rows), part.a_stride = rows;
         else
           widen_block(a.as<BFloat16>() + from, k, left, rows, k);
-        failed = !product(left, wide_b.as<float>()) || failed;
+        if (!product(left, wide_b.as<float>())) failed = true;
       } else if (a.dtype == DType::bf16) {
-        failed = !product(a.as<BFloat16>() + from, b.as<BFloat16>()) || failed;
+        if (!product(a.as<BFloat16>() + from, b.as<BFloat16>())) failed = true;
       } else {
-        failed = !product(a.as<float>() + from, b.as<float>()) || failed;
+        if (!product(a.as<float>() + from, b.as<float>())) failed = true;
       }
-      if (wide_result && !bias && options.activated.none()) continue;
+      if (wide_result && !bias && options.activated.none()) return;
       for_half_type(c.dtype, [&](auto half) {
         using C = decltype(half);
         epilogue(sum, bias, c.as<C>() + first * n,
                  options.activated.none() ? nullptr : options.activated.as<C>() + first * n, rows, n);
       });
-    }
+    });
     if (failed) fail(ErrorKind::failure, "the library refused a product of {}x{}x{}", m, n, k);
   }
   if (!wide_result) ctx.release(sums);
@@ -182,12 +192,11 @@ void CpuBackend::bias_gradient(Context& ctx, const Tensor& dy, const Tensor& gra
   if (!ctx.planning()) {
     for_half_type(dy.dtype, [&](auto half) {
       using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-      for (std::int64_t p = 0; p < pieces; ++p) {
+      for_pieces(team(dy.count()), pieces, [&](std::int64_t p) {
         float* sum = partial.as<float>() + p * n;
         std::fill_n(sum, n, 0.0f);
         add_row_sums(dy.as<H>() + p * kSumRows * n, sum, std::min(kSumRows, rows - p * kSumRows), n);
-      }
+      });
     });
     add_row_sums(partial.as<float>(), gradient.as<float>(), pieces, n);
   }

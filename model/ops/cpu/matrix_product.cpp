@@ -9,11 +9,11 @@ namespace {
 
 constexpr std::int64_t kOwn = std::int64_t{1} << 18;  // numbers of a right operand: 1 MiB, about a second-level cache
 
+}  // namespace
+
 bool by_tiles(const MatrixProduct& p) {
   return p.transpose_a == 'N' && p.transpose_b == 'N' && p.n * p.k <= kOwn;
 }
-
-}  // namespace
 
 bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
   const onednn::Products* library = by_tiles(p) ? nullptr : &onednn::products();

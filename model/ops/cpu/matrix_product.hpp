@@ -13,6 +13,9 @@ struct MatrixProduct {
   std::int64_t rows, n, k, a_stride, b_stride;
 };
 
+/// Whether own tiles multiply f32 numbers: then the bits of a row do not depend on the rows beside it.
+bool by_tiles(const MatrixProduct& p);
+
 /// c = product, or c += product. False where the library refuses; c is then of no use.
 bool multiply(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c);
 /// The same of bf16 operands, with sums in f32; always false where has_bf16_products() is.

@@ -4,7 +4,9 @@
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 #include "model/ops/cpu/mixed.hpp"
+#include "model/ops/cpu/row_reductions.hpp"
 
 namespace zonda::model {
 
@@ -21,9 +23,11 @@ ZONDA_CLONES void norm_rows(bool centre, const float* x, const float* scale, con
 #pragma omp simd reduction(+ : mean)
       for (std::int64_t d = 0; d < width; ++d) mean += x[d];
       mean /= float(width);
-    }
 #pragma omp simd reduction(+ : square)
-    for (std::int64_t d = 0; d < width; ++d) square += (x[d] - mean) * (x[d] - mean);
+      for (std::int64_t d = 0; d < width; ++d) square += (x[d] - mean) * (x[d] - mean);
+    } else {
+      square = small::square_sum(x, width);
+    }
     const float inverse = 1.0f / std::sqrt(square / float(width) + float(Backend::norm_epsilon));
 #pragma omp simd
     for (std::int64_t d = 0; d < width; ++d) store((x[d] - mean) * inverse * (1.0f + scale[d]) + shift[d], y[d]);
@@ -111,14 +115,13 @@ void CpuBackend::norm_modulate(Context& ctx, NormKind kind, const Tensor& x, con
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   for_half_type(y.dtype, [&](auto half) {
     using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-    for (std::int64_t p = 0; p < groups * pieces; ++p) {
+    for_pieces(team(x.count()), groups * pieces, [&](std::int64_t p) {
       const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
       const float* m = modulation.rows.as<float>() + g * modulation.rows.shape[1];
       norm_rows(kind == NormKind::layer, x.as<float>() + first * width, m + modulation.scale, m + modulation.shift,
                 y.as<H>() + first * width, statistics.as<float>() + 2 * first, std::min(kPiece, per_group - in_group),
                 width);
-    }
+    });
   });
 }
 
@@ -133,8 +136,7 @@ void CpuBackend::norm_modulate_backward(Context& ctx, NormKind kind, const Tenso
   if (!ctx.planning()) {
     for_half_type(dy.dtype, [&](auto half) {
       using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-      for (std::int64_t p = 0; p < groups * pieces; ++p) {
+      for_pieces(team(x.count()), groups * pieces, [&](std::int64_t p) {
         const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, first = g * per_group + in_group;
         float* sums = partial.as<float>() + p * 2 * width;
         std::fill_n(sums, 2 * width, 0.0f);
@@ -143,7 +145,7 @@ void CpuBackend::norm_modulate_backward(Context& ctx, NormKind kind, const Tenso
                            statistics.as<float>() + 2 * first, dy.as<H>() + first * width,
                            dx.as<float>() + first * width, sums, sums + width, std::min(kPiece, per_group - in_group),
                            width);
-      }
+      });
     });
     if (!gradient.rows.none())
       for (std::int64_t g = 0; g < groups; ++g) {
@@ -164,13 +166,12 @@ void CpuBackend::gated_add(Context& ctx, const Tensor& x, const Tensor& branch, 
   const std::int64_t pieces = (per_group + kPiece - 1) / kPiece;
   for_half_type(branch.dtype, [&](auto half) {
     using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(y.count()))
-    for (std::int64_t p = 0; p < groups * pieces; ++p) {
+    for_pieces(team(y.count()), groups * pieces, [&](std::int64_t p) {
       const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
       gated_rows(x.none() ? nullptr : x.as<float>() + at, branch.as<H>() + at,
                  rows.as<float>() + g * rows.shape[1] + gate, y.as<float>() + at,
                  std::min(kPiece, per_group - in_group), width);
-    }
+    });
   });
 }
 
@@ -184,14 +185,13 @@ void CpuBackend::gated_add_backward(Context& ctx, const Tensor& branch, const Te
   if (!ctx.planning()) {
     for_half_type(branch.dtype, [&](auto half) {
       using H = decltype(half);
-#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-      for (std::int64_t p = 0; p < groups * pieces; ++p) {
+      for_pieces(team(dy.count()), groups * pieces, [&](std::int64_t p) {
         const std::int64_t g = p / pieces, in_group = p % pieces * kPiece, at = (g * per_group + in_group) * width;
         float* sum = partial.as<float>() + p * width;
         std::fill_n(sum, width, 0.0f);
         gated_rows_backward(branch.as<H>() + at, rows.as<float>() + g * rows.shape[1] + gate, dy.as<float>() + at,
                             dbranch.as<H>() + at, sum, std::min(kPiece, per_group - in_group), width);
-      }
+      });
     });
     if (!rows_gradient.none())
       for (std::int64_t g = 0; g < groups; ++g)

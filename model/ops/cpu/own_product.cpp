@@ -9,7 +9,8 @@ namespace zonda::model {
 
 namespace {
 
-constexpr std::int64_t kPanel = 64;  // columns that are packed at a time
+constexpr std::int64_t kPanel = 64;    // columns that are packed at a time
+constexpr std::int64_t kFewRows = 16;  // do not pay for packing
 
 /// out [k, kPanel]: columns first .. first + columns of op(b), zeros beyond.
 void pack(const MatrixProduct& p, const float* b, std::int64_t first, std::int64_t columns, float* out) {
@@ -25,8 +26,10 @@ void pack(const MatrixProduct& p, const float* b, std::int64_t first, std::int64
 }  // namespace
 
 void multiply_by_tiles(const MatrixProduct& p, const float* a, const float* b, bool accumulate, float* c) {
-  thread_local std::vector<float> room;
   const bool in_place = !accumulate && p.n % small::kLanes == 0;
+  if (in_place && p.rows < kFewRows && p.transpose_a == 'N' && p.transpose_b == 'N')
+    return small::product(a, p.a_stride, 1, b, p.b_stride, c, p.n, p.rows, p.n, p.k);
+  thread_local std::vector<float> room;
   if (const auto needed = static_cast<std::size_t>((p.k + (in_place ? 0 : p.rows)) * kPanel); room.size() < needed)
     room.resize(needed);
   float *right = room.data(), *sums = right + p.k * kPanel;

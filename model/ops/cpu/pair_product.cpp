@@ -20,9 +20,9 @@ namespace {
 using Words = std::uint32_t __attribute__((vector_size(64), aligned(4), may_alias));
 using Halves = std::uint16_t __attribute__((vector_size(32)));
 
-template <int R, int V>
-ZONDA_AVX512_BF16 inline void tile(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b,
-                                   std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t pairs) {
+template <int R, int V, class Left>
+ZONDA_AVX512_BF16 inline void tile(const Left& a, const Pair* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                                   std::int64_t pairs) {
   __m512 sum[R][V];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -34,7 +34,7 @@ ZONDA_AVX512_BF16 inline void tile(const Pair* a, std::int64_t a_row, std::int64
     for (int v = 0; v < V; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + l * b_row + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const __m512bh left = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r * a_row + l * a_column]));
+      const __m512bh left = (__m512bh)_mm512_set1_epi32(static_cast<int>(a(r, l)));
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
     }
@@ -45,14 +45,22 @@ ZONDA_AVX512_BF16 inline void tile(const Pair* a, std::int64_t a_row, std::int64
     for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + r * c_row + v * kLanes, sum[r][v]);
 }
 
-template <int V>
-ZONDA_AVX512_BF16 void panel(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b,
-                             std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t pairs) {
+template <int V, class Left>
+ZONDA_AVX512_BF16 void panel(const Left& a, const Pair* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                             std::int64_t m, std::int64_t pairs) {
   constexpr int R = kTileRows<V>;
   std::int64_t i = 0;
-  for (; i + R <= m; i += R) tile<R, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
-  for (; i + 2 <= m; i += 2) tile<2, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
-  if (i < m) tile<1, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, pairs);
+  for (; i + R <= m; i += R) tile<R, V>(a.template tile<R>(i), b, b_row, c + i * c_row, c_row, pairs);
+  for (; i + 2 <= m; i += 2) tile<2, V>(a.template tile<2>(i), b, b_row, c + i * c_row, c_row, pairs);
+  if (i < m) tile<1, V>(a.template tile<1>(i), b, b_row, c + i * c_row, c_row, pairs);
+}
+
+template <class Left>
+ZONDA_AVX512_BF16 void panels(const Left& a, const Pair* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                              std::int64_t m, std::int64_t n, std::int64_t pairs) {
+  for_panels(n / kLanes, [&](std::int64_t first, auto width) {
+    panel<decltype(width)::value>(a, b + first * kLanes, b_row, c + first * kLanes, c_row, m, pairs);
+  });
 }
 
 ZONDA_AVX512_BF16 inline Words rounded_words(const float* x) {
@@ -63,9 +71,13 @@ ZONDA_AVX512_BF16 inline Words rounded_words(const float* x) {
 
 void pair_product(const Pair* a, std::int64_t a_row, std::int64_t a_column, const Pair* b, std::int64_t b_row, float* c,
                   std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t pairs) {
-  for_panels(n / kLanes, [&](std::int64_t first, auto width) {
-    panel<decltype(width)::value>(a, a_row, a_column, b + first * kLanes, b_row, c + first * kLanes, c_row, m, pairs);
-  });
+  panels(Steps<Pair>{a, a_row, a_column}, b, b_row, c, c_row, m, n, pairs);
+}
+
+void pair_product_at(const Pair* a, const std::int32_t* rows, const std::int32_t* columns, const Pair* b,
+                     std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
+                     std::int64_t pairs) {
+  panels(Listed<Pair>{a, rows, columns}, b, b_row, c, c_row, m, n, pairs);
 }
 
 void pair_rows(const BFloat16* x, std::int64_t rows, std::int64_t columns, Pair* out) {

@@ -22,6 +22,11 @@ ZONDA_AVX512_BF16 void pair_product(const Pair* a, std::int64_t a_row, std::int6
                                     std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
                                     std::int64_t pairs);
 
+/// The same with word (i, l) of a at a[rows[i] + columns[l]].
+ZONDA_AVX512_BF16 void pair_product_at(const Pair* a, const std::int32_t* rows, const std::int32_t* columns,
+                                       const Pair* b, std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m,
+                                       std::int64_t n, std::int64_t pairs);
+
 /// out [(rows + 1) / 2, columns]: x's rows 2 l (low half of a word) and 2 l + 1; a row beyond the last counts as zero.
 ZONDA_AVX512_BF16 void pair_rows(const BFloat16* x, std::int64_t rows, std::int64_t columns, Pair* out);
 /// The same of f32 numbers, rounded. columns a multiple of 16.

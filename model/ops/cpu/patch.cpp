@@ -2,6 +2,7 @@
 #include <type_traits>
 
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 
 namespace zonda::model {
 
@@ -42,8 +43,7 @@ void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor
   const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
   const std::int64_t numbers = channels * g.kernel_rows * g.size;
   const bool overlap = average && g.kernel_rows > g.size;
-#pragma omp parallel for schedule(dynamic) num_threads(team(patches.count()))
-  for (std::int64_t task = 0; task < image.shape[0] * g.token_rows; ++task) {
+  for_pieces(team(patches.count()), image.shape[0] * g.token_rows, [&](std::int64_t task) {
     const std::int64_t b = task / g.token_rows, i = task % g.token_rows;
     for (std::int64_t c = 0; c < channels; ++c)
       for (int u = 0; u < g.kernel_rows; ++u) {
@@ -54,7 +54,7 @@ void CpuBackend::patch_gather(Context& ctx, const PatchGeometry& g, const Tensor
           move_pieces<decltype(size)::value>(from, g.size, to, numbers, g.token_columns, g.size, share);
         });
       }
-  }
+  });
 }
 
 void CpuBackend::patch_scatter(Context& ctx, const PatchGeometry& g, const Tensor& patches, const Tensor& image,
@@ -63,27 +63,29 @@ void CpuBackend::patch_scatter(Context& ctx, const PatchGeometry& g, const Tenso
   if (image.dtype != DType::f32) return ReferenceBackend::patch_scatter(ctx, g, patches, image, average);
   const std::int64_t channels = image.shape[1], rows = image.shape[2], columns = image.shape[3];
   const std::int64_t numbers = channels * g.kernel_rows * g.size;
-#pragma omp parallel for schedule(dynamic, 32) num_threads(team(patches.count()))
-  for (std::int64_t task = 0; task < image.shape[0] * channels * rows; ++task) {
-    const std::int64_t r = task % rows, c = task / rows % channels, b = task / rows / channels;
-    float* to = image.as<float>() + task * columns;
-    // A row belongs to patch row r / size and, where kernels overlap, to the last row of the patch before.
-    const bool inside = r / g.size<g.token_rows, before = g.kernel_rows> g.size && r % g.size == 0 && r > 0;
-    const float share = average && inside && before ? 0.5f : 1.0f;
-    if (!inside) std::memset(to, 0, static_cast<std::size_t>(columns) * sizeof(float));
-    for (int part = 0; part < 2; ++part) {
-      if (part == 0 ? !inside : !before) continue;
-      const std::int64_t i = r / g.size - part, u = r - i * g.size;
-      const float* from =
-          patches.as<float>() + (b * g.token_rows + i) * g.token_columns * numbers + (c * g.kernel_rows + u) * g.size;
-      const bool add = part == 1 && inside;
-      with_size(g.size, [&](auto size) {
-        constexpr int kSize = decltype(size)::value;
-        add ? add_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share)
-            : move_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share);
-      });
-    }
-  }
+  for_pieces(
+      team(patches.count()), image.shape[0] * channels * rows,
+      [&](std::int64_t task) {
+        const std::int64_t r = task % rows, c = task / rows % channels, b = task / rows / channels;
+        float* to = image.as<float>() + task * columns;
+        // A row belongs to patch row r / size and, where kernels overlap, to the last row of the patch before.
+        const bool inside = r / g.size<g.token_rows, before = g.kernel_rows> g.size && r % g.size == 0 && r > 0;
+        const float share = average && inside && before ? 0.5f : 1.0f;
+        if (!inside) std::memset(to, 0, static_cast<std::size_t>(columns) * sizeof(float));
+        for (int part = 0; part < 2; ++part) {
+          if (part == 0 ? !inside : !before) continue;
+          const std::int64_t i = r / g.size - part, u = r - i * g.size;
+          const float* from = patches.as<float>() + (b * g.token_rows + i) * g.token_columns * numbers +
+                              (c * g.kernel_rows + u) * g.size;
+          const bool add = part == 1 && inside;
+          with_size(g.size, [&](auto size) {
+            constexpr int kSize = decltype(size)::value;
+            add ? add_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share)
+                : move_pieces<kSize>(from, numbers, to, g.size, g.token_columns, g.size, share);
+          });
+        }
+      },
+      32);
 }
 
 }  // namespace zonda::model

@@ -5,6 +5,7 @@
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 
 namespace zonda::model {
 
@@ -34,12 +35,11 @@ template <class F>
 void for_ranges(std::span<const ChannelRange> ranges, const Tensor& x, int threads, F&& f) {
   const std::int64_t points = x.shape[2] * x.shape[3], pieces = (points + kPiece - 1) / kPiece,
                      count = static_cast<std::int64_t>(ranges.size());
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (std::int64_t task = 0; task < x.shape[0] * count * pieces; ++task) {
+  for_pieces(threads, x.shape[0] * count * pieces, [&](std::int64_t task) {
     const ChannelRange& range = ranges[static_cast<std::size_t>(task / pieces % count)];
     const std::int64_t b = task / pieces / count, at = task % pieces * kPiece;
     f(range, (b * x.shape[1] + range.channel) * points + at, std::min(kPiece, points - at));
-  }
+  });
 }
 
 /// The tokens around one token, row above first; null where the raster ends.
@@ -104,15 +104,14 @@ void CpuBackend::map_channels(Context& ctx, const Tensor& x, std::span<const Cha
   if (ctx.planning()) return;
   if (y.dtype != DType::f32) return ReferenceBackend::map_channels(ctx, x, terms, y, accumulate);
   const std::int64_t channels = y.shape[1], points = y.shape[2] * y.shape[3], pieces = (points + kPiece - 1) / kPiece;
-#pragma omp parallel for schedule(dynamic) num_threads(team(y.count()))
-  for (std::int64_t task = 0; task < y.shape[0] * channels * pieces; ++task) {
+  for_pieces(team(y.count()), y.shape[0] * channels * pieces, [&](std::int64_t task) {
     const std::int64_t plane = task / pieces, b = plane / channels, c = plane % channels, at = task % pieces * kPiece,
                        n = std::min(kPiece, points - at);
     float* to = y.as<float>() + plane * points + at;
     if (!accumulate) std::fill_n(to, n, 0.0f);
     for (const ChannelTerm& term : terms)
       if (term.to == c) add_scaled(term.factor, x.as<float>() + (b * x.shape[1] + term.from) * points + at, to, n);
-  }
+  });
 }
 
 void CpuBackend::bound_channels(Context& ctx, std::span<const ChannelRange> ranges, const Tensor& x) {
@@ -137,13 +136,14 @@ void CpuBackend::permute_rows(Context& ctx, const Tensor& x, const IndexTable& i
   if (ctx.planning()) return;
   const auto tokens = static_cast<std::int64_t>(index.values.size()), rows = x.shape[0];
   const std::size_t bytes = static_cast<std::size_t>(x.shape[1]) * size_of(x.dtype);
-#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-  for (std::int64_t piece = 0; piece < rows; piece += kRows)
+  for_pieces(team(x.count()), (rows + kRows - 1) / kRows, [&](std::int64_t p) {
+    const std::int64_t piece = p * kRows;
     for (std::int64_t i = piece; i < std::min(rows, piece + kRows); ++i) {
       const std::int64_t from = i / tokens * tokens + index.values[static_cast<std::size_t>(i % tokens)];
       std::memcpy(y.as<std::byte>() + static_cast<std::size_t>(i) * bytes,
                   x.as<std::byte>() + static_cast<std::size_t>(from) * bytes, bytes);
     }
+  });
 }
 
 void CpuBackend::depthwise(Context& ctx, const TokenRaster& raster, const Tensor& x, const Tensor& weight,
@@ -151,11 +151,11 @@ void CpuBackend::depthwise(Context& ctx, const TokenRaster& raster, const Tensor
   if (ctx.planning()) return;
   if (x.dtype != DType::f32) return ReferenceBackend::depthwise(ctx, raster, x, weight, bias, y);
   const std::int64_t width = x.shape[1], sample = raster.rows * raster.columns * width;
-#pragma omp parallel for schedule(dynamic) num_threads(team(x.count()))
-  for (std::int64_t task = 0; task < x.count() / sample * raster.rows; ++task)
+  for_pieces(team(x.count()), x.count() / sample * raster.rows, [&](std::int64_t task) {
     depthwise_row(raster, x.as<float>() + task / raster.rows * sample, weight.as<float>(),
                   bias.none() ? nullptr : bias.as<float>(), false, y.as<float>() + task / raster.rows * sample,
                   task % raster.rows, width);
+  });
 }
 
 void CpuBackend::depthwise_backward_input(Context& ctx, const TokenRaster& raster, const Tensor& weight,
@@ -163,10 +163,10 @@ void CpuBackend::depthwise_backward_input(Context& ctx, const TokenRaster& raste
   if (ctx.planning()) return;
   if (dy.dtype != DType::f32) return ReferenceBackend::depthwise_backward_input(ctx, raster, weight, dy, dx);
   const std::int64_t width = dy.shape[1], sample = raster.rows * raster.columns * width;
-#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-  for (std::int64_t task = 0; task < dy.count() / sample * raster.rows; ++task)
+  for_pieces(team(dy.count()), dy.count() / sample * raster.rows, [&](std::int64_t task) {
     depthwise_row(raster, dy.as<float>() + task / raster.rows * sample, weight.as<float>(), nullptr, true,
                   dx.as<float>() + task / raster.rows * sample, task % raster.rows, width);
+  });
 }
 
 void CpuBackend::depthwise_backward_weight(Context& ctx, const TokenRaster& raster, const Tensor& x, const Tensor& dy,
@@ -177,8 +177,7 @@ void CpuBackend::depthwise_backward_weight(Context& ctx, const TokenRaster& rast
                      rows = dy.count() / sample * raster.rows, pieces = std::min(rows, kSums);
   Tensor partial = ctx.take({pieces, 10, width}, DType::f32);
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(dynamic) num_threads(team(dy.count()))
-    for (std::int64_t p = 0; p < pieces; ++p) {
+    for_pieces(team(dy.count()), pieces, [&](std::int64_t p) {
       float* sums = partial.as<float>() + p * 10 * width;
       std::fill_n(sums, 10 * width, 0.0f);
       for (std::int64_t task = p * rows / pieces; task < (p + 1) * rows / pieces; ++task)
@@ -190,7 +189,7 @@ void CpuBackend::depthwise_backward_weight(Context& ctx, const TokenRaster& rast
             if (around[tap]) add_product(g, around[tap], sums + static_cast<std::int64_t>(tap) * width, width);
           add_scaled(1.0f, g, sums + 9 * width, width);
         }
-    }
+    });
     for (std::int64_t p = 0; p < pieces; ++p) {
       const float* sums = partial.as<float>() + p * 10 * width;
       add_scaled(1.0f, sums, weight_gradient.as<float>(), 9 * width);

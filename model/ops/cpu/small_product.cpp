@@ -10,9 +10,9 @@ namespace zonda::model::small {
 namespace {
 
 /// c [R rows, V registers] = a [R x k] b.
-template <class Register, int R, int V>
-[[gnu::always_inline]] inline void tile(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                        std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t k) {
+template <class Register, int R, int V, class Left>
+[[gnu::always_inline]] inline void tile(const Left& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                                        std::int64_t k) {
   constexpr std::int64_t lanes = sizeof(Register) / sizeof(float);
   Register sum[R][V] = {};
   for (std::int64_t l = 0; l < k; ++l) {
@@ -21,7 +21,7 @@ template <class Register, int R, int V>
     for (int v = 0; v < V; ++v) right[v] = *reinterpret_cast<const Register*>(b + l * b_row + v * lanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const float left = a[r * a_row + l * a_column];
+      const float left = a(r, l);
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) sum[r][v] += left * right[v];
     }
@@ -33,24 +33,23 @@ template <class Register, int R, int V>
 }
 
 /// Rows [0, m), R at a time.
-template <class Register, int R, int V>
-[[gnu::always_inline]] inline void tiles(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                         std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m,
-                                         std::int64_t k) {
+template <class Register, int R, int V, class Left>
+[[gnu::always_inline]] inline void tiles(const Left& a, const float* b, std::int64_t b_row, float* c,
+                                         std::int64_t c_row, std::int64_t m, std::int64_t k) {
   std::int64_t i = 0;
-  for (; i + R <= m; i += R) tile<Register, R, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
-  for (; i + 2 <= m; i += 2) tile<Register, 2, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
-  if (i < m) tile<Register, 1, V>(a + i * a_row, a_row, a_column, b, b_row, c + i * c_row, c_row, k);
+  for (; i + R <= m; i += R) tile<Register, R, V>(a.template tile<R>(i), b, b_row, c + i * c_row, c_row, k);
+  for (; i + 2 <= m; i += 2) tile<Register, 2, V>(a.template tile<2>(i), b, b_row, c + i * c_row, c_row, k);
+  if (i < m) tile<Register, 1, V>(a.template tile<1>(i), b, b_row, c + i * c_row, c_row, k);
 }
 
 /// For 32 registers of 16 lanes.
-ZONDA_CLONES void product_wide(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                               std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
-                               std::int64_t k) {
+template <class Left>
+ZONDA_CLONES void product_wide(const Left& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                               std::int64_t m, std::int64_t n, std::int64_t k) {
   for_panels(
       n / kLanes, [&](std::int64_t first, auto width) __attribute__((always_inline)) {
         constexpr int V = decltype(width)::value;
-        tiles<Vector, kTileRows<V>, V>(a, a_row, a_column, b + first * kLanes, b_row, c + first * kLanes, c_row, m, k);
+        tiles<Vector, kTileRows<V>, V>(a, b + first * kLanes, b_row, c + first * kLanes, c_row, m, k);
       });
 }
 
@@ -61,11 +60,11 @@ using Narrow = float __attribute__((vector_size(32), aligned(4), may_alias));
 using Narrow = float __attribute__((vector_size(16), aligned(4), may_alias));
 #endif
 
-ZONDA_CLONES void product_narrow(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b,
-                                 std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n,
-                                 std::int64_t k) {
+template <class Left>
+ZONDA_CLONES void product_narrow(const Left& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row,
+                                 std::int64_t m, std::int64_t n, std::int64_t k) {
   for (std::int64_t first = 0; first < n; first += kLanes)
-    tiles<Narrow, 6, sizeof(Vector) / sizeof(Narrow)>(a, a_row, a_column, b + first, b_row, c + first, c_row, m, k);
+    tiles<Narrow, 6, sizeof(Vector) / sizeof(Narrow)>(a, b + first, b_row, c + first, c_row, m, k);
 }
 
 bool has_wide_registers() {
@@ -95,8 +94,15 @@ template <int S>
 
 void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b, std::int64_t b_row, float* c,
              std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k) {
-  static const auto of_this_machine = has_wide_registers() ? product_wide : product_narrow;
-  of_this_machine(a, a_row, a_column, b, b_row, c, c_row, m, n, k);
+  static const auto of_this_machine = has_wide_registers() ? product_wide<Steps<float>> : product_narrow<Steps<float>>;
+  of_this_machine({a, a_row, a_column}, b, b_row, c, c_row, m, n, k);
+}
+
+void product_at(const float* a, const std::int32_t* rows, const std::int32_t* columns, const float* b,
+                std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k) {
+  static const auto of_this_machine =
+      has_wide_registers() ? product_wide<Listed<float>> : product_narrow<Listed<float>>;
+  of_this_machine({a, rows, columns}, b, b_row, c, c_row, m, n, k);
 }
 
 ZONDA_CLONES void transpose(const float* x, std::int64_t rows, std::int64_t columns, float* out, std::int64_t out_row) {

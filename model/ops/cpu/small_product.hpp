@@ -25,6 +25,42 @@ template <class F>
   if (vectors - at == 1) panel(at, std::integral_constant<int, 1>{});
 }
 
+/// Where a tile's left operands lie: rows and columns at equal steps, or as lists say.
+template <class T>
+struct Steps {
+  const T* a;
+  std::int64_t row, column;
+  template <int R>
+  struct Tile {
+    const T* a;
+    std::int64_t row, column;
+    [[gnu::always_inline]] T operator()(int r, std::int64_t l) const { return a[r * row + l * column]; }
+  };
+  template <int R>
+  [[gnu::always_inline]] Tile<R> tile(std::int64_t first) const {
+    return {a + first * row, row, column};
+  }
+};
+
+template <class T>
+struct Listed {
+  const T* a;
+  const std::int32_t *rows, *columns;
+  template <int R>
+  struct Tile {
+    const T* row[R];
+    const std::int32_t* columns;
+    [[gnu::always_inline]] T operator()(int r, std::int64_t l) const { return row[r][columns[l]]; }
+  };
+  template <int R>
+  [[gnu::always_inline]] Tile<R> tile(std::int64_t first) const {
+    Tile<R> found{{}, columns};
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) found.row[r] = a + rows[first + r];
+    return found;
+  }
+};
+
 /// Rows of a tile that is V vectors wide: sums, right operands and one left operand fit the registers.
 template <int V>
 inline constexpr int kTileRows = V == 4   ? 6
@@ -35,6 +71,10 @@ inline constexpr int kTileRows = V == 4   ? 6
 /// rows of b and c).
 void product(const float* a, std::int64_t a_row, std::int64_t a_column, const float* b, std::int64_t b_row, float* c,
              std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k);
+
+/// The same with element (i, l) of a at a[rows[i] + columns[l]].
+void product_at(const float* a, const std::int32_t* rows, const std::int32_t* columns, const float* b,
+                std::int64_t b_row, float* c, std::int64_t c_row, std::int64_t m, std::int64_t n, std::int64_t k);
 
 /// out [columns, out_row] = transpose of the 32 bit words x [rows, columns], zeros from `rows` up to whole vectors;
 /// columns a multiple of 16, `out` room for whole vectors.

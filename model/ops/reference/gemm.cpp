@@ -28,6 +28,12 @@ Tensor matrix(const Tensor& t, std::int64_t i) {
 
 void ReferenceBackend::gemm(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& c,
                             const GemmOptions& options) {
+  if (b.dtype == DType::bf16 && a.dtype != DType::bf16) {
+    Tensor wide = ctx.take(b.shape, a.dtype);
+    cast(ctx, b, wide);
+    gemm(ctx, a, wide, c, options);
+    return ctx.release(wide);
+  }
   if (ctx.planning()) return;
   if (c.shape.rank() == 3) {
     for (std::int64_t i = 0; i < c.shape[0]; ++i) {

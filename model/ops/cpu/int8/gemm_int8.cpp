@@ -1,10 +1,9 @@
 // Products of int8 numbers for inference: rows of the left operand are quantised as they come, the right one before.
-#include <omp.h>
-
 #include <algorithm>
 
 #include "core/vectorise.hpp"
 #include "model/ops/cpu/cpu_backend.hpp"
+#include "model/ops/cpu/for_pieces.hpp"
 #include "model/ops/cpu/int8/int8_product.hpp"
 #include "model/ops/cpu/int8/quantise_rows.hpp"
 #include "model/ops/cpu/mixed.hpp"
@@ -69,9 +68,8 @@ void CpuBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, const
   Tensor panels = ctx.take({threads_, full * kPanel * kernel.right_bytes}, DType::i8);
   Tensor row_scales = ctx.take({threads_, piece}, DType::f32);
   if (!ctx.planning()) {
-#pragma omp parallel for schedule(dynamic) num_threads(pieces == 1 ? 1 : team(m * n * k / 32))
-    for (std::int64_t p = 0; p < pieces; ++p) {
-      const std::int64_t first = p * piece, rows = std::min(piece, m - first), worker = omp_get_thread_num();
+    for_pieces(pieces == 1 ? 1 : team(m * n * k / 32), pieces, [&](std::int64_t p, std::int64_t worker) {
+      const std::int64_t first = p * piece, rows = std::min(piece, m - first);
       auto* quantised_rows = numbers.as<std::int8_t>() + worker * piece * full;
       auto* left = packed.as<std::byte>() + worker * piece * full * kernel.left_bytes;
       auto* panel = panels.as<std::byte>() + worker * full * kPanel * kernel.right_bytes;
@@ -96,7 +94,7 @@ void CpuBackend::gemm_int8(Context& ctx, const Tensor& a, const Tensor& b, const
           });
         }
       }
-    }
+    });
   }
   ctx.release(numbers, packed, panels, row_scales);
 }

@@ -5,6 +5,7 @@
 
 #include "model/ops/cpu/int8/int8_product.hpp"
 #include "model/ops/cpu/mixed.hpp"
+#include "model/ops/cpu/row_reductions.hpp"
 #include "model/ops/quantise.hpp"
 
 namespace zonda::model::int8 {
@@ -15,7 +16,7 @@ template <class H>
   const float inverse = inverse_scale(largest);
 #pragma omp simd
   for (std::int64_t j = 0; j < columns; ++j) out[j] = quantised(widen(x[j]), inverse);
-  std::fill(out + columns, out + filled_up(columns), std::int8_t{0});
+  if (columns % kGroup != 0) std::fill(out + columns, out + filled_up(columns), std::int8_t{0});
   return largest / kQuantised;
 }
 
@@ -24,13 +25,7 @@ template <class H>
 [[gnu::always_inline]] inline void quantise_rows(const H* x, std::int8_t* out, float* scales, std::int64_t rows,
                                                  std::int64_t columns) {
   for (std::int64_t i = 0; i < rows; ++i, x += columns, out += filled_up(columns)) {
-    float largest = 0;
-#pragma omp simd reduction(max : largest)
-    for (std::int64_t j = 0; j < columns; ++j) {
-      const float size = std::fabs(widen(x[j]));
-      largest = size > largest ? size : largest;
-    }
-    scales[i] = quantise_row(x, largest, out, columns);
+    scales[i] = quantise_row(x, small::largest_magnitude(x, columns), out, columns);
   }
 }
 
