@@ -94,6 +94,7 @@ struct StationProgram::Parts {
   std::shared_ptr<const edge::RegionalForecast> released_after;  // memory was given back after it was made
   std::optional<Time> followed;  // initial time of the last run that reports are compared with
   std::tuple<std::shared_ptr<edge::ModelRunner>, fs::path, std::shared_ptr<const edge::RegionalForecast>> demanded;
+  edge::BundleModels models;
   edge::Station station;
 
   std::pair<std::shared_ptr<edge::ModelRunner>, std::shared_ptr<const std::vector<edge::CoastSegment>>> coast;
@@ -119,10 +120,12 @@ struct StationProgram::Parts {
         hub({config.hub.url, config.directory / "hub", traits, config.model.name}, transport,
             read_file(config.hub.root)),
         correction(config.correction, config.place.latitude, config.place.longitude),
+        models(edge::bundle_models(config.model.threads, [this] { notice.alive(); })),
         station(config.settings(), {.clock = clock,
                                     .transport = transport,
                                     .hub = hub,
-                                    .open = edge::bundle_opener(config.model.threads, [this] { notice.alive(); }),
+                                    .open = models.open,
+                                    .prepare = models.prepare,
                                     .inventory =
                                         [this](const StationView& view) {
                                           return edge::signed_inventory(view, traits, key, config.id, code_version());

@@ -20,6 +20,13 @@ void require_checksum(const std::string& what, const std::string& found, const s
     fail(ErrorKind::data, "{} is damaged: SHA-256 {} instead of {}", what, found.substr(0, 16), expected.substr(0, 16));
 }
 
+std::uint64_t size_of_file(const fs::path& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
+  if (error) fail(ErrorKind::data, "{}: {}", path.string(), error.message());
+  return bytes;
+}
+
 void refuse_strangers(const fs::path& directory, const BundleManifest& manifest) {
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
@@ -43,16 +50,19 @@ Bundle Bundle::open(const fs::path& directory, Verify verify) {
     bundle.identity_ = sha256(view);
   }
   for (const BundleFile& file : bundle.manifest_.files) {
-    auto mapped = MappedFile::open(directory / file.name);
-    if (mapped->bytes().size() != file.bytes)
-      fail(ErrorKind::data, "{}: {} bytes, the manifest says {}: the file is {}", (directory / file.name).string(),
-           mapped->bytes().size(), file.bytes, mapped->bytes().size() < file.bytes ? "truncated" : "another");
-    if (verify == Verify::contents)
-      require_checksum((directory / file.name).string(), sha256(mapped->bytes()), file.sha256);
     const bool used = std::any_of(bundle.manifest_.tensors.begin(), bundle.manifest_.tensors.end(),
                                   [&](const BundleTensor& tensor) { return tensor.file == file.name; });
+    const bool opened = used || verify == Verify::contents;
+    auto mapped = opened ? MappedFile::open(directory / file.name) : nullptr;
+    const std::uint64_t found = mapped ? mapped->bytes().size() : size_of_file(directory / file.name);
+    if (found != file.bytes)
+      fail(ErrorKind::data, "{}: {} bytes, the manifest says {}: the file is {}", (directory / file.name).string(),
+           found, file.bytes, found < file.bytes ? "truncated" : "another");
+    if (verify == Verify::contents)
+      require_checksum((directory / file.name).string(), sha256(mapped->bytes()), file.sha256);
     bundle.mapped_.push_back(used ? std::move(mapped) : nullptr);
   }
+  bundle.verified_.assign(bundle.manifest_.tensors.size(), verify == Verify::contents);
   if (verify == Verify::contents) {
     refuse_strangers(directory, bundle.manifest_);
     for (const BundleTensor& tensor : bundle.manifest_.tensors) bundle.verify(tensor);
@@ -69,18 +79,26 @@ const BundleTensor& Bundle::entry(std::string_view name) const {
 }
 
 MappedTensor Bundle::tensor(std::string_view name) const {
-  const BundleTensor& t = entry(name);
+  return tensor(entry(name));
+}
+
+MappedTensor Bundle::tensor(const BundleTensor& t) const {
   const auto file = static_cast<std::size_t>(manifest_.find_file(t.file) - manifest_.files.data());
   return {mapped_[file], mapped_[file]->bytes().subspan(t.offset, t.bytes)};
 }
 
 void Bundle::verify(const BundleTensor& t) const {
-  require_checksum(directory_.string() + ": tensor " + t.name, sha256(tensor(t.name).bytes), t.sha256);
+  require_checksum(directory_.string() + ": tensor " + t.name, sha256(tensor(t).bytes), t.sha256);
+}
+
+void Bundle::verify_ahead(const BundleTensor& tensor) {
+  verify(tensor);
+  verified_[index_of(tensor)] = true;
 }
 
 std::vector<float> Bundle::numbers(std::string_view name) const {
   const BundleTensor& t = entry(name);
-  const auto bytes = tensor(name).bytes;
+  const auto bytes = tensor(t).bytes;
   std::vector<float> values(static_cast<std::size_t>(t.count()));
   const auto read = [&]<class T>(T) {
     for (std::size_t i = 0; i < values.size(); ++i) {

@@ -37,17 +37,26 @@ class Bundle {
   const std::string& identity() const { return identity_; }
   /// Throws Error(data) where there is no such tensor, or its file cannot be mapped.
   MappedTensor tensor(std::string_view name) const;
+  MappedTensor tensor(const BundleTensor& tensor) const;  ///< of this bundle's manifest
   const BundleTensor& entry(std::string_view name) const;
   /// Its numbers as f32, whatever they are kept as (an int8 matrix times its scales). Throws Error(data).
   std::vector<float> numbers(std::string_view name) const;
   /// The bytes of a tensor are those that the manifest says. Throws Error(data).
   void verify(const BundleTensor& tensor) const;
+  /// Verifies a tensor of this bundle's manifest, and remembers it. Throws Error(data).
+  void verify_ahead(const BundleTensor& tensor);
+  /// Whether its bytes have been compared with the checksum: in open(), or ahead.
+  bool is_verified(const BundleTensor& tensor) const { return verified_[index_of(tensor)]; }
 
  private:
   Bundle() = default;
+  std::size_t index_of(const BundleTensor& tensor) const {
+    return static_cast<std::size_t>(&tensor - manifest_.tensors.data());
+  }
   std::filesystem::path directory_;
   BundleManifest manifest_;
   std::string identity_;
+  std::vector<bool> verified_;                             // [tensors]
   std::vector<std::shared_ptr<const MappedFile>> mapped_;  // of files that tensors lie in; as manifest_.files
 };
 

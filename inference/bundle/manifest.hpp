@@ -60,6 +60,9 @@ struct Region {
   friend bool operator==(const Region&, const Region&) = default;
 };
 
+/// Steps in which golden/output is kept: it is the nearest multiple of them. 0: as it is.
+float golden_step(std::string_view precision);
+
 struct BundleManifest {
   static constexpr const char* format = "zonda bundle";
   static constexpr int schema = 1;  ///< readers refuse newer ones

@@ -25,8 +25,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr float golden_digit = 1.0F / 128;  // far below what int8 may be off on another machine
-
 constexpr const char *weights_file = "weights.bin", *static_file = "static.bin", *golden_file = "golden.bin";
 
 /// How far another machine's self-test may be off: f32 sums in another order; in int8 and bf16 a number that rounds
@@ -117,8 +115,8 @@ void write_golden(BundleWriter& writer, const model::ForecastModel& model, const
                   const StoredWeights& weights) {
   GoldenSample sample = golden_sample(model.layout);
   std::vector<float> output = output_of(model, network_config, weights, sample);
-  if (network_config.precision == "int8")
-    for (float& value : output) value = std::nearbyint(value / golden_digit) * golden_digit;
+  if (const float step = golden_step(network_config.precision); step > 0)
+    for (float& value : output) value = std::nearbyint(value / step) * step;
   const auto rows = static_cast<std::int64_t>(model.layout.grid.nlat()),
              columns = static_cast<std::int64_t>(model.layout.grid.nlon()),
              points = static_cast<std::int64_t>(model.layout.points());

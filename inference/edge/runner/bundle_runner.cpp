@@ -1,9 +1,12 @@
 #include "inference/edge/runner/bundle_runner.hpp"
 
+#include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "inference/edge/runner/lagged_member.hpp"
 #include "inference/edge/runtime/regional_model.hpp"
 
@@ -83,14 +86,35 @@ class LivingModels {
  public:
   std::shared_ptr<RegionalModel> open(const std::filesystem::path& bundle, int threads) {
     const std::shared_ptr<RegionalModel> relative = newest();
-    auto model =
-        relative ? relative->sibling(bundle) : RegionalModel::open(bundle, {.threads = threads, .shared = tensors_});
+    std::optional<inference::Bundle> ready = take(bundle);
+    auto model = !relative ? RegionalModel::open(bundle, {.threads = threads, .shared = tensors_})
+                 : ready   ? relative->sibling(*std::move(ready))
+                           : relative->sibling(bundle);
     const std::lock_guard lock(mutex_);
     models_.push_back(model);
     return model;
   }
 
+  void prepare(const std::filesystem::path& path) {
+    take(path);
+    const std::shared_ptr<RegionalModel> relative = newest();
+    if (!relative) return;  // the first is read whole
+    try {
+      inference::Bundle bundle = relative->prepare(path);
+      const std::lock_guard lock(mutex_);
+      prepared_.insert_or_assign(path, std::move(bundle));
+    } catch (const std::exception& error) {
+      log::debug("{}: {}", path.string(), error.what());
+    }
+  }
+
  private:
+  std::optional<inference::Bundle> take(const std::filesystem::path& path) {
+    const std::lock_guard lock(mutex_);
+    auto found = prepared_.extract(path);
+    if (found.empty()) return std::nullopt;
+    return std::move(found.mapped());
+  }
   std::shared_ptr<RegionalModel> newest() {
     const std::lock_guard lock(mutex_);
     std::erase_if(models_, [](const auto& model) { return model.expired(); });
@@ -99,15 +123,21 @@ class LivingModels {
   std::mutex mutex_;
   std::shared_ptr<SharedTensors> tensors_ = std::make_shared<SharedTensors>();
   std::vector<std::weak_ptr<RegionalModel>> models_;  // oldest first
+  std::map<std::filesystem::path, inference::Bundle> prepared_;
 };
 
 }  // namespace
 
+BundleModels bundle_models(int threads, std::function<void()> heartbeat) {
+  const auto living = std::make_shared<LivingModels>();
+  return {[threads, heartbeat = std::move(heartbeat), living](const std::filesystem::path& bundle) {
+            return std::make_shared<BundleRunner>(living->open(bundle, threads), heartbeat);
+          },
+          [living](const std::filesystem::path& bundle) { living->prepare(bundle); }};
+}
+
 OpenModel bundle_opener(int threads, std::function<void()> heartbeat) {
-  return [threads, heartbeat = std::move(heartbeat),
-          living = std::make_shared<LivingModels>()](const std::filesystem::path& bundle) {
-    return std::make_shared<BundleRunner>(living->open(bundle, threads), heartbeat);
-  };
+  return bundle_models(threads, std::move(heartbeat)).open;
 }
 
 }  // namespace zonda::edge

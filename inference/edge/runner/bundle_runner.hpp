@@ -11,4 +11,12 @@ namespace zonda::edge {
 /// memory. `threads`: 0: one a core. `heartbeat` is called between steps of scheduled runs. From any thread.
 OpenModel bundle_opener(int threads, std::function<void()> heartbeat);
 
+/// The same, and a way to read a bundle's manifest ahead: `open` takes what `prepare` has read of the folder last,
+/// once.
+struct BundleModels {
+  OpenModel open;
+  PrepareModel prepare;
+};
+BundleModels bundle_models(int threads, std::function<void()> heartbeat);
+
 }  // namespace zonda::edge

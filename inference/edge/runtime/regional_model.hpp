@@ -39,6 +39,11 @@ class RegionalModel {
   /// Another bundle, beside this one: where network and grid are the same, it takes over tables and memory, and only
   /// tensors that differ are read. This model goes on working.
   std::shared_ptr<RegionalModel> sibling(const std::filesystem::path& bundle) const;
+  /// What comes ahead of sibling(): reads the manifest, and verifies the tensors that no living model has. Throws
+  /// Error(data).
+  inference::Bundle prepare(const std::filesystem::path& bundle) const;
+  /// The same as of the folder; what has been verified is not verified again.
+  std::shared_ptr<RegionalModel> sibling(inference::Bundle bundle) const;
 
   /// Runs the golden sample.
   SelfTest self_test();

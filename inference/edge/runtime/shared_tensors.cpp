@@ -8,11 +8,17 @@ SharedTensors::Found SharedTensors::get(const inference::Bundle& bundle, const i
   std::shared_ptr<const inference::MappedTensor> held = known.lock();
   const bool resident = held && held->bytes.size() == tensor.bytes;
   if (!resident) {
-    bundle.verify(tensor);
-    held = std::make_shared<const inference::MappedTensor>(bundle.tensor(tensor.name));
+    if (!bundle.is_verified(tensor)) bundle.verify(tensor);
+    held = std::make_shared<const inference::MappedTensor>(bundle.tensor(tensor));
     known = held;
   }
   return {{tensor.dtype, tensor.shape, held->bytes, held}, resident};
+}
+
+bool SharedTensors::has(const inference::BundleTensor& tensor) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = tensors_.find(tensor.sha256);
+  return known != tensors_.end() && !known->second.expired();
 }
 
 std::size_t SharedTensors::bytes() const {

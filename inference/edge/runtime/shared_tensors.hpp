@@ -18,8 +18,10 @@ class SharedTensors {
     bool resident;  ///< some model had it already
   };
   /// The tensor under its SHA-256: where a living model has it, or in the bundle's file, whose bytes are then compared
-  /// with the checksum. Throws Error(data): damaged.
+  /// with the checksum unless they have been already. Throws Error(data): damaged.
   Found get(const inference::Bundle& bundle, const inference::BundleTensor& tensor);
+  /// Whether a living model has it.
+  bool has(const inference::BundleTensor& tensor) const;
   /// Of the tensors that living models have, each counted once.
   std::size_t bytes() const;
 

@@ -37,6 +37,9 @@ class ModelRunner {
   }
 };
 
+/// Reads of a bundle's folder what opening it soon needs, so that the opening is quick. Never throws: what is wrong,
+/// OpenModel says.
+using PrepareModel = std::function<void(const std::filesystem::path& bundle)>;
 /// Opens a bundle's folder. Throws Error(data).
 using OpenModel = std::function<std::shared_ptr<ModelRunner>(const std::filesystem::path& bundle)>;
 

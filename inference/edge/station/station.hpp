@@ -43,6 +43,7 @@ class Station {
     Transport& transport;
     Hub& hub;
     OpenModel open;
+    PrepareModel prepare = {};  ///< as the agent's
     /// The inventory's text, signed, from what the station knows of itself.
     std::function<std::string(const StationView&)> inventory = {};
     /// Called whenever there is something new to show.

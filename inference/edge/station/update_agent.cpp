@@ -180,6 +180,7 @@ UpdateEvent UpdateAgent::verify() {
   }
   try {
     slots_.fill(slots_.spare(), *wanted_, store_);
+    if (parts_.prepare) parts_.prepare(slots_.path(slots_.spare()));
     return UpdateEvent::verified;
   } catch (const Error& error) {
     summary_.problem = error.what();

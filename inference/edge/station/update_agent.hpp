@@ -44,6 +44,8 @@ class UpdateAgent {
     std::function<void()> heartbeat = {};
     /// Looked at during long work; what is broken off goes on at the next poll.
     std::function<bool()> cancelled = {};
+    /// Called of a bundle as soon as its files are there and verified.
+    PrepareModel prepare = {};
   };
   UpdateAgent(std::filesystem::path root, std::string station, DownloadPolicy policy, Parts parts);
 

@@ -85,6 +85,23 @@ TEST_F(BundleRunners, ADamagedSiblingIsRefusedAndTheModelGoesOn) {
   first->self_test();
 }
 
+TEST_F(BundleRunners, ABundleThatWasReadAheadIsTakenOnce) {
+  const BundleModels models = bundle_models(1, {});
+  const auto first = models.open(export_sample(folder, "first", 0));
+  const fs::path second = export_sample(folder, "second", 0.25F), third = export_sample(folder, "third", 0.5F);
+  models.prepare(folder / "nowhere");
+  EXPECT_THROW(models.open(folder / "nowhere"), Error);
+  models.prepare(second);
+  const auto ahead = models.open(second);
+  ahead->self_test();
+  fs::remove_all(second);
+  fs::rename(third, second);  // the next release in the same place
+  const auto next = models.open(second), alone = bundle_opener(1, {})(second);
+  next->self_test();
+  EXPECT_EQ(numbers(next->run(feed, {})), numbers(alone->run(feed, {})));
+  EXPECT_NE(numbers(next->run(feed, {})), numbers(ahead->run(feed, {})));
+}
+
 TEST_F(BundleRunners, OnDemandTheyRunAsFarAsTheyAreAsked) {
   const auto model = open(export_sample(folder, "first", 0));
   model->self_test();
