@@ -19,6 +19,7 @@ struct UpdateAgentTest : testing::Test {
   SimulatedClock clock{parse_time("2026-03-01T00:00")};
   DownloadPolicy policy{.attempts = 3, .reserve_bytes = 0};
   int heartbeats = 0;
+  std::vector<std::string> calls;  // prepared and opened
   std::unique_ptr<UpdateAgent> agent;
   void SetUp() override {
     fs::remove_all(folder);
@@ -30,8 +31,20 @@ struct UpdateAgentTest : testing::Test {
   }
   void restart() {
     agent.reset();
-    agent = std::make_unique<UpdateAgent>(
-        folder, "one", policy, UpdateAgent::Parts{hub, transport, clock, open_small_model(), [this] { ++heartbeats; }});
+    const OpenModel open = [this, of = open_small_model()](const fs::path& bundle) {
+      calls.push_back("open " + bundle.filename().string());
+      return of(bundle);
+    };
+    const PrepareModel prepare = [this](const fs::path& bundle) {
+      calls.push_back("prepare " + bundle.filename().string() + (fs::is_empty(bundle) ? " too early" : ""));
+    };
+    agent = std::make_unique<UpdateAgent>(folder, "one", policy,
+                                          UpdateAgent::Parts{.hub = hub,
+                                                             .transport = transport,
+                                                             .clock = clock,
+                                                             .open = open,
+                                                             .heartbeat = [this] { ++heartbeats; },
+                                                             .prepare = prepare});
     agent->recover();
   }
   void poll() { agent->poll(clock.utc()); }
@@ -58,6 +71,18 @@ TEST_F(UpdateAgentTest, BringsAModelFromNothing) {
               testing::ElementsAre("polling -> downloading", "downloading -> verifying", "verifying -> self-testing",
                                    "self-testing -> swapping", "swapping -> serving", "serving -> idle"));
   EXPECT_GT(heartbeats, 5);
+}
+
+TEST_F(UpdateAgentTest, PreparesWhatItHasVerifiedAndOpensItAfterwards) {
+  hub.assign("1");
+  poll();
+  hub.assign("2");
+  poll();
+  ASSERT_EQ(calls.size(), 4U);
+  const std::string first = calls[1].substr(5), second = calls[3].substr(5);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(calls,
+            (std::vector<std::string>{"prepare " + first, "open " + first, "prepare " + second, "open " + second}));
 }
 
 TEST_F(UpdateAgentTest, WhatIsAssignedAlreadyIsLeftAlone) {
