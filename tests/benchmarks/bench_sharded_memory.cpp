@@ -1,7 +1,7 @@
 // Peak memory of a rank that trains a network with others, under mpirun:
-//   bench_sharded_memory [MESH [ZERO [WIDTH [SAMPLES]]]]
-// The default is all ranks on `spatial`, stage 3, width 192. Two optimiser steps of SAMPLES (1) one after the other for
-// each data rank; what the program held before is taken off.
+//   bench_sharded_memory [MESH [ZERO [WIDTH [SAMPLES [BLOCKS]]]]]
+// The default is all ranks on `spatial`, stage 3, width 192, 40 blocks. Two optimiser steps of SAMPLES (1) one after
+// the other for each data rank; what the program held before is taken off.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -100,13 +100,14 @@ int main(int argc, char** argv) {
     const int zero = argc > 2 ? std::atoi(argv[2]) : 3;
     const int width = argc > 3 ? std::atoi(argv[3]) : 192;
     const auto samples = static_cast<std::size_t>(argc > 4 ? std::atoi(argv[4]) : 1);
+    const int blocks = argc > 5 ? std::atoi(argv[5]) : 40;
     const parallel::Mesh mesh(world, parallel::parse_mesh(text, world.size()));
     const TrainingRanks ranks = training_ranks(mesh);
     train({64, mesh.size(parallel::Axis::pipeline), 256, 32}, ranks, zero,
           samples);  // libraries make their code and buffers
     const double before = megabytes("VmRSS");
     std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
-    const std::int64_t count = train({width, 40, 256, 32}, ranks, zero, samples);
+    const std::int64_t count = train({width, blocks, 256, 32}, ranks, zero, samples);
     double peak = megabytes("VmHWM") - before;
     world.all_reduce(std::span(&peak, 1), parallel::Reduction::max).wait();
     if (world.is_root())
