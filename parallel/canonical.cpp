@@ -13,12 +13,27 @@
 namespace zonda::parallel {
 namespace {
 
-/// Columns travel in blocks, so that the buffers stay small however wide the terms are; of so many ranks that messages
-/// would be too short, in larger ones.
+/// Columns travel in blocks, so that the buffers stay small; of so many ranks, or of terms so wide, that messages would
+/// be too short or too many, in larger ones.
 constexpr std::size_t buffer_bytes = std::size_t{2} << 20, most_buffer_bytes = std::size_t{64} << 20,
-                      fewest_columns = 16384;
+                      fewest_columns = 16384, most_rounds = 16;
 
 using Node = TreeNode;
+
+/// Columns of each share that go at once. The same on all ranks, so from numbers that all of them know. Held of a
+/// column are what goes out, what comes in and what is being added.
+std::size_t columns_at_once(std::size_t ranks, std::size_t terms, std::size_t widest, std::size_t size) {
+  std::size_t nodes = 0, most_nodes = 0;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    const std::size_t of_rank = tree_nodes(terms, partition(terms, ranks, r)).size();
+    nodes += of_rank;
+    most_nodes = std::max(most_nodes, of_rank);
+  }
+  const std::size_t per_column =
+      size * (most_nodes * ranks + nodes + static_cast<std::size_t>(std::bit_width(terms)) + 1);
+  return std::max({buffer_bytes / per_column, std::min(most_buffer_bytes / per_column, fewest_columns),
+                   (widest + most_rounds - 1) / most_rounds, std::size_t{1}});
+}
 
 /// Sums of nodes to columns: `fill(n, columns, to)` writes those columns of the sum of this rank's node n;
 /// `as_it_is`, where not null, is its only node's sum. `spent(columns)`: they will not be read again.
@@ -29,23 +44,16 @@ void reduce_scatter_nodes(const Communicator& communicator, std::size_t terms, s
              rank = static_cast<std::size_t>(communicator.rank());
   const auto columns_of = [&](std::size_t r) { return Range{cuts[r], cuts[r + 1]}; };
   std::vector<std::vector<Node>> nodes(ranks);  // what each rank sums alone
-  std::size_t node_count = 0, most_nodes = 0, widest = 0;
+  std::size_t widest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
     nodes[r] = tree_nodes(terms, partition(terms, ranks, r));
-    node_count += nodes[r].size();
-    most_nodes = std::max(most_nodes, nodes[r].size());
     widest = std::max(widest, columns_of(r).size());
   }
   if (terms == 0) {
     std::fill(share.begin(), share.end(), T{0});
     return;
   }
-  // The same block on all ranks, so from numbers that all of them know: so many columns of each share. Held of a column
-  // are what goes out, what comes in and what is being added.
-  const std::size_t per_column =
-      sizeof(T) * (most_nodes * ranks + node_count + static_cast<std::size_t>(std::bit_width(terms)) + 1);
-  const std::size_t block =
-      std::max({buffer_bytes / per_column, std::min(most_buffer_bytes / per_column, fewest_columns), std::size_t{1}});
+  const std::size_t block = columns_at_once(ranks, terms, widest, sizeof(T));
   // One node and all columns at once: it goes out from where it is.
   const bool direct = as_it_is && nodes[rank].size() == 1 && widest <= block;
   std::vector<T> sums, received;
@@ -193,6 +201,11 @@ void canonical_reduce_scatter(const Communicator& communicator, std::size_t term
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::size_t width,
                               std::span<const double> mine, std::span<double> share) {
   reduce_scatter(communicator, terms, width, mine, share);
+}
+
+std::size_t canonical_rounds(std::size_t ranks, std::size_t terms, std::size_t widest, std::size_t size) {
+  const std::size_t block = columns_at_once(ranks, terms, widest, size);
+  return terms == 0 ? 0 : (widest + block - 1) / block;
 }
 
 void canonical_reduce_scatter(const Communicator& communicator, std::size_t terms, std::span<const std::size_t> cuts,

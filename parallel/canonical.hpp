@@ -24,6 +24,10 @@ std::vector<TreeNode> tree_nodes(std::size_t terms, Range range);
 /// Whether the tree adds these two, neighbours in this order, to one node.
 bool are_siblings(std::size_t terms, TreeNode left, TreeNode right);
 
+/// In how many exchanges a sum of `terms` over `ranks` goes, the widest of whose shares has `widest` columns of numbers
+/// of `size` bytes: buffers of 2 MiB, or of 16384 columns where ranks are many, and 16 exchanges at the most.
+std::size_t canonical_rounds(std::size_t ranks, std::size_t terms, std::size_t widest, std::size_t size);
+
 /// `terms` global terms, each a vector of `width` numbers; this rank computes terms [begin, end) = partition(terms,
 /// size, rank) and passes them as `mine` [end - begin, width]. `total` [width] gets the tree sum on every rank: equal
 /// bits on any number of ranks.

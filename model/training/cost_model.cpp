@@ -9,6 +9,7 @@
 #include "model/training/gradient_sum.hpp"
 #include "model/training/pipeline_schedule.hpp"
 #include "model/training/training_step.hpp"
+#include "parallel/canonical.hpp"
 #include "parallel/imagined.hpp"
 #include "parallel/partition.hpp"
 
@@ -107,11 +108,6 @@ class Costing {
     return numbers * sizeof(float);
   }
   bool here(const Bucket& bucket) const { return bucket.stage == network_.stage(); }
-  std::uint64_t buckets() const {
-    const auto& all = network_.buckets();
-    return static_cast<std::uint64_t>(
-        std::count_if(all.begin(), all.end(), [&](const Bucket& bucket) { return here(bucket); }));
-  }
   /// A group whose ranks lie `stride` apart shares a node if all of it fits.
   const Link& link(int ranks, int stride) const {
     return ranks * stride <= system_.ranks_per_node ? system_.within_node : system_.between_nodes;
@@ -193,6 +189,20 @@ class Costing {
     const auto all = static_cast<std::size_t>(step_.batch / step_.micro_batch);
     return parallel::tree_nodes(all, {0, static_cast<std::size_t>(terms)}).size();
   }
+  /// Exchanges of a bucket's sum: columns go some at a time.
+  std::uint64_t rounds_over_slabs(std::size_t bucket) const {
+    std::uint64_t widest = 0;
+    for (int slab = 0; slab < slabs_; ++slab) widest = std::max(widest, slab_share_bytes(bucket, slab));
+    const auto slabs = static_cast<std::size_t>(slabs_);
+    return parallel::canonical_rounds(slabs, slabs, widest / sizeof(float), sizeof(float));
+  }
+  std::uint64_t rounds_over_data(std::size_t bucket) const {
+    std::uint64_t widest = 0;
+    for (int rank = 0; rank < data_; ++rank) widest = std::max(widest, share_bytes(bucket, rank));
+    return parallel::canonical_rounds(static_cast<std::size_t>(data_),
+                                      static_cast<std::size_t>(step_.batch / step_.micro_batch), widest / sizeof(float),
+                                      sizeof(float));
+  }
   std::uint64_t bytes_over_slabs(int rank, int terms, int passes) const {
     return gradient_runs(terms, passes) * sum_over_buckets([&](std::size_t b) {
              return network_.buckets()[b].replicated ? 0 : bytes_of_bucket(b) - slab_share_bytes(b, rank / data_);
@@ -236,7 +246,9 @@ class Costing {
         gradient_runs(terms, passes) *
         sum_over_buckets([&](std::size_t b) { return network_.buckets()[b].replicated ? 0 : bytes_of_bucket(b); }) *
         (p - 1) / p;
-    add(cost, "gradients over slabs", Axis::spatial, gradient_runs(terms, passes) * buckets() * (p - 1),
+    const std::uint64_t exchanges =
+        sum_over_buckets([&](std::size_t b) { return network_.buckets()[b].replicated ? 0 : rounds_over_slabs(b); });
+    add(cost, "gradients over slabs", Axis::spatial, gradient_runs(terms, passes) * exchanges * (p - 1),
         plain() ? bytes_over_slabs(busiest(terms, passes), terms, passes) : even);
   }
 
@@ -245,7 +257,8 @@ class Costing {
     parallel::LevelTraffic traffic = parallel::sum_traffic(
         levels_.data, gradient_nodes(terms) * parameter_bytes() / static_cast<std::uint64_t>(slabs_));
     if (plain()) traffic.bytes[0] = bytes_over_data(busiest(terms, passes), terms);
-    add_levels(cost, "gradients over data", buckets(), levels_.data, traffic);
+    add_levels(cost, "gradients over data", sum_over_buckets([&](std::size_t b) { return rounds_over_data(b); }),
+               levels_.data, traffic);
   }
 
   /// An exchange in levels: each over the link between the ranks of its groups.

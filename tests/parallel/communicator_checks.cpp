@@ -481,6 +481,26 @@ void traffic_equals_the_formulas(const Communicator& plain) {
   EXPECT_EQ(traffic->bytes(), traffic->all_gather.bytes + traffic->reduction.bytes + traffic->broadcast.bytes);
 }
 
+/// Columns go some at a time, and wide ones in no more than sixteen exchanges.
+void canonical_exchanges_are_foretold(const Communicator& plain) {
+  const auto ranks = static_cast<std::size_t>(plain.size()), rank = static_cast<std::size_t>(plain.rank());
+  EXPECT_EQ(canonical_rounds(ranks, ranks, 1, sizeof(float)), 1U);
+  EXPECT_EQ(canonical_rounds(ranks, ranks, 100'000'000, sizeof(float)), 16U);
+  const std::size_t each = 300'000;
+  std::vector<std::size_t> cuts{0};
+  for (std::size_t r = 0; r < ranks; ++r) cuts.push_back(cuts.back() + each);
+  const std::size_t rounds = canonical_rounds(ranks, ranks, each, sizeof(float));
+  EXPECT_GT(rounds, 1U);
+  const auto traffic = std::make_shared<Traffic>();
+  const Communicator c = counted(plain, traffic);
+  const std::vector<float> mine = terms<float>(c.rank(), cuts.back());
+  std::vector<float> share(each);
+  const std::span<const float> sum = mine;
+  canonical_reduce_scatter(c, ranks, cuts, std::span(&sum, 1), share);
+  EXPECT_EQ(traffic->messages(), rounds * (ranks - 1)) << rank;
+  EXPECT_EQ(traffic->bytes(), (cuts.back() - each) * sizeof(float));
+}
+
 void wrong_use_is_refused(const Communicator& c) {
   std::vector<std::byte> data(8);
   std::vector<std::size_t> short_offsets(static_cast<std::size_t>(c.size()));
@@ -520,6 +540,7 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"canonical_nodes", canonical_nodes},
       {"canonical_columns_are_spent", canonical_columns_are_spent},
       {"traffic_equals_the_formulas", traffic_equals_the_formulas},
+      {"canonical_exchanges_are_foretold", canonical_exchanges_are_foretold},
       {"wrong_use_is_refused", wrong_use_is_refused},
   };
   return checks;
