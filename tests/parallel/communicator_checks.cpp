@@ -482,7 +482,7 @@ void traffic_equals_the_formulas(const Communicator& plain) {
 }
 
 /// Columns go some at a time, and wide ones in no more than sixteen exchanges.
-void canonical_exchanges_are_foretold(const Communicator& plain) {
+void canonical_traffic_is_foretold(const Communicator& plain) {
   const auto ranks = static_cast<std::size_t>(plain.size()), rank = static_cast<std::size_t>(plain.rank());
   EXPECT_EQ(canonical_rounds(ranks, ranks, 1, sizeof(float)), 1U);
   EXPECT_EQ(canonical_rounds(ranks, ranks, 100'000'000, sizeof(float)), 16U);
@@ -540,7 +540,7 @@ std::span<const CommunicatorCheck> communicator_checks() {
       {"canonical_nodes", canonical_nodes},
       {"canonical_columns_are_spent", canonical_columns_are_spent},
       {"traffic_equals_the_formulas", traffic_equals_the_formulas},
-      {"canonical_exchanges_are_foretold", canonical_exchanges_are_foretold},
+      {"canonical_traffic_is_foretold", canonical_traffic_is_foretold},
       {"wrong_use_is_refused", wrong_use_is_refused},
   };
   return checks;
