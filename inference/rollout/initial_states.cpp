@@ -124,7 +124,7 @@ class FileStates final : public InitialStates {
     return values;
   }
 
-  static bool is_eastward(const Channel& channel) { return channel.variable.find('u') != std::string::npos; }
+  static bool is_eastward(const Channel& channel) { return channel.info().standard_name.starts_with("eastward"); }
 
   /// The other component of a wind that comes from another grid than the model's.
   std::optional<Channel> moving_partner(Time time, const Channel& channel) const {

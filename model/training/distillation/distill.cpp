@@ -213,8 +213,9 @@ class Distillation {
     metrics_ = std::make_unique<MetricsLog>(directory_ / "metrics.jsonl", position_.metrics_bytes);
   }
 
-  /// Of merged tokens, by what passes of all tokens do over the period learnt from.
+  /// Of merged tokens, by what passes of all tokens do over the period learnt from; one that has been learnt stays.
   void fit_response() {
+    if (has_merged_response(network_)) return;
     const std::vector<Example> examples = judged(periods_.first, periods_.last, config_.acceptance.samples);
     const double explained = fit_merged_response(network_, levels_, [&] {
       judge(network_, layout_, runs_, archive_.times(), examples, config_.acceptance.lead);

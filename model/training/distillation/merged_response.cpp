@@ -1,6 +1,7 @@
 #include "model/training/distillation/merged_response.hpp"
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <vector>
 
 #include "core/error.hpp"
@@ -72,13 +73,23 @@ class Regression {
   double changes_ = 0;
 };
 
+ParameterId matrix_of(const ForecastNetwork& network) {
+  const ParameterId matrix = network.parameters().find(std::string(merged_response_name) + ".weight");
+  if (matrix < 0) fail(ErrorKind::failure, "network: no matrix for the response of merged tokens");
+  return matrix;
+}
+
 }  // namespace
+
+bool has_merged_response(const ForecastNetwork& network) {
+  const auto weight = network.parameters().value(matrix_of(network)).span<float>();
+  return std::ranges::any_of(weight, [](float w) { return w != 0; });
+}
 
 double fit_merged_response(ForecastNetwork& network, std::span<const TokenMerging> levels,
                            const std::function<void()>& forecasts) {
   ParameterStore& store = network.parameters();
-  const ParameterId matrix = store.find(std::string(merged_response_name) + ".weight");
-  if (matrix < 0) fail(ErrorKind::failure, "network: no matrix for the response of merged tokens");
+  const ParameterId matrix = matrix_of(network);
   Regression regression(network, levels);
   network.set_tap({.output =
                        [&](std::size_t layer, const Tensor& tokens) {

@@ -7,6 +7,9 @@
 
 namespace zonda::model {
 
+/// Whether its matrix is more than the zeros that it begins with.
+bool has_merged_response(const ForecastNetwork& network);
+
 /// Sets the network's matrix R [D, D] to the ridge regression of what the departure d of a token given up changes:
 /// passes of all tokens, made by `forecasts`, show both d ahead of a level's blocks and, behind them, what the token
 /// changed by beyond the mean of those that would stand for it. Every such token of every level and pass is one sample;

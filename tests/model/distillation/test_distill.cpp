@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <map>
@@ -122,6 +123,20 @@ std::map<std::string, std::vector<float>> parameters_of(const std::filesystem::p
     values[p.name].assign(first, first + p.count);
   }
   return values;
+}
+
+TEST_F(DistillTest, AnAnswerOfMergedTokensThatWasLearntStays) {
+  DistillConfig config = small_distillation(20);
+  config.levels = {{.tokens = 0.5, .first_block = 1}};
+  const DistillSummary first = distill(config, "first");
+  config.steps = 1;
+  config.learning_rate = 0;
+  config.rollout.reset();
+  config.student.from = first.model.string();
+  const std::string name = "conditioning.merged_response.weight";
+  const std::vector<float> learnt = parameters_of(first.model).at(name);
+  EXPECT_TRUE(std::any_of(learnt.begin(), learnt.end(), [](float w) { return w != 0; }));
+  EXPECT_EQ(parameters_of(distill(config, "next").model).at(name), learnt);
 }
 
 TEST_F(DistillTest, AdaptersAloneLearnAnotherRegion) {
